@@ -1,0 +1,133 @@
+//! User and client ids, and the one grammar by which they are read.
+//!
+//! Grammar (design, "Client scope"): ASCII digits, no sign, no leading zero, at
+//! most 18 of them. Empty, `0`, `none`, `null`, `undefined` name *no client*,
+//! which is a value of its own and not the absence of a name. The app behind us
+//! is far more lenient (`+2`, `0_2`, `" 2"` all mean 2 there); reading a wider
+//! grammar than this would let two spellings of one id get two decisions.
+
+use std::fmt;
+
+/// The app's user id; never zero, since the app means "nobody" by 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct UserId(u64);
+
+/// The app's client id; never zero, since the app means "no client" by 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct ClientId(u64);
+
+/// What one place in a request says about the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// This client.
+    Client(ClientId),
+    /// Explicitly no client.
+    NoClient,
+}
+
+/// The text is not an id of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
+impl UserId {
+    /// Reads a positive id; `0` and everything outside the grammar is [`Unreadable`].
+    pub fn parse(text: &str) -> Result<Self, Unreadable> {
+        digits(text).map(Self)
+    }
+
+    /// The id as a number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl ClientId {
+    /// Reads a positive id; `0` and everything outside the grammar is [`Unreadable`].
+    pub fn parse(text: &str) -> Result<Self, Unreadable> {
+        digits(text).map(Self)
+    }
+
+    /// The id as a number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl Named {
+    /// Reads what a place says: an id, or one of the words for no client.
+    pub fn parse(text: &str) -> Result<Self, Unreadable> {
+        match text {
+            "" | "0" | "none" | "null" | "undefined" => Ok(Self::NoClient),
+            id => ClientId::parse(id).map(Self::Client),
+        }
+    }
+}
+
+fn digits(text: &str) -> Result<u64, Unreadable> {
+    let plain = (1..=18).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_digit())
+        && !text.starts_with('0');
+    if !plain {
+        return Err(Unreadable);
+    }
+    text.parse().map_err(|_| Unreadable)
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_grammar_is_digits_and_five_words() {
+        let client = |n| Ok(Named::Client(ClientId(n)));
+        let cases = [
+            ("1", client(1)),
+            ("999999999999999999", client(999_999_999_999_999_999)),
+            ("", Ok(Named::NoClient)),
+            ("0", Ok(Named::NoClient)),
+            ("none", Ok(Named::NoClient)),
+            ("null", Ok(Named::NoClient)),
+            ("undefined", Ok(Named::NoClient)),
+            // Spellings that the app reads as a client, or as none, and we refuse.
+            ("+1", Err(Unreadable)),
+            ("-1", Err(Unreadable)),
+            ("01", Err(Unreadable)),
+            ("0_2", Err(Unreadable)),
+            (" 1", Err(Unreadable)),
+            ("1 ", Err(Unreadable)),
+            ("1.0", Err(Unreadable)),
+            ("1,2", Err(Unreadable)),
+            ("1e3", Err(Unreadable)),
+            ("None", Err(Unreadable)),
+            ("NULL", Err(Unreadable)),
+            ("\"2\"", Err(Unreadable)),
+            ("٣", Err(Unreadable)),
+            ("1000000000000000000", Err(Unreadable)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Named::parse(text), expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_the_same(text in "\\PC{0,20}") {
+            if let Ok(Named::Client(id)) = Named::parse(&text) {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+}

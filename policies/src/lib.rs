@@ -1,0 +1,27 @@
+//! The rules of the sidecar, as pure functions over values.
+//!
+//! A *request* is normalised into what is [`normalise::Asked`]; its bearer is
+//! identified as an [`identity::Identity`]; the identity is authorised for what
+//! is asked, which gives an [`authorise::Permit`]; the permit is routed to a
+//! [`route::Plan`]. At any step the outcome may be a [`refusal::Refusal`]
+//! instead. [`record::Record`] is what is told about it afterwards.
+//!
+//! What this crate is not: it opens no file and no socket, reads no environment
+//! and no clock (`now` is always an argument), and knows nothing of the proxy
+//! that carries its decisions out. If I/O or a clock creeps in here, decisions
+//! can no longer be tested as tables, and two requests can no longer be told to
+//! have seen the same configuration.
+
+pub mod authorise;
+pub mod cache_key;
+pub mod cookies;
+pub mod identity;
+pub mod ids;
+pub mod keys;
+pub mod matrix;
+pub mod normalise;
+pub mod path;
+pub mod query;
+pub mod record;
+pub mod refusal;
+pub mod route;

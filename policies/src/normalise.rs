@@ -1,0 +1,262 @@
+//! From the raw head of a request to what is *asked*, in one form.
+//!
+//! The app behind us folds `_` and `-` in header names, joins repeated ones and
+//! takes the first cookie of a name. Whatever it could read differently from us
+//! is refused or rebuilt here, before anybody decides anything; nothing further
+//! on reads raw headers again. Not here: who is asking, and whether they may.
+
+use crate::cookies::{self, Cookies};
+use crate::ids::{Named, Unreadable};
+use crate::path::CanonicalPath;
+use crate::query::{self, Query};
+use crate::refusal::Refusal;
+
+/// Headers whose value upstream is ours to decide, in lower case. A caller's
+/// `x_client_id` would be folded into `X-Client-ID` by WSGI, so every spelling
+/// with `_` is refused.
+pub const MANAGED_HEADERS: [&str; 14] = [
+    "authorization",
+    "cookie",
+    "forwarded",
+    "host",
+    "x-camarad-source",
+    "x-client-id",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-internal-token",
+    "x-real-ip",
+    "x-request-id",
+    "x-user-id",
+];
+
+/// Managed headers that may stand once only.
+const SINGLE_HEADERS: [&str; 6] = [
+    "authorization",
+    "cookie",
+    "x-client-id",
+    "x-internal-token",
+    "x-request-id",
+    "x-user-id",
+];
+
+/// The head of a request as it came in.
+pub struct RawRequest<'a> {
+    /// Method, upper case.
+    pub method: &'a str,
+    /// Path of the target, without the query.
+    pub path: &'a [u8],
+    /// Query of the target, without `?`.
+    pub query: &'a [u8],
+    /// Every header line in order; names in any case.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+/// How the caller presented a token.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// `Authorization: Bearer`.
+    Bearer(String),
+    /// The cookie `camarad_cb_token`.
+    Cookie(String),
+    /// Not at all.
+    None,
+}
+
+/// What is asked, in the form that is decided on and forwarded.
+#[derive(Clone)]
+pub struct Asked {
+    /// Method, upper case.
+    pub method: String,
+    /// Canonical path.
+    pub path: CanonicalPath,
+    /// Query, with managed names recognised.
+    pub query: Query,
+    /// Cookies, managed ones apart.
+    pub cookies: Cookies,
+    /// The token, not yet believed.
+    pub credential: Credential,
+    /// What `X-Client-ID` names, when the header is there.
+    pub client_header: Option<Result<Named, Unreadable>>,
+    /// What the query's `client_id` names, when it is there.
+    pub client_query: Option<Result<Named, Unreadable>>,
+    /// A user id was claimed by cookie or header; overwritten, and counted when it differs.
+    pub claimed_user: Option<String>,
+}
+
+/// Reads the head of a request.
+///
+/// Errors: [`Refusal::PathMalformed`], [`Refusal::QueryMalformed`],
+/// [`Refusal::HeaderAmbiguous`], [`Refusal::HostInvalid`]. A client id that is
+/// no id is not an error yet: a rule that reads no client does not mind.
+pub fn normalise(raw: &RawRequest<'_>) -> Result<Asked, Refusal> {
+    let path = CanonicalPath::parse(raw.path)?;
+    let query = Query::parse(raw.query)?;
+    check_headers(raw.headers)?;
+    let cookies = value(raw, "cookie").map(Cookies::parse).unwrap_or_default();
+    let credential = match bearer(raw)? {
+        Some(token) => Credential::Bearer(token),
+        None => match cookies.managed(cookies::TOKEN) {
+            Some(token) if !token.is_empty() => Credential::Cookie(token.to_owned()),
+            _ => Credential::None,
+        },
+    };
+    let client_header = value(raw, "x-client-id").map(|bytes| {
+        let text = std::str::from_utf8(bytes).map_err(|_| Unreadable)?;
+        Named::parse(text)
+    });
+    let client_query = query.get(query::CLIENT_ID).map(Named::parse);
+    let claimed_user = cookies
+        .managed(cookies::USER_ID)
+        .map(str::to_owned)
+        .or_else(|| value(raw, "x-user-id").map(|v| String::from_utf8_lossy(v).into_owned()));
+    Ok(Asked {
+        method: raw.method.to_owned(),
+        path,
+        query,
+        cookies,
+        credential,
+        client_header,
+        client_query,
+        claimed_user,
+    })
+}
+
+fn check_headers(headers: &[(&str, &[u8])]) -> Result<(), Refusal> {
+    let mut seen = [0u8; SINGLE_HEADERS.len()];
+    let mut hosts = 0;
+    for (name, _) in headers {
+        if name.contains('_') {
+            let folded = name.replace('_', "-");
+            if MANAGED_HEADERS
+                .iter()
+                .any(|m| folded.eq_ignore_ascii_case(m))
+            {
+                return Err(Refusal::HeaderAmbiguous);
+            }
+        }
+        if name.eq_ignore_ascii_case("host") {
+            hosts += 1;
+        }
+        if let Some(at) = SINGLE_HEADERS
+            .iter()
+            .position(|s| name.eq_ignore_ascii_case(s))
+        {
+            seen[at] += 1;
+            if seen[at] > 1 {
+                return Err(Refusal::HeaderAmbiguous);
+            }
+        }
+    }
+    if hosts != 1 {
+        return Err(Refusal::HostInvalid);
+    }
+    Ok(())
+}
+
+fn value<'a>(raw: &RawRequest<'a>, name: &str) -> Option<&'a [u8]> {
+    let (_, value) = raw
+        .headers
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+    Some(value)
+}
+
+/// The bearer token, if the scheme is `Bearer`; other schemes mean nothing here.
+fn bearer(raw: &RawRequest<'_>) -> Result<Option<String>, Refusal> {
+    let Some(value) = value(raw, "authorization") else {
+        return Ok(None);
+    };
+    let Ok(text) = std::str::from_utf8(value) else {
+        return Err(Refusal::TokenMalformed);
+    };
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    Ok(scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| rest.trim_matches(' ').to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(headers: &[(&str, &str)]) -> Result<Asked, Refusal> {
+        let headers: Vec<(&str, &[u8])> = std::iter::once(("Host", "app"))
+            .chain(headers.iter().copied())
+            .map(|(n, v)| (n, v.as_bytes()))
+            .collect();
+        normalise(&RawRequest {
+            method: "GET",
+            path: b"/api/flows",
+            query: b"",
+            headers: &headers,
+        })
+    }
+
+    #[test]
+    fn ambiguous_headers_are_refused() {
+        let cases: &[&[(&str, &str)]] = &[
+            &[("X-Client-ID", "1"), ("x-client-id", "1")],
+            &[("X_Client_ID", "1")],
+            &[("X-Client_ID", "1")],
+            &[("X_User_Id", "1")],
+            &[("Authorization", "Bearer a"), ("Authorization", "Bearer a")],
+            &[("Authorization", "Basic a"), ("authorization", "Bearer a")],
+            &[("Cookie", "a=1"), ("Cookie", "b=2")],
+            &[("X_Forwarded_For", "1.2.3.4")],
+            &[("X_Camarad_Source", "coolbits")],
+        ];
+        for headers in cases {
+            assert_eq!(
+                check(headers).err(),
+                Some(Refusal::HeaderAmbiguous),
+                "{headers:?}"
+            );
+        }
+        assert_eq!(check(&[("Host", "b")]).err(), Some(Refusal::HostInvalid));
+    }
+
+    #[test]
+    fn a_request_without_host_is_refused() {
+        let raw = RawRequest {
+            method: "GET",
+            path: b"/",
+            query: b"",
+            headers: &[],
+        };
+        assert_eq!(normalise(&raw).err(), Some(Refusal::HostInvalid));
+    }
+
+    #[test]
+    fn a_bearer_wins_over_the_cookie_even_when_it_is_bad() {
+        let cookie = ("Cookie", "camarad_cb_token=c");
+        let cases = [
+            (vec![], Credential::None),
+            (vec![cookie], Credential::Cookie("c".into())),
+            (
+                vec![("Authorization", "Bearer b"), cookie],
+                Credential::Bearer("b".into()),
+            ),
+            (
+                vec![("Authorization", "bEARER b")],
+                Credential::Bearer("b".into()),
+            ),
+            (
+                vec![("Authorization", "Bearer"), cookie],
+                Credential::Bearer(String::new()),
+            ),
+            (
+                vec![("Authorization", "Basic b"), cookie],
+                Credential::Cookie("c".into()),
+            ),
+            (vec![("Cookie", "camarad_cb_token=")], Credential::None),
+        ];
+        for (headers, expected) in cases {
+            assert!(
+                check(&headers).unwrap().credential == expected,
+                "{headers:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The canonical form of a request path: what is decided on and what is forwarded.
+//!
+//! WSGI servers percent-decode a path and the router behind them sees the
+//! decoded text, so `/%61pi/flows` and `/api/flows` are one place there. A rule
+//! matched on the raw text would miss one of them; CVE-2019-9901 and
+//! GHSA-p224-6x5r-fjpm are that mistake. Here a path is decoded once, brought
+//! into one form, and that form alone goes on. What has no single meaning
+//! (encoded slashes, control characters, bad escapes) is refused.
+
+use crate::refusal::Refusal;
+use std::fmt;
+
+/// An absolute path in canonical form: no dot segments, no repeated slashes,
+/// every character that may stand unencoded unencoded, other octets as `%XX`
+/// with upper-case digits. Canonicalising it again changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CanonicalPath(String);
+
+impl CanonicalPath {
+    /// Canonicalises the path part of an origin-form target (RFC 9112, 3.2.1).
+    ///
+    /// Errors with [`Refusal::PathMalformed`] on anything that is not
+    /// origin-form, `#`, `\`, controls and spaces (raw or encoded), an encoded
+    /// slash, and escapes that are not two hex digits.
+    pub fn parse(raw: &[u8]) -> Result<Self, Refusal> {
+        if raw.first() != Some(&b'/') {
+            return Err(Refusal::PathMalformed);
+        }
+        let decoded = decode(raw)?;
+        Ok(Self(resolve(&decoded)))
+    }
+
+    /// The canonical text, always beginning with `/`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CanonicalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Decodes what may stand plainly and writes every other octet as `%XX`.
+fn decode(raw: &[u8]) -> Result<String, Refusal> {
+    let mut out = String::with_capacity(raw.len());
+    let mut bytes = raw.iter().copied();
+    while let Some(byte) = bytes.next() {
+        let (octet, escaped) = match byte {
+            b'%' => {
+                let high = bytes.next().and_then(hex).ok_or(Refusal::PathMalformed)?;
+                let low = bytes.next().and_then(hex).ok_or(Refusal::PathMalformed)?;
+                (high << 4 | low, true)
+            }
+            plain => (plain, false),
+        };
+        match (octet, escaped) {
+            (b'/', false) => out.push('/'),
+            // %2F is a slash to some servers and a letter to others; so is a backslash.
+            (b'/' | b'\\', _) | (b'#' | b' ', false) | (0..=0x1f | 0x7f, _) => {
+                return Err(Refusal::PathMalformed);
+            }
+            (b';', false) => out.push(';'),
+            (plain, _) if is_plain(plain) => out.push(plain as char),
+            (other, _) => {
+                use std::fmt::Write;
+                // Writing to a String cannot fail.
+                let _ = write!(out, "%{other:02X}");
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// `pchar` without `%` and `;` (RFC 3986, 3.3). `%3B` stays as it is written,
+/// because some servers cut parameters off at a plain `;`.
+fn is_plain(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&octet)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    (digit as char).to_digit(16).map(|d| d as u8)
+}
+
+/// Removes `.` and `..` (RFC 3986, 5.2.4) and folds repeated slashes.
+fn resolve(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut directory = false;
+    for segment in path.split('/').skip(1) {
+        directory = matches!(segment, "" | "." | "..");
+        match segment {
+            "" | "." => {}
+            ".." => {
+                kept.pop();
+            }
+            name => kept.push(name),
+        }
+    }
+    let mut out = String::with_capacity(path.len());
+    for segment in &kept {
+        out.push('/');
+        out.push_str(segment);
+    }
+    if directory || out.is_empty() {
+        out.push('/');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn canonical(raw: &str) -> Option<String> {
+        CanonicalPath::parse(raw.as_bytes()).ok().map(|p| p.0)
+    }
+
+    #[test]
+    fn each_spelling_has_one_form_or_none() {
+        let cases = [
+            ("/", Some("/")),
+            ("/api/flows", Some("/api/flows")),
+            ("/api/flows/", Some("/api/flows/")),
+            ("//api/flows", Some("/api/flows")),
+            ("/%61pi/flows", Some("/api/flows")),
+            ("/api/%66%6Cows", Some("/api/flows")),
+            ("/a/../api/./flows", Some("/api/flows")),
+            ("/a/%2e%2E/api/flows", Some("/api/flows")),
+            ("/../../etc", Some("/etc")),
+            ("/a/..", Some("/")),
+            ("/a/.", Some("/a/")),
+            ("/caf\u{e9}", Some("/caf%C3%A9")),
+            ("/caf%c3%a9", Some("/caf%C3%A9")),
+            ("/a%20b", Some("/a%20b")),
+            ("/a%25b", Some("/a%25b")),
+            ("/a%3fb%23c%3bd", Some("/a%3Fb%23c%3Bd")),
+            ("/a;b", Some("/a;b")),
+            ("/a%40b:c", Some("/a@b:c")),
+            // Refused: no single meaning.
+            ("/api%2fflows", None),
+            ("/api%2Fflows", None),
+            ("/api%5cflows", None),
+            ("/api\\flows", None),
+            ("/a#b", None),
+            ("/a%00b", None),
+            ("/a%0ab", None),
+            ("/a\tb", None),
+            ("/a b", None),
+            ("/a%", None),
+            ("/a%4", None),
+            ("/a%zz", None),
+            ("", None),
+            ("*", None),
+            ("api/flows", None),
+            ("http://host/api/flows", None),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(canonical(raw).as_deref(), expected, "{raw:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn canonicalising_twice_changes_nothing(raw in "/[a-z./%25#;A-F0-9]{0,30}") {
+            if let Some(once) = canonical(&raw) {
+                prop_assert_eq!(canonical(&once), Some(once.clone()));
+            }
+        }
+
+        #[test]
+        fn encoding_a_letter_changes_nothing(path in "/[a-z]{1,8}(/[a-z]{1,8}){0,3}", at in 1usize..8) {
+            let spelled: String = path
+                .char_indices()
+                .map(|(i, c)| if i == at && c != '/' { format!("%{:02x}", c as u32) } else { c.to_string() })
+                .collect();
+            prop_assert_eq!(canonical(&spelled), Some(path));
+        }
+
+        #[test]
+        fn no_dot_segment_and_no_double_slash_survives(raw in "/[a./%2eE]{0,24}") {
+            if let Some(path) = canonical(&raw) {
+                prop_assert!(!path.contains("//"));
+                prop_assert!(path.split('/').all(|s| s != "." && s != ".."));
+            }
+        }
+    }
+}

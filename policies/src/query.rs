@@ -1,0 +1,173 @@
+//! The query string, read the way the app reads it and forwarded the way it was read.
+//!
+//! Pairs are split on `&` only, names are compared decoded (`client%5Fid` is
+//! `client_id`), and a managed name that stands twice is refused, since servers
+//! differ in which one wins. Other pairs are kept byte for byte.
+
+use crate::refusal::Refusal;
+
+/// The query parameter that can name the client.
+pub const CLIENT_ID: &str = "client_id";
+
+/// The pairs of a query string in the order they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    pairs: Vec<Pair>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pair {
+    raw: String,
+    name: String,
+    value: String,
+}
+
+impl Query {
+    /// Reads the part of the target after `?`.
+    ///
+    /// Errors with [`Refusal::QueryMalformed`] on controls, spaces, `#`, and on
+    /// `client_id` standing twice. Octets above ASCII are kept as `%XX`.
+    pub fn parse(raw: &[u8]) -> Result<Self, Refusal> {
+        let mut text = String::with_capacity(raw.len());
+        for &byte in raw {
+            match byte {
+                0..=0x20 | 0x7f | b'#' => return Err(Refusal::QueryMalformed),
+                0x80.. => {
+                    use std::fmt::Write;
+                    // Writing to a String cannot fail.
+                    let _ = write!(text, "%{byte:02X}");
+                }
+                ascii => text.push(ascii as char),
+            }
+        }
+        let pairs: Vec<Pair> = text
+            .split('&')
+            .filter(|piece| !piece.is_empty())
+            .map(|piece| {
+                let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+                Pair {
+                    raw: piece.to_owned(),
+                    name: decode(name),
+                    value: decode(value),
+                }
+            })
+            .collect();
+        if pairs.iter().filter(|p| p.name == CLIENT_ID).count() > 1 {
+            return Err(Refusal::QueryMalformed);
+        }
+        Ok(Self { pairs })
+    }
+
+    /// The decoded value of the first parameter of this name, as the app reads it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let pair = self.pairs.iter().find(|p| p.name == name)?;
+        Some(&pair.value)
+    }
+
+    /// The query with its `client_id` set to this text, or taken out.
+    pub fn with_client(mut self, client: Option<String>) -> Self {
+        match client {
+            None => self.pairs.retain(|p| p.name != CLIENT_ID),
+            Some(value) => {
+                if let Some(pair) = self.pairs.iter_mut().find(|p| p.name == CLIENT_ID) {
+                    pair.raw = format!("{CLIENT_ID}={value}");
+                    pair.name = CLIENT_ID.to_owned();
+                    pair.value = value;
+                }
+            }
+        }
+        self
+    }
+
+    /// The text that is forwarded, without `?`.
+    pub fn to_text(&self) -> String {
+        let raws: Vec<&str> = self.pairs.iter().map(|p| p.raw.as_str()).collect();
+        raws.join("&")
+    }
+}
+
+/// Decodes `+` and `%XX`; a bad escape stays as it is, as it does in the app.
+/// Octets that are no UTF-8 become U+FFFD, as they do there.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = bytes
+            .get(at + 1..at + 3)
+            .filter(|_| bytes[at] == b'%')
+            .and_then(|two| {
+                let high = (two[0] as char).to_digit(16)?;
+                let low = (two[1] as char).to_digit(16)?;
+                Some((high * 16 + low) as u8)
+            });
+        match (escape, bytes[at]) {
+            (Some(octet), _) => {
+                out.push(octet);
+                at += 3;
+                continue;
+            }
+            (None, b'+') => out.push(b' '),
+            (None, other) => out.push(other),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn client_of(raw: &str) -> Result<Option<String>, Refusal> {
+        Query::parse(raw.as_bytes()).map(|q| q.get(CLIENT_ID).map(str::to_owned))
+    }
+
+    #[test]
+    fn the_client_is_found_in_every_spelling_and_once_only() {
+        let some = |s: &str| Ok(Some(s.to_owned()));
+        let cases = [
+            ("", Ok(None)),
+            ("client_id=5", some("5")),
+            ("a=1&client_id=5&b", some("5")),
+            ("client%5fid=5", some("5")),
+            ("%63lient_id=%35", some("5")),
+            ("client_id", some("")),
+            ("client_id=+5", some(" 5")),
+            ("client_id=%zz", some("%zz")),
+            ("Client_id=5", Ok(None)),
+            ("a;client_id=5", Ok(None)),
+            ("client_id=1&client_id=1", Err(Refusal::QueryMalformed)),
+            ("client_id=1&client%5Fid=2", Err(Refusal::QueryMalformed)),
+            ("a=b c", Err(Refusal::QueryMalformed)),
+            ("a=b#c", Err(Refusal::QueryMalformed)),
+            ("a=\u{1}", Err(Refusal::QueryMalformed)),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(client_of(raw), expected, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn the_decided_client_replaces_the_one_named() {
+        let query = || Query::parse(b"a=1&client%5Fid=07&b=%20").unwrap();
+        assert_eq!(
+            query().with_client(Some("7".into())).to_text(),
+            "a=1&client_id=7&b=%20"
+        );
+        assert_eq!(query().with_client(None).to_text(), "a=1&b=%20");
+        let none = Query::parse(b"a=1").unwrap();
+        assert_eq!(none.with_client(Some("7".into())).to_text(), "a=1");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_forwarded_reads_the_same(raw in "[a-z_=&%0-9+]{0,30}") {
+            if let Ok(query) = Query::parse(raw.as_bytes()) {
+                let again = Query::parse(query.to_text().as_bytes());
+                prop_assert_eq!(again, Ok(query));
+            }
+        }
+    }
+}

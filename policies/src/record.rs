@@ -1,0 +1,151 @@
+//! The one value that tells what happened to a request.
+//!
+//! Log, metrics and, later, audit and ledger are all told this and nothing else,
+//! so they cannot disagree. It holds ids but never a token (its hash at most),
+//! a cookie, a query string or a body.
+
+use crate::refusal::Refusal;
+use serde::Serialize;
+
+/// Who produced the figures of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Real data.
+    Coolbits,
+    /// Made-up data, ours or the app's.
+    Mock,
+    /// The app.
+    Legacy,
+    /// An answer of the sidecar's own: a refusal or an error.
+    Sidecar,
+}
+
+impl Source {
+    /// Value of `X-Camarad-Source` and of the `source` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Coolbits => "coolbits",
+            Self::Mock => "mock",
+            Self::Legacy => "legacy",
+            Self::Sidecar => "sidecar",
+        }
+    }
+}
+
+/// Who is to blame for a 5xx, the hidden ones of Coolbits included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The app.
+    Legacy,
+    /// The gateway.
+    Coolbits,
+    /// The sidecar.
+    Sidecar,
+}
+
+impl Origin {
+    /// Every origin.
+    pub const ALL: [Origin; 3] = [Self::Legacy, Self::Coolbits, Self::Sidecar];
+
+    /// Value of the `origin` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Coolbits => "coolbits",
+            Self::Sidecar => "sidecar",
+        }
+    }
+}
+
+/// What the cache did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheResult {
+    /// Answered from the store.
+    Hit,
+    /// Fetched, and kept if it may be.
+    Miss,
+    /// Waited for somebody else's fetch.
+    Collapsed,
+}
+
+impl CacheResult {
+    /// Value of the `result` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Collapsed => "collapsed",
+        }
+    }
+}
+
+/// What happened to one request.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Record {
+    /// When it ended, RFC 3339, UTC.
+    pub time: String,
+    /// Our own id of it.
+    pub request_id: String,
+    /// The id the caller gave, logged only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_request_id: Option<String>,
+    /// Address of the connection's other end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// Method.
+    pub method: String,
+    /// Canonical path, or nothing where there is none.
+    pub path: String,
+    /// Name of the rule.
+    pub route: String,
+    /// Area of the rule.
+    pub area: String,
+    /// Status sent.
+    pub status: u16,
+    /// Who produced the figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Who is to blame, for 5xx answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// From the request's head to the answer's end, in milliseconds.
+    pub duration_ms: f64,
+    /// Bytes of the answer's body.
+    pub bytes_sent: usize,
+    /// Verified user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<u64>,
+    /// Decided client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<u64>,
+    /// First digits of the token's SHA-256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_hash: Option<String>,
+    /// Code of the refusal, ours or the one a public rule looked past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// The request was allowed.
+    pub allowed: bool,
+    /// The caller claimed another user than the token proves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub forged_user: bool,
+    /// What the cache did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheResult>,
+    /// Why the mock answered in Coolbits' place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<&'static str>,
+}
+
+impl Record {
+    /// Notes why the request was refused.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        let answer = refusal.answer();
+        self.allowed = false;
+        self.code = Some(answer.code);
+        self.source = Some(Source::Sidecar);
+    }
+}

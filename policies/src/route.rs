@@ -1,0 +1,163 @@
+//! From a permit to a [`Plan`]: who answers.
+//!
+//! Pure, so that "gateway off asks Coolbits nothing" is a property of a value
+//! and not of a code path that somebody has to remember.
+
+use crate::authorise::Permit;
+use crate::identity::Token;
+use crate::matrix::Serve;
+use std::collections::BTreeSet;
+
+/// What the gateway can answer by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    /// `GET /api/connectors/google-ads/accounts`
+    GoogleAdsAccounts,
+    /// `GET /api/connectors/google-ads/campaigns`
+    GoogleAdsCampaigns,
+    /// `GET /api/connectors/google-ads/keywords`
+    GoogleAdsKeywords,
+    /// `GET /api/connectors/google-ads/metrics`
+    GoogleAdsMetrics,
+    /// `GET /api/connectors/google-ads/reports`
+    GoogleAdsReports,
+}
+
+/// Who answers a request, and what it needs for that.
+pub enum Plan {
+    /// The app, streamed.
+    Stream,
+    /// The app, its answer tagged as made up.
+    MadeUp,
+    /// Coolbits, or the mock when that fails.
+    Coolbits(Operation, CoolbitsCredential),
+    /// The mock, and why.
+    Mock(Operation, MockReason),
+}
+
+/// With whose token Coolbits is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CoolbitsCredential {
+    /// The caller's own.
+    Caller(Token),
+    /// The shared service account, allowed by the operator for this client's own accounts.
+    Service,
+}
+
+/// Why the mock answers without Coolbits being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MockReason {
+    /// The gateway is off.
+    Disabled,
+    /// The route is set to mock only.
+    MockOnly,
+    /// There is no credential that Coolbits may be given.
+    NoCredential,
+}
+
+/// The gateway's switch as one request sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Switch {
+    /// Whether Coolbits is asked at all.
+    pub enabled: bool,
+    /// Operations that the mock answers even so.
+    pub mock_only: BTreeSet<Operation>,
+    /// Whether the service account may stand in where the caller has no token for Coolbits.
+    pub service_account: bool,
+    /// Changes with every change of the switch; part of every cache key.
+    pub generation: u64,
+}
+
+/// Chooses who answers.
+pub fn route(permit: &Permit, switch: &Switch) -> Plan {
+    let operation = match permit.rule().serve {
+        Serve::Stream => return Plan::Stream,
+        Serve::MadeUp => return Plan::MadeUp,
+        Serve::Connector(operation) => operation,
+    };
+    if !switch.enabled {
+        return Plan::Mock(operation, MockReason::Disabled);
+    }
+    if switch.mock_only.contains(&operation) {
+        return Plan::Mock(operation, MockReason::MockOnly);
+    }
+    let own = permit.identity().and_then(|i| i.coolbits_token());
+    match own {
+        Some(token) => Plan::Coolbits(operation, CoolbitsCredential::Caller(token.clone())),
+        None if switch.service_account => Plan::Coolbits(operation, CoolbitsCredential::Service),
+        None => Plan::Mock(operation, MockReason::NoCredential),
+    }
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Operation; 5] = [
+        Self::GoogleAdsAccounts,
+        Self::GoogleAdsCampaigns,
+        Self::GoogleAdsKeywords,
+        Self::GoogleAdsMetrics,
+        Self::GoogleAdsReports,
+    ];
+
+    /// Its name in tables, settings and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GoogleAdsAccounts => "google-ads.accounts",
+            Self::GoogleAdsCampaigns => "google-ads.campaigns",
+            Self::GoogleAdsKeywords => "google-ads.keywords",
+            Self::GoogleAdsMetrics => "google-ads.metrics",
+            Self::GoogleAdsReports => "google-ads.reports",
+        }
+    }
+
+    /// The operation of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|o| o.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authorise::tests::{identity, permit};
+
+    fn plan(target: &str, switch: &Switch) -> Plan {
+        let permit = permit(Some(identity(1, Some(&[10]))), target, &[]).unwrap();
+        route(&permit, switch)
+    }
+
+    const CAMPAIGNS: &str = "/api/connectors/google-ads/campaigns";
+
+    #[test]
+    fn off_or_mock_only_never_plans_a_call_to_coolbits() {
+        let off = Switch::default();
+        assert!(matches!(
+            plan(CAMPAIGNS, &off),
+            Plan::Mock(_, MockReason::Disabled)
+        ));
+        let mock_only = Switch {
+            enabled: true,
+            mock_only: [Operation::GoogleAdsCampaigns].into(),
+            ..Switch::default()
+        };
+        assert!(matches!(
+            plan(CAMPAIGNS, &mock_only),
+            Plan::Mock(_, MockReason::MockOnly)
+        ));
+        assert!(matches!(
+            plan("/api/connectors/google-ads/metrics", &mock_only),
+            Plan::Coolbits(Operation::GoogleAdsMetrics, CoolbitsCredential::Caller(_))
+        ));
+    }
+
+    #[test]
+    fn other_routes_go_to_the_app() {
+        let on = Switch {
+            enabled: true,
+            ..Switch::default()
+        };
+        assert!(matches!(plan("/api/flows", &on), Plan::Stream));
+        assert!(matches!(plan("/api/connectors/aws/ec2", &on), Plan::MadeUp));
+        assert!(matches!(plan("/app", &on), Plan::Stream));
+    }
+}
