@@ -1,0 +1,330 @@
+//! What can be written: one struct a section, one field a key, the doc comment
+//! its description in the schema. `sidecar.toml` says the same for people, and
+//! tests keep the two and the schema equal.
+//!
+//! An empty text means "not set"; what is then required is the business of
+//! [`crate::check`].
+
+use crate::secret::Secret;
+use crate::span::Span;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The process and its main listener.
+    pub server: ServerSettings,
+    /// The existing app.
+    pub legacy: LegacySettings,
+    /// Coolbits, and when it is asked.
+    pub gateway: GatewaySettings,
+    /// The cache of connector answers.
+    pub cache: CacheSettings,
+    /// When a run of 5xx answers is called a burst.
+    pub burst: BurstSettings,
+    /// The admin listener.
+    pub admin: AdminSettings,
+    /// One keyed issuer in two lines.
+    pub jwt: JwtSettings,
+    /// Any number of keyed issuers, with all their settings.
+    pub issuers: Vec<IssuerSettings>,
+}
+
+/// The process and its main listener.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address and port that callers connect to; port 0 takes a free one.
+    pub listen: String,
+    /// Worker threads; 0 means one per core.
+    pub threads: usize,
+    /// Directory for what has to survive a restart.
+    pub state_dir: String,
+    /// Where the access log goes: `stdout`, `off`, or a file.
+    pub access_log: String,
+    /// Largest request body on routes that the sidecar answers itself, in bytes.
+    pub body_limit_bytes: usize,
+    /// How long requests under way may take to end after SIGTERM.
+    pub grace: Span,
+    /// Networks whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<String>,
+}
+
+/// The existing app.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LegacySettings {
+    /// Where the app listens; plain HTTP.
+    pub url: String,
+    /// Longest wait for a connection.
+    pub connect_timeout: Span,
+    /// Longest wait for the next bytes of an answer.
+    pub read_timeout: Span,
+}
+
+/// Coolbits, and when it is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewaySettings {
+    /// Whether Coolbits is asked at all; off means made-up data.
+    pub enabled: bool,
+    /// Where Coolbits listens.
+    pub url: String,
+    /// Sent as `X-Workspace-Id`.
+    pub workspace: String,
+    /// The shared service account.
+    pub email: String,
+    /// Whether the service account may read for callers whose token Coolbits must not see.
+    pub service_account: bool,
+    /// Which Google Ads accounts the service account may read for a client: client id to account ids.
+    pub accounts: BTreeMap<String, Vec<String>>,
+    /// Operations that the mock answers even when the gateway is on, such as `google-ads.keywords`.
+    pub mock_only: Vec<String>,
+    /// Longest time a caller waits for Coolbits in all, before the mock answers.
+    pub deadline: Span,
+    /// Longest time for one request to Coolbits.
+    pub attempt_timeout: Span,
+    /// Longest wait for a connection to Coolbits.
+    pub connect_timeout: Span,
+    /// Largest answer of Coolbits that is read, in bytes.
+    pub response_limit_bytes: usize,
+    /// How many account names are looked up at once.
+    pub name_lookups: usize,
+}
+
+/// The cache of connector answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheSettings {
+    /// Upper bound of what is kept, in bytes; 0 keeps nothing.
+    pub capacity_bytes: u64,
+    /// How long an answer of the mock in Coolbits' place is kept; at most 5 s.
+    pub fallback_ttl: Span,
+}
+
+/// When a run of 5xx answers is called a burst.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BurstSettings {
+    /// Length of the sliding window, at most 5 minutes.
+    pub window: Span,
+    /// This many failures of one origin in the window are a burst, given the minimum volume.
+    pub count: u64,
+    /// This share of failures is a burst, given the minimum volume.
+    pub ratio: f64,
+    /// Below this many answers of an origin in the window nothing is called a burst.
+    pub min_volume: u64,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminSettings {
+    /// Address and port of metrics, probes and controls; port 0 takes a free one.
+    pub listen: String,
+    /// Bearer token for everything that changes something; none means nothing can be changed.
+    pub token: Secret,
+    /// File that holds the token.
+    pub token_file: String,
+    /// Host names besides the loopback ones under which controls may be called.
+    pub hosts: Vec<String>,
+}
+
+/// One keyed issuer in two lines; its tokens may be sent to Coolbits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct JwtSettings {
+    /// HS256 secret of at least 32 bytes.
+    pub secret: Secret,
+    /// File that holds the secret.
+    pub secret_file: String,
+    /// URL of the issuer's JWK set.
+    pub jwks_url: String,
+    /// The claim that holds the app's user id; there is no default.
+    pub user_claim: String,
+}
+
+/// A keyed issuer with all its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct IssuerSettings {
+    /// Name in logs and metrics.
+    pub name: String,
+    /// HS256 secret of at least 32 bytes.
+    pub secret: Secret,
+    /// File that holds the secret.
+    pub secret_file: String,
+    /// URL of the issuer's JWK set.
+    pub jwks_url: String,
+    /// File that holds the issuer's JWK set.
+    pub jwks_file: String,
+    /// How often the JWK set is fetched again.
+    pub refresh: Span,
+    /// Algorithms the issuer is pinned to; empty means HS256 for a secret, RS256, ES256 and EdDSA for a JWK set.
+    pub algorithms: Vec<String>,
+    /// Required `iss`.
+    pub issuer: String,
+    /// Required `aud`.
+    pub audience: String,
+    /// Clock skew allowed on `exp` and `nbf`.
+    pub leeway: Span,
+    /// The claim that holds the app's user id; there is no default.
+    pub user_claim: String,
+    /// The claim that holds the client ids.
+    pub clients_claim: String,
+    /// Whether Coolbits may be given this issuer's tokens.
+    pub forward_to_coolbits: bool,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:5050".into(),
+            threads: 0,
+            state_dir: "./state".into(),
+            access_log: "stdout".into(),
+            body_limit_bytes: 1024 * 1024,
+            grace: Span::seconds(10),
+            trusted_proxies: vec!["127.0.0.0/8".into(), "::1/128".into()],
+        }
+    }
+}
+
+impl Default for LegacySettings {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:5051".into(),
+            connect_timeout: Span::seconds(2),
+            read_timeout: Span::seconds(65),
+        }
+    }
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            url: "http://127.0.0.1:8788".into(),
+            workspace: "business".into(),
+            email: "dev@camarad.ai".into(),
+            service_account: false,
+            accounts: BTreeMap::new(),
+            mock_only: Vec::new(),
+            deadline: Span::seconds(12),
+            attempt_timeout: Span::seconds(10),
+            connect_timeout: Span::seconds(1),
+            response_limit_bytes: 8 * 1024 * 1024,
+            name_lookups: 4,
+        }
+    }
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            capacity_bytes: 64 * 1024 * 1024,
+            fallback_ttl: Span::seconds(5),
+        }
+    }
+}
+
+impl Default for BurstSettings {
+    fn default() -> Self {
+        Self {
+            window: Span::seconds(60),
+            count: 20,
+            ratio: 0.2,
+            min_volume: 5,
+        }
+    }
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:9150".into(),
+            token: Secret::default(),
+            token_file: String::new(),
+            hosts: Vec::new(),
+        }
+    }
+}
+
+impl Default for IssuerSettings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            secret: Secret::default(),
+            secret_file: String::new(),
+            jwks_url: String::new(),
+            jwks_file: String::new(),
+            refresh: Span::seconds(300),
+            algorithms: Vec::new(),
+            issuer: String::new(),
+            audience: String::new(),
+            leeway: Span::seconds(30),
+            user_claim: String::new(),
+            clients_claim: "clients".into(),
+            forward_to_coolbits: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_is_the_built_in_defaults() {
+        let documented: toml::Table = crate::DEFAULTS_TOML.parse().unwrap();
+        let built_in = toml::Table::try_from(Settings::default()).unwrap();
+        assert_eq!(documented, built_in);
+    }
+
+    #[test]
+    fn the_documented_issuer_is_the_default_issuer() {
+        let example: String = crate::DEFAULTS_TOML
+            .lines()
+            .skip_while(|line| *line != "# [[issuers]]")
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| line.contains(" = ") || line.starts_with("[["))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let settings: Settings = toml::from_str(&example).unwrap();
+        let named = IssuerSettings {
+            name: "example".into(),
+            ..IssuerSettings::default()
+        };
+        assert_eq!(settings.issuers, vec![named]);
+    }
+
+    #[test]
+    fn every_key_has_a_sentence() {
+        let mut before = "";
+        for line in crate::DEFAULTS_TOML.lines() {
+            let commented = line.strip_prefix("# ").unwrap_or(line);
+            let is_key = commented
+                .split_once(" = ")
+                .is_some_and(|(key, _)| key.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()));
+            if is_key {
+                assert!(before.starts_with("# "), "no sentence above {line:?}");
+            }
+            before = line;
+        }
+    }
+
+    /// Regenerate with `UPDATE_SCHEMA=1 cargo test -p camarad-config`.
+    #[test]
+    fn the_schema_file_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/sidecar.schema.json");
+        let schema = serde_json::to_value(schemars::schema_for!(Settings)).unwrap();
+        let current = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, &current).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), current);
+    }
+}
