@@ -1,1 +1,15 @@
-//! x
+//! Made-up figures, and stand-ins for the real servers.
+//!
+//! [`google_ads`] is the embedded mock: pure functions over fixtures of our own,
+//! in the shape in which Coolbits answers, so that the one mapping of the
+//! gateway serves both and the mock cannot drift from the contract.
+//! [`stand_in`] are small servers that speak Coolbits' and the app's side of the
+//! contract, with faults on demand.
+//!
+//! Nothing here is real data, and nothing here decides who may see what. The
+//! stand-ins have the weaknesses of what they stand in for, on purpose; they
+//! must never be reachable from outside.
+
+pub mod google_ads;
+pub mod series;
+pub mod stand_in;

@@ -1,0 +1,75 @@
+//! What a stand-in can be told to do wrong.
+
+use serde::{Deserialize, Serialize};
+
+/// One way of going wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// None.
+    #[default]
+    None,
+    /// Answer with `status` and an error object.
+    Status,
+    /// Take the request and never answer.
+    Hang,
+    /// Send the head and half of the body, then nothing more.
+    HangBody,
+    /// Break the connection off with a reset.
+    Reset,
+    /// 200 with an HTML page.
+    Html,
+    /// 200 with JSON that ends in the middle, correctly framed.
+    CutOffJson,
+    /// 200 with half of the announced body, then close.
+    CutOffBody,
+    /// 200 with empty lists.
+    EmptyRows,
+    /// 200 with words where counts belong.
+    TextInNumbers,
+    /// 200 with a list where `data` should be an object.
+    ListData,
+    /// 200 with more than 8 MiB.
+    Huge,
+    /// 200 with a `Content-Encoding` nobody asked for.
+    Gzip,
+    /// 302 to another host.
+    Redirect,
+    /// 401.
+    Unauthorized,
+    /// 400 `{"error": "not_connected"}`.
+    NotConnected,
+    /// 200 with another customer's figures, saying so.
+    WrongAccount,
+}
+
+/// The faults in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// What goes wrong.
+    pub fault: Fault,
+    /// Wait before every answer, in milliseconds.
+    pub latency_ms: u64,
+    /// Status for [`Fault::Status`].
+    pub status: Option<u16>,
+    /// Only where the path contains this.
+    pub only: Option<String>,
+    /// Only this many times, then no more.
+    pub times: Option<u32>,
+}
+
+impl Faults {
+    /// The fault for a request of this path, counting down `times`.
+    pub(crate) fn take(&mut self, path: &str) -> Fault {
+        let hit = self.only.as_ref().is_none_or(|part| path.contains(part));
+        match (hit, &mut self.times) {
+            (false, _) | (true, Some(0)) => Fault::None,
+            (true, Some(left)) => {
+                *left -= 1;
+                self.fault
+            }
+            (true, None) => self.fault,
+        }
+    }
+}
