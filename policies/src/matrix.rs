@@ -76,9 +76,12 @@ pub struct Found {
 /// The methods of a rule; `None` means all.
 type Methods = Option<BTreeSet<String>>;
 
+/// What stands at a path: a rule, and the methods it is for.
+type Entry = (Methods, Arc<Rule>);
+
 /// All rules, ready to be looked up.
 pub struct Matrix {
-    router: matchit::Router<Vec<(Methods, Arc<Rule>)>>,
+    router: matchit::Router<Vec<Entry>>,
     rules: Vec<Arc<Rule>>,
     api: Arc<Rule>,
     page: Arc<Rule>,
@@ -138,7 +141,7 @@ impl Matrix {
         let api = collect(table.fallback.api);
         let page = collect(table.fallback.page);
         let mut names = BTreeSet::new();
-        let mut merged: Vec<(String, Vec<(Methods, Arc<Rule>)>)> = Vec::new();
+        let mut merged: Vec<(String, Vec<Entry>)> = Vec::new();
         for (paths, methods, rule) in &rows {
             if !names.insert(rule.name.clone()) {
                 problems.push(format!("rule {}: the name stands twice", rule.name));

@@ -1,1 +1,159 @@
-fn main() {}
+//! The binary `camarad-sidecar`. It parses the command line and hands on; see
+//! `ARCHITECTURE.md` for the way from here.
+
+mod admin;
+mod cache;
+mod cli;
+mod demo;
+mod edge;
+mod gateway;
+mod json;
+mod keys;
+mod observe;
+mod process;
+mod token;
+
+use camarad_config::{Config, Inputs, Problems, load};
+use camarad_mocks::stand_in::{self, faults::Faults};
+use clap::Parser;
+use cli::{Cli, Command, StandIn, TokenCommand};
+use std::fmt::Display;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::io::AsyncReadExt;
+
+/// Settings or arguments that cannot be used, as `clap` has it.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run { demo: true, .. } => {
+            observe::init_tracing();
+            block_on(0, async {
+                match demo::run().await {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(error) => fail(&error),
+                }
+            })
+        }
+        Command::Run { config, .. } => match settings(config) {
+            Ok(config) => {
+                observe::init_tracing();
+                block_on(config.server.threads, serve(config))
+            }
+            Err(problems) => fail(&problems),
+        },
+        Command::Check { config } => match settings(config) {
+            Ok(config) => {
+                for warning in &config.warnings {
+                    complain(&format!("warning: {warning}"));
+                }
+                say("the settings are good");
+                ExitCode::SUCCESS
+            }
+            Err(problems) => fail(&problems),
+        },
+        Command::Token {
+            command: TokenCommand::Mint(args),
+        } => match token::mint(&args) {
+            Ok(token) => {
+                say(&token);
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        },
+        Command::Mock {
+            which,
+            listen,
+            faults,
+            until_stdin_closes,
+        } => match serde_json::from_str(&faults) {
+            Ok(faults) => block_on(2, mock(which, listen, faults, until_stdin_closes)),
+            Err(error) => fail(&format!("--faults {faults:?}: {error}")),
+        },
+    }
+}
+
+fn settings(file: Option<PathBuf>) -> Result<Config, Problems> {
+    let mut inputs = Inputs::from_process();
+    inputs.file = file.or(inputs.file);
+    load(&inputs)
+}
+
+async fn serve(config: Config) -> ExitCode {
+    let running = match process::start(config).await {
+        Ok(running) => running,
+        Err(error) => return fail(&error),
+    };
+    tracing::info!(
+        address = %running.address(),
+        admin = %running.admin_address(),
+        "listening"
+    );
+    match running.until_signal().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn mock(which: StandIn, listen: SocketAddr, faults: Faults, with_parent: bool) -> ExitCode {
+    let listener = match tokio::net::TcpListener::bind(listen).await {
+        Ok(listener) => listener,
+        Err(error) => return fail(&format!("--listen {listen}: {error}")),
+    };
+    match listener.local_addr() {
+        Ok(address) => say(&format!("listening on {address}")),
+        Err(error) => return fail(&error),
+    }
+    let parent_leaves = async {
+        match with_parent {
+            // Ends when the pipe does, which is when its other end's process does.
+            true => drop(tokio::io::stdin().read_to_end(&mut Vec::new()).await),
+            false => std::future::pending().await,
+        }
+    };
+    let served = async {
+        match which {
+            StandIn::Coolbits => stand_in::coolbits(listener, faults).await,
+            StandIn::Legacy => stand_in::legacy(listener, faults).await,
+        }
+    };
+    tokio::select! {
+        () = parent_leaves => ExitCode::SUCCESS,
+        outcome = served => outcome.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS),
+    }
+}
+
+/// Runs on a runtime of this many threads; 0 means one per core.
+fn block_on(threads: usize, work: impl Future<Output = ExitCode>) -> ExitCode {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if threads > 0 {
+        builder.worker_threads(threads);
+    }
+    match builder.enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            // Standard input is read by a thread that cannot be woken; do not wait for it.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => fail(&format!("the runtime: {error}")),
+    }
+}
+
+fn fail(error: &dyn Display) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::from(UNUSABLE)
+}
+
+#[allow(clippy::print_stdout)] // Commands talk to whoever typed them.
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[allow(clippy::print_stderr)] // Before there is a log, or instead of one.
+fn complain(text: &str) {
+    eprintln!("{text}");
+}

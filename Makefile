@@ -1,0 +1,26 @@
+# make run     the sidecar in front of two stand-ins, with lines to paste
+# make test    everything that must hold; what .ci/run calls
+# make check   formatting, lints, documentation, and licences where cargo-deny is installed
+# make bench   measurements, outside of what every build needs
+
+.PHONY: run test check bench needs
+
+run: needs
+	cargo run --quiet -- run --demo
+
+test: needs
+	cargo test --quiet
+
+check: needs
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
+	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
+
+bench: needs
+	cargo run --quiet --release -p camarad-bench
+
+# Pingora's zlib and the cryptography are built by cmake and a C compiler.
+needs:
+	@sh scripts/needs.sh

@@ -1,0 +1,239 @@
+//! The admin listener: metrics and probes for anybody who reaches it, controls
+//! for whoever holds the admin token.
+//!
+//! Loopback by default. A page in an operator's browser must not be able to
+//! press buttons here: controls need the token, a JSON content type (which no
+//! plain form can send) and a `Host` that is loopback or configured (against
+//! DNS rebinding).
+
+use crate::cache::Cache;
+use crate::gateway::SwitchBoard;
+use crate::json;
+use crate::keys::KeyStore;
+use crate::observe::Observer;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use camarad_config::Admin as Config;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use subtle::ConstantTimeEq;
+
+/// What the admin listener tells about and acts on.
+pub(crate) struct Admin {
+    pub(crate) config: Config,
+    pub(crate) switch: Arc<SwitchBoard>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) keys: Arc<KeyStore>,
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) draining: AtomicBool,
+}
+
+/// The routes.
+pub(crate) fn router(admin: Arc<Admin>) -> Router {
+    let controls = Router::new()
+        .route("/gateway", post(set_gateway))
+        .layer(DefaultBodyLimit::max(64 * 1024))
+        .layer(middleware::from_fn_with_state(admin.clone(), guard));
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .merge(controls)
+        .fallback(|| async {
+            refusal(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "Known here: /metrics, /healthz, /readyz, POST /gateway",
+            )
+        })
+        .with_state(admin)
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    admin.keys.tell_ages();
+    let generation = admin.switch.current().generation;
+    admin
+        .observer
+        .metrics
+        .config_generation
+        .set(generation as i64);
+    let page = admin.observer.page(admin.cache.bytes());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
+}
+
+/// The process is alive.
+async fn healthz() -> Response {
+    answer(
+        StatusCode::OK,
+        json!({"service": "camarad-sidecar", "status": "ok"}),
+    )
+}
+
+/// The process can serve: it has keys, and it is not about to stop.
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    let draining = admin.draining.load(Ordering::Relaxed);
+    let keys = admin.keys.ready();
+    let (status, word) = match keys && !draining {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+    };
+    answer(
+        status,
+        json!({"status": word, "checks": {"keys": keys, "draining": draining}}),
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatewayOrder {
+    enabled: bool,
+}
+
+async fn set_gateway(State(admin): State<Arc<Admin>>, body: Bytes) -> Response {
+    match serde_json::from_slice::<GatewayOrder>(&body) {
+        Ok(order) => {
+            let switch = admin.switch.set_enabled(order.enabled);
+            tracing::info!(
+                enabled = switch.enabled,
+                generation = switch.generation,
+                "the gateway was switched"
+            );
+            answer(
+                StatusCode::OK,
+                json!({"enabled": switch.enabled, "generation": switch.generation}),
+            )
+        }
+        Err(error) => {
+            let words =
+                format!("expected {{\"enabled\": true}} or {{\"enabled\": false}}: {error}");
+            refusal(StatusCode::BAD_REQUEST, "order_invalid", &words)
+        }
+    }
+}
+
+/// Lets a control through, or says what is missing.
+async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    match check(&admin.config, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err((status, code, words)) => refusal(status, code, words),
+    }
+}
+
+type Denied = (StatusCode, &'static str, &'static str);
+
+fn check(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
+    let text = |name: header::HeaderName| headers.get(name)?.to_str().ok();
+    let Some(token) = &config.token else {
+        let words = "No admin token is set (SIDECAR_ADMIN_TOKEN): nothing can be changed";
+        return Err((StatusCode::FORBIDDEN, "admin_token_not_set", words));
+    };
+    if !text(header::HOST).is_some_and(|host| is_own_host(host, &config.hosts)) {
+        let words = "The Host is neither loopback nor in admin.hosts";
+        return Err((StatusCode::FORBIDDEN, "admin_host_not_allowed", words));
+    }
+    let given = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    // Hashes are compared, so that neither content nor length shows in the time it takes.
+    let hash = |text: &str| Sha256::digest(text.as_bytes());
+    let same = given.is_some_and(|given| hash(given).ct_eq(&hash(token.expose())).into());
+    if !same {
+        let words = "The admin token is needed as Authorization: Bearer";
+        return Err((StatusCode::UNAUTHORIZED, "admin_token_wrong", words));
+    }
+    let kind = text(header::CONTENT_TYPE).and_then(|kind| kind.split(';').next());
+    if !kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+        let words = "Content-Type: application/json is needed";
+        return Err((
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "admin_content_type",
+            words,
+        ));
+    }
+    Ok(())
+}
+
+fn is_own_host(host: &str, configured: &[String]) -> bool {
+    let host = host.to_ascii_lowercase();
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let loopback = name == "localhost"
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    loopback || configured.iter().any(|own| own == name)
+}
+
+fn refusal(status: StatusCode, code: &str, words: &str) -> Response {
+    answer(status, json!({"error": words, "code": code}))
+}
+
+fn answer(status: StatusCode, value: Value) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, json::to_body(&value)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camarad_config::Secret;
+
+    const TOKEN: &str = "an admin token of some length";
+
+    fn code(token: Option<&str>, headers: &[(&str, &str)]) -> Option<&'static str> {
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            token: token.map(Secret::new),
+            hosts: vec!["ops.example".into()],
+        };
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap()))
+            .collect::<Vec<(header::HeaderName, header::HeaderValue)>>()
+            .into_iter()
+            .collect();
+        check(&config, &headers).err().map(|(_, code, _)| code)
+    }
+
+    #[test]
+    fn a_control_needs_token_host_and_content_type() {
+        let bearer = format!("Bearer {TOKEN}");
+        let auth = ("authorization", bearer.as_str());
+        let json = ("content-type", "application/json; charset=utf-8");
+        let host = ("host", "127.0.0.1:9150");
+        let with = |headers: &[(&str, &str)]| code(Some(TOKEN), headers);
+        assert_eq!(with(&[host, auth, json]), None);
+        assert_eq!(with(&[("host", "[::1]:9150"), auth, json]), None);
+        assert_eq!(with(&[("host", "OPS.example"), auth, json]), None);
+        assert_eq!(code(None, &[host, auth, json]), Some("admin_token_not_set"));
+        assert_eq!(with(&[host, json]), Some("admin_token_wrong"));
+        assert_eq!(
+            with(&[host, ("authorization", "Bearer wrong"), json]),
+            Some("admin_token_wrong")
+        );
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "",
+        ] {
+            assert_eq!(
+                with(&[("host", host), auth, json]),
+                Some("admin_host_not_allowed"),
+                "{host}"
+            );
+        }
+        assert_eq!(with(&[auth, json]), Some("admin_host_not_allowed"));
+        assert_eq!(with(&[host, auth]), Some("admin_content_type"));
+        let form = ("content-type", "text/plain");
+        assert_eq!(with(&[host, auth, form]), Some("admin_content_type"));
+    }
+}

@@ -1,0 +1,67 @@
+//! The command line.
+
+use crate::token::MintArgs;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A reverse-proxy sidecar for Camarad: real connector data, one tenant at a time.
+#[derive(Debug, Parser)]
+#[command(name = "camarad-sidecar", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve, with settings from SIDECAR_CONFIG and the environment.
+    Run {
+        /// In front of two stand-ins, with generated secrets and lines to paste.
+        #[arg(long)]
+        demo: bool,
+        /// Configuration file (instead of SIDECAR_CONFIG).
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Read and check the settings, tell every problem, and do nothing else.
+    Check {
+        /// Configuration file (instead of SIDECAR_CONFIG).
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Tokens for trying things out.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Serve a stand-in for one of the real servers; for demo and tests only.
+    Mock {
+        /// Which server.
+        which: StandIn,
+        /// Address to listen on; port 0 takes a free one.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// Faults in force from the start, as JSON: {"fault": "hang", "latency_ms": 100}.
+        #[arg(long, default_value = "{}")]
+        faults: String,
+        /// Stop when standard input ends, that is, with whoever started this.
+        #[arg(long)]
+        until_stdin_closes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Sign a token with an HS256 secret and print it.
+    Mint(MintArgs),
+}
+
+/// A server that can be stood in for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum StandIn {
+    /// The gateway that holds the real data.
+    Coolbits,
+    /// The existing app.
+    Legacy,
+}

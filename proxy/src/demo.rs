@@ -1,0 +1,233 @@
+//! `run --demo`: the real thing in front of two stand-ins, over real sockets.
+//!
+//! The stand-ins are processes of their own, so that one can be stopped and
+//! started again as a real server would be. They end with us, however we end:
+//! they watch a pipe that only we hold.
+
+use crate::process::{self, StartError};
+use crate::token::{self, MintArgs, MintError};
+use camarad_config::{Config, Inputs, Problems, load};
+use clap::Parser;
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// Why the demo could not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    #[error("{0}")]
+    Settings(#[from] Problems),
+    #[error("{0}")]
+    Start(#[from] StartError),
+    #[error("{0}: {1}")]
+    File(String, io::Error),
+    #[error("the {0} stand-in did not start: {1}")]
+    StandIn(&'static str, io::Error),
+    #[error("{0}")]
+    Mint(#[from] MintError),
+}
+
+/// Runs the demo until a signal.
+pub(crate) async fn run() -> Result<(), DemoError> {
+    let own = Inputs::from_process().environment;
+    let state = own
+        .get("SIDECAR_STATE_DIR")
+        .map_or("./state", String::as_str);
+    let dir = PathBuf::from(state).join("demo");
+    let failed = |error| DemoError::File(dir.display().to_string(), error);
+    std::fs::create_dir_all(&dir).map_err(failed)?;
+    // Absolute, since the lines are pasted into another terminal.
+    let dir = dir.canonicalize().map_err(failed)?;
+    let secret_file = write_secret(&dir, "jwt-secret")?;
+    let admin_file = write_secret(&dir, "admin-token")?;
+    let (coolbits, coolbits_address) = stand_in("coolbits").await?;
+    let (legacy, legacy_address) = stand_in("legacy").await?;
+
+    let text = |path: &Path| path.display().to_string();
+    let mut inputs = Inputs::default();
+    let mut set = |name: &str, value: String| inputs.environment.insert(name.into(), value);
+    set("SIDECAR_STATE_DIR", state.to_owned());
+    set("SIDECAR_ACCESS_LOG", text(&dir.join("access.log")));
+    set("SIDECAR_JWT_SECRET_FILE", text(&secret_file));
+    set("SIDECAR_JWT_USER_CLAIM", "uid".into());
+    set("SIDECAR_ADMIN_TOKEN_FILE", text(&admin_file));
+    set("LEGACY_URL", format!("http://{legacy_address}"));
+    set("COOLBITS_URL", format!("http://{coolbits_address}"));
+    set("COOLBITS_GATEWAY_ENABLED", "on".into());
+    // Ports, log and fine tuning may be one's own; servers and secrets are the demo's.
+    let allowed = |name: &str| {
+        name.starts_with("SIDECAR__")
+            || matches!(
+                name,
+                "SIDECAR_LISTEN" | "SIDECAR_ADMIN_LISTEN" | "SIDECAR_ACCESS_LOG"
+            )
+    };
+    inputs
+        .environment
+        .extend(own.into_iter().filter(|(name, _)| allowed(name)));
+    let config = load(&inputs)?;
+
+    let lines = Lines {
+        access_log: config.server.access_log.clone(),
+        deadline: config.gateway.deadline,
+        coolbits: coolbits_address,
+        coolbits_pid: coolbits.id().unwrap_or_default(),
+        secret_file,
+        admin_file,
+    };
+    let running = process::start(quiet(config)).await?;
+    say(&lines.text(running.address(), running.admin_address())?);
+    let outcome = running.until_signal().await;
+    // Dropping them closes the pipes; the kill is for one that does not look.
+    for mut child in [coolbits, legacy] {
+        let _ = child.start_kill();
+        let _ = child.wait().await;
+    }
+    outcome.map_err(|error| DemoError::File("signals".into(), error))
+}
+
+/// The warnings about a demo's issuer would only frighten whoever tries it.
+fn quiet(mut config: Config) -> Config {
+    config.warnings.clear();
+    config
+}
+
+/// 32 random bytes in hex, readable by the owner only.
+fn write_secret(dir: &Path, name: &str) -> Result<PathBuf, DemoError> {
+    let path = dir.join(name);
+    let failed = |error| DemoError::File(path.display().to_string(), error);
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error)))?;
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    // Not overwritten but made anew, so that its mode is ours.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
+    io::Write::write_all(&mut file, hex.as_bytes()).map_err(failed)?;
+    Ok(path)
+}
+
+/// Starts this program as a stand-in, and learns its address from its first line.
+async fn stand_in(which: &'static str) -> Result<(Child, SocketAddr), DemoError> {
+    let failed = |error| DemoError::StandIn(which, error);
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut child = Command::new(program)
+        .args(["mock", which, "--until-stdin-closes"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let stdout = child
+        .stdout
+        .take()
+        .ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
+    let mut line = String::new();
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .await
+        .map_err(failed)?;
+    let address = line.trim().rsplit(' ').next().and_then(|a| a.parse().ok());
+    let address = address.ok_or_else(|| failed(io::Error::other("it told no address")))?;
+    Ok((child, address))
+}
+
+/// What the demo tells whoever started it.
+struct Lines {
+    access_log: String,
+    deadline: std::time::Duration,
+    coolbits: SocketAddr,
+    coolbits_pid: u32,
+    secret_file: PathBuf,
+    admin_file: PathBuf,
+}
+
+impl Lines {
+    fn text(&self, address: SocketAddr, admin: SocketAddr) -> Result<String, DemoError> {
+        let program = std::env::current_exe().unwrap_or_else(|_| "camarad-sidecar".into());
+        let (program, coolbits) = (program.display(), self.coolbits);
+        let secret = self.secret_file.display();
+        let admin_token = self.admin_file.display();
+        let mint = |user: &str, clients: &[&str]| {
+            let mut words = vec!["token", "--user", user];
+            words.extend(clients.iter().flat_map(|client| ["--client", client]));
+            let file = self.secret_file.display().to_string();
+            words.extend(["--secret-file", &file]);
+            let args = MintOnly::parse_from(words);
+            token::mint(&args.args)
+        };
+        let (a, b) = (mint("1", &["10", "11"])?, mint("2", &["20"])?);
+        let ads = format!("http://{address}/api/connectors/google-ads");
+        let short = r#"grep -oE '"(source|error|reason)":"[a-z_]+"'"#;
+        let deadline = humantime::format_duration(self.deadline);
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = write!(
+            out,
+            r##"
+camarad-sidecar demo
+  sidecar   http://{address}
+  admin     http://{admin}   (/metrics, /healthz, /readyz)
+  coolbits  http://{coolbits}   (stand-in, process {pid})
+  access log {log}
+
+Paste these into another terminal. User 1 has clients 10 and 11, user 2 has client 20.
+
+A={a}
+B={b}
+
+# 1  real figures of one's own client, through the sidecar: "source":"coolbits"
+curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" {ads}/campaigns
+# 2  the same again, from the cache: Cache-Status: camarad-sidecar; hit
+curl -si -H "Authorization: Bearer $A" -H "X-Client-ID: 10" {ads}/campaigns | grep -iE '^(cache-status|age|x-camarad)'
+# 3  another user's client: 404 "Client not found or not owned"
+curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 20" {ads}/campaigns
+# 4  no token: 401 "Authentication required"
+curl -s -H "X-Client-ID: 10" {ads}/campaigns
+# 5  a forged cookie changes nothing: the app sees user 2, the one of the token, and lists client 20
+curl -s -H "Authorization: Bearer $B" -H "Cookie: camarad_user_id=1" http://{address}/api/clients
+# 6  Coolbits hangs: after at most {deadline}, "source":"mock" and "error":"timeout"
+curl -s http://{coolbits}/_faults -d '{{"fault":"hang"}}'; curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" "{ads}/campaigns?days=6" | {short}
+# 7  Coolbits is gone: at once, "source":"mock" and "error":"unreachable"
+kill {pid}; sleep 1; for i in 1 2 3 4 5 6; do curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" "{ads}/metrics?days=$i" | {short} | tr '\n' ' '; done; echo
+# 8  the burst in the metrics: sidecar_burst_5xx{{origin="coolbits"}} 1
+curl -s http://{admin}/metrics | grep -E '^sidecar_(burst_5xx|responses_5xx_total|fallbacks_total)'
+# 9  Coolbits is back: "source":"coolbits", without a restart of the sidecar
+{program} mock coolbits --listen {coolbits} & sleep 1; curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" "{ads}/campaigns?days=9" | {short}
+# 10 the gateway off: "source":"mock" and "reason":"disabled"
+curl -s -H "Authorization: Bearer $(cat {admin_token})" -H "Content-Type: application/json" -d '{{"enabled":false}}' http://{admin}/gateway; curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" {ads}/campaigns | {short}
+# 11 a token of one's own making, for user 1 and client 11
+{program} token mint --user 1 --client 11 --secret-file {secret}
+
+Ctrl-C stops the sidecar and both stand-ins (one started by line 9 is yours: kill %1).
+"##,
+            pid = self.coolbits_pid,
+            log = self.access_log,
+        );
+        Ok(out)
+    }
+}
+
+/// `token mint` as the command line would parse it.
+#[derive(clap::Parser)]
+struct MintOnly {
+    #[command(flatten)]
+    args: MintArgs,
+}
+
+#[allow(clippy::print_stdout)] // The demo talks to a person.
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,49 @@
+//! What one request carries from hook to hook.
+
+use camarad_policies::authorise::Permit;
+use camarad_policies::record::Record;
+use camarad_policies::refusal::Refusal;
+use prometheus::IntGauge;
+use std::time::Instant;
+
+/// State of one request.
+pub(crate) struct Context {
+    pub(super) record: Record,
+    pub(super) started: Instant,
+    pub(super) permit: Option<Permit>,
+    /// Errors under `/api/` are JSON.
+    pub(super) is_api: bool,
+    /// Why it failed on the way, when we know better than the transport's error.
+    pub(super) failed: Option<Refusal>,
+    pub(super) upstream_started: Option<Instant>,
+    _in_flight: InFlight,
+}
+
+impl Context {
+    pub(super) fn new(in_flight: &IntGauge) -> Self {
+        in_flight.inc();
+        Self {
+            record: Record {
+                request_id: uuid::Uuid::now_v7().to_string(),
+                route: "none".into(),
+                area: "none".into(),
+                ..Record::default()
+            },
+            started: Instant::now(),
+            permit: None,
+            is_api: true,
+            failed: None,
+            upstream_started: None,
+            _in_flight: InFlight(in_flight.clone()),
+        }
+    }
+}
+
+/// Counts a request for as long as its context lives, however it ends.
+struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,210 @@
+//! Pingora's phases, as far as we use them: a request's life on one page.
+//!
+//! `request_filter` decides and, in the API lane, answers; the others serve the
+//! stream lane. Every hook that runs our code catches panics: in Pingora one
+//! would end in an empty reply without log or metric.
+
+use super::Sidecar;
+use super::answer::{refuse, tag, write};
+use super::context::Context;
+use super::stream_lane::refusal_of;
+use crate::gateway::Answerer;
+use async_trait::async_trait;
+use camarad_policies::record::{Origin, Source};
+use camarad_policies::refusal::Refusal;
+use camarad_policies::route::Plan;
+use futures_util::FutureExt;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+#[async_trait]
+impl ProxyHttp for Sidecar {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(&self.observer.metrics.in_flight)
+    }
+
+    /// Decides; answers itself (`true`) unless the stream lane is to carry on.
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        match self.caught(self.handle(session, context)).await {
+            Some(outcome) => outcome,
+            None => {
+                if session.response_written().is_none() {
+                    session.set_keepalive(None);
+                    refuse(session, context, Refusal::Internal).await?;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        context.upstream_started = Some(Instant::now());
+        self.caught(self.legacy_peer()).await.unwrap_or_else(broke)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let shaped = async { self.shape_upstream(session, upstream, context) };
+        self.caught(shaped).await.unwrap_or_else(broke)
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.record.source = Some(Source::Legacy);
+        let failed = head.status.is_server_error();
+        if failed {
+            context.record.origin = Some(Origin::Legacy);
+        }
+        self.tell_legacy(context, if failed { "http_5xx" } else { "ok" });
+        tag(head, context)
+    }
+
+    /// After a connection was made: only reads that a stale pooled connection
+    /// broke are sent again, never anything with an effect.
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        _: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("peer {peer}"));
+        // Always decided, or Pingora panics later.
+        error.retry.decide_reuse(reused);
+        let safe = session.req_header().method.is_safe();
+        if !safe || session.as_ref().retry_buffer_truncated() {
+            error.set_retry(false);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        let refusal = context.failed.or_else(|| refusal_of(error));
+        if let Some(refusal) = refusal.filter(|refusal| refusal.is_legacy_fault()) {
+            self.tell_legacy(context, refusal.answer().code);
+        }
+        match refusal {
+            Some(refusal) if session.response_written().is_none() => {
+                // Pingora would announce keep-alive and then close.
+                session.set_keepalive(None);
+                // The caller may be gone; the record is told either way.
+                let _ = self.caught(refuse(session, context, refusal)).await;
+            }
+            Some(refusal) => {
+                // The head is out: the answer breaks off, and the record says why.
+                context.record.code = Some(refusal.answer().code);
+            }
+            None => context.record.code = Some("client_closed"),
+        }
+        FailToProxy {
+            error_code: refusal.map_or(499, |refusal| refusal.answer().status),
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+        let tell = async {
+            let record = &mut context.record;
+            let now = OffsetDateTime::now_utc();
+            // Formatting a valid time into a String cannot fail.
+            record.time = now.format(&Rfc3339).unwrap_or_default();
+            // 499: the caller left before there was an answer.
+            record.status = session
+                .response_written()
+                .map_or(499, |head| head.status.as_u16());
+            record.bytes_sent = session.body_bytes_sent();
+            record.duration_ms = context.started.elapsed().as_secs_f64() * 1000.0;
+            record.peer = session.client_addr().map(ToString::to_string);
+            let rule = context.permit.as_ref().map(|permit| permit.rule());
+            self.observer.tell(record, rule);
+        };
+        // Counted where it is caught; there is nobody left to answer.
+        let _ = self.caught(tell).await;
+    }
+
+    /// Errors are told by the record; Pingora's own lines would tell them twice.
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        true
+    }
+}
+
+impl Sidecar {
+    async fn handle(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let decision = match self.decide(session, context).await {
+            Ok(decision) => decision,
+            Err(refusal) => {
+                refuse(session, context, refusal).await?;
+                return Ok(true);
+            }
+        };
+        context.permit = Some(decision.permit.clone());
+        let answer = match &decision.plan {
+            Plan::Stream => return Ok(false),
+            Plan::MadeUp => self.made_up(session, context, &decision.permit).await,
+            Plan::Coolbits(operation, credential) => {
+                let (operation, answerer) = (*operation, Answerer::Coolbits(credential.clone()));
+                self.connector(context, decision, operation, answerer).await
+            }
+            Plan::Mock(operation, reason) => {
+                let (operation, answerer) = (*operation, Answerer::Mock(*reason));
+                self.connector(context, decision, operation, answerer).await
+            }
+        };
+        match answer {
+            Ok(answer) => write(session, context, answer).await?,
+            Err(refusal) => {
+                if matches!(refusal, Refusal::BodyTooLarge | Refusal::BodyIncomplete) {
+                    // What is left of the body would read as the next request.
+                    session.set_keepalive(None);
+                }
+                refuse(session, context, refusal).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn tell_legacy(&self, context: &mut Context, outcome: &str) {
+        if let Some(started) = context.upstream_started.take() {
+            self.observer.upstream("legacy", outcome, started.elapsed());
+        }
+    }
+
+    /// Runs a hook's work; `None` when it panicked, which is counted.
+    async fn caught<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(done) => Some(done),
+            Err(_) => {
+                self.observer.metrics.panics_total.inc();
+                tracing::error!("a hook panicked");
+                None
+            }
+        }
+    }
+}
+
+fn broke<T>() -> Result<T> {
+    Error::e_explain(ErrorType::InternalError, "a hook panicked")
+}

@@ -1,0 +1,252 @@
+//! Requests to Coolbits: candidates in order, one retry, one deadline.
+//!
+//! Not here: which customer is selected, and what a payload means.
+
+use super::failure::{Failure, Miss};
+use crate::observe::Observer;
+use camarad_config::Gateway as Config;
+use reqwest::{StatusCode, redirect};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// The HTTP client for Coolbits.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    workspace: String,
+    attempt: Duration,
+    limit: usize,
+    observer: Arc<Observer>,
+}
+
+/// A usable answer: 2xx, JSON, whole.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) path: &'static str,
+    pub(crate) status: u16,
+    pub(crate) payload: Value,
+}
+
+/// What belongs to one answer: whose token, until when, and whether the retry is used up.
+pub(crate) struct Reading<'a> {
+    client: &'a Client,
+    token: &'a str,
+    deadline: Instant,
+    retried: AtomicBool,
+}
+
+impl Client {
+    pub(crate) fn new(config: &Config, observer: Arc<Observer>) -> Result<Self, reqwest::Error> {
+        // A redirect may move within Coolbits; a token never follows one elsewhere.
+        let same_origin = redirect::Policy::custom(|attempt| {
+            let stays = attempt
+                .previous()
+                .first()
+                .is_some_and(|first| first.origin() == attempt.url().origin());
+            match stays && attempt.previous().len() <= 3 {
+                true => attempt.follow(),
+                false => attempt.stop(),
+            }
+        });
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(same_origin)
+            .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Self {
+            http,
+            base: config.url.clone(),
+            workspace: config.workspace.clone(),
+            attempt: config.attempt_timeout,
+            limit: config.response_limit,
+            observer,
+        })
+    }
+
+    pub(crate) fn reading<'a>(&'a self, token: &'a str, deadline: Instant) -> Reading<'a> {
+        Reading {
+            client: self,
+            token,
+            deadline,
+            retried: AtomicBool::new(false),
+        }
+    }
+
+    /// Asks for a token of the service account (contract, section 4).
+    pub(crate) async fn mock_login(&self, email: &str, deadline: Instant) -> Result<String, Miss> {
+        const PATH: &str = "/api/auth/mock-login";
+        let request = self
+            .http
+            .post(format!("{}{PATH}", self.base))
+            .header("X-Workspace-Id", &self.workspace)
+            .json(&serde_json::json!({"email": email}));
+        let reply = self.attempt(request, PATH, deadline).await?;
+        match reply.payload["token"].as_str() {
+            Some(token) if !token.is_empty() => Ok(token.to_owned()),
+            _ => Err(Failure::BadPayload.into()),
+        }
+    }
+
+    /// One request, bounded by the attempt's time and the deadline.
+    async fn attempt(
+        &self,
+        request: reqwest::RequestBuilder,
+        path: &'static str,
+        deadline: Instant,
+    ) -> Result<Reply, Miss> {
+        let started = Instant::now();
+        let until = deadline.min(started + self.attempt);
+        let outcome = match timeout_at(until, self.exchange(request, path)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Timeout.into()),
+        };
+        let code = outcome
+            .as_ref()
+            .map_or_else(|miss| miss.failure.code(), |_| "ok");
+        self.observer.upstream("coolbits", code, started.elapsed());
+        outcome.map_err(|miss| Miss {
+            path: Some(path),
+            ..miss
+        })
+    }
+
+    async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+        path: &'static str,
+    ) -> Result<Reply, Miss> {
+        let request = request
+            .header("Accept", "application/json")
+            .header("Accept-Encoding", "identity");
+        let mut response = request.send().await.map_err(|_| Failure::Unreachable)?;
+        let status = response.status();
+        let miss = |failure: Failure| Miss {
+            failure,
+            path: Some(path),
+            status: Some(status.as_u16()),
+        };
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.limit => {
+                    return Err(miss(Failure::BadPayload));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(_) => return Err(miss(Failure::BadPayload)),
+            }
+        }
+        let payload = json_of(&response, &body);
+        match (status, payload) {
+            (status, Some(payload)) if status.is_success() => Ok(Reply {
+                path,
+                status: status.as_u16(),
+                payload,
+            }),
+            (status, None) if status.is_success() => Err(miss(Failure::BadPayload)),
+            (status, payload) => Err(miss(failure_of(status, payload.as_ref()))),
+        }
+    }
+}
+
+/// The payload, if the answer says it is JSON, is not encoded, and parses.
+fn json_of(response: &reqwest::Response, body: &[u8]) -> Option<Value> {
+    let header = |name: &str| response.headers().get(name)?.to_str().ok();
+    let kind = header("content-type")?.split(';').next()?.trim();
+    let encoded = header("content-encoding").is_some_and(|e| !e.eq_ignore_ascii_case("identity"));
+    if !kind.eq_ignore_ascii_case("application/json") || encoded {
+        return None;
+    }
+    serde_json::from_slice(body).ok()
+}
+
+fn failure_of(status: StatusCode, payload: Option<&Value>) -> Failure {
+    let says_not_connected = payload.is_some_and(|p| p["error"] == "not_connected");
+    match status.as_u16() {
+        400 | 401 | 403 if says_not_connected => Failure::NotConnected,
+        401 => Failure::Unauthorized,
+        400..=499 => Failure::Http4xx,
+        500..=599 => Failure::Http5xx,
+        _ => Failure::BadPayload,
+    }
+}
+
+impl Reading<'_> {
+    /// The first candidate that answers 2xx.
+    ///
+    /// What is true of all paths (no connection, no time, no right) ends the
+    /// search, and so does a 2xx that is not usable; otherwise the error is that
+    /// of the first path, which is the one that should have answered.
+    pub(crate) async fn first(
+        &self,
+        candidates: &[&'static str],
+        query: &[(&'static str, String)],
+    ) -> Result<Reply, Miss> {
+        let mut first = None;
+        for path in candidates {
+            match self.get(path, query).await {
+                Ok(reply) => return Ok(reply),
+                Err(miss) if matches!(miss.failure, Failure::Http4xx | Failure::Http5xx) => {
+                    first.get_or_insert(miss);
+                }
+                Err(miss) => return Err(miss),
+            }
+        }
+        Err(first.unwrap_or_else(|| Failure::Empty.into()))
+    }
+
+    /// One read, tried once more on a broken connection or 502, 503, 504.
+    pub(crate) async fn get(
+        &self,
+        path: &'static str,
+        query: &[(&'static str, String)],
+    ) -> Result<Reply, Miss> {
+        let outcome = self
+            .client
+            .attempt(self.request(path, query), path, self.deadline)
+            .await;
+        let passing = |miss: &Miss| {
+            miss.failure == Failure::Unreachable || matches!(miss.status, Some(502..=504))
+        };
+        match outcome {
+            Err(miss) if passing(&miss) && !self.retried.swap(true, Ordering::Relaxed) => {
+                let jitter = Duration::from_millis(fastrand::u64(10..50));
+                tokio::time::sleep(jitter).await;
+                self.client
+                    .attempt(self.request(path, query), path, self.deadline)
+                    .await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// One write; never repeated.
+    pub(crate) async fn post(&self, path: &'static str, body: &Value) -> Result<Reply, Miss> {
+        let request = self
+            .client
+            .http
+            .post(format!("{}{path}", self.client.base))
+            .bearer_auth(self.token)
+            .header("X-Workspace-Id", &self.client.workspace)
+            .json(body);
+        self.client.attempt(request, path, self.deadline).await
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn request(&self, path: &str, query: &[(&'static str, String)]) -> reqwest::RequestBuilder {
+        self.client
+            .http
+            .get(format!("{}{path}", self.client.base))
+            .bearer_auth(self.token)
+            .header("X-Workspace-Id", &self.client.workspace)
+            .header("Content-Type", "application/json")
+            .query(query)
+    }
+}

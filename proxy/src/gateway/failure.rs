@@ -1,0 +1,67 @@
+//! Why Coolbits gave no usable answer: a closed set of codes, shown in
+//! `gateway.error`, in the record and in metrics.
+
+/// A reason for which the mock answers in Coolbits' place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No answer within the attempt or the deadline.
+    Timeout,
+    /// No connection, or one that broke before an answer began.
+    Unreachable,
+    /// Another 4xx.
+    Http4xx,
+    /// A 5xx.
+    Http5xx,
+    /// The token was not accepted, or there is none to give.
+    Unauthorized,
+    /// Coolbits says that the account is not connected.
+    NotConnected,
+    /// The answer does not fit: HTML, broken JSON, wrong types, another account, too large.
+    BadPayload,
+    /// The answer fits and holds nothing.
+    Empty,
+}
+
+impl Failure {
+    /// Stable code.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Http4xx => "http_4xx",
+            Self::Http5xx => "http_5xx",
+            Self::Unauthorized => "unauthorized",
+            Self::NotConnected => "not_connected",
+            Self::BadPayload => "bad_payload",
+            Self::Empty => "empty",
+        }
+    }
+
+    /// Whether it is Coolbits' own fault and counts as a 5xx that the fallback hides.
+    pub(crate) fn is_coolbits_fault(self) -> bool {
+        matches!(
+            self,
+            Self::Timeout | Self::Unreachable | Self::Http5xx | Self::BadPayload
+        )
+    }
+}
+
+/// A failure and where it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Miss {
+    pub(crate) failure: Failure,
+    /// The path at Coolbits, once one was asked.
+    pub(crate) path: Option<&'static str>,
+    /// The status, where there was an answer.
+    pub(crate) status: Option<u16>,
+}
+
+impl From<Failure> for Miss {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            path: None,
+            status: None,
+        }
+    }
+}

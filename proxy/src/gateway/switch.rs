@@ -1,0 +1,44 @@
+//! The gateway's switch, as it stands now. A request takes one look and keeps
+//! what it saw.
+
+use arc_swap::ArcSwap;
+use camarad_config::Gateway as Config;
+use camarad_policies::route::Switch;
+use std::sync::Arc;
+
+/// Holds the switch; changes make a new generation, which no cached answer of
+/// the one before belongs to.
+pub(crate) struct SwitchBoard {
+    current: ArcSwap<Switch>,
+}
+
+impl SwitchBoard {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(Switch {
+                enabled: config.enabled,
+                mock_only: config.mock_only.clone(),
+                service_account: config.service_account,
+                generation: 1,
+            }),
+        }
+    }
+
+    /// What is in force.
+    pub(crate) fn current(&self) -> Arc<Switch> {
+        self.current.load_full()
+    }
+
+    /// Switches Coolbits on or off; saying what is so already changes nothing.
+    pub(crate) fn set_enabled(&self, enabled: bool) -> Arc<Switch> {
+        self.current.rcu(|now| match now.enabled == enabled {
+            true => now.clone(),
+            false => Arc::new(Switch {
+                enabled,
+                generation: now.generation + 1,
+                ..Switch::clone(now)
+            }),
+        });
+        self.current()
+    }
+}

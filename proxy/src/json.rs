@@ -1,0 +1,56 @@
+//! JSON as the app writes it: sorted keys, ASCII escapes, a final newline.
+
+use bytes::Bytes;
+use serde_json::Value;
+use serde_json::ser::Formatter;
+use std::io::{self, Write};
+
+/// The body for a value. Keys are sorted because `serde_json::Map` is.
+pub(crate) fn to_body(value: &Value) -> Bytes {
+    let mut out = Vec::with_capacity(512);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Ascii);
+    // Writing a `Value` into memory cannot fail.
+    let _ = serde::Serialize::serialize(value, &mut serializer);
+    out.push(b'\n');
+    out.into()
+}
+
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        if text.is_ascii() {
+            return out.write_all(text.as_bytes());
+        }
+        for character in text.chars() {
+            match character.is_ascii() {
+                true => out.write_all(&[character as u8])?,
+                false => {
+                    for unit in character.encode_utf16(&mut [0; 2]) {
+                        write!(out, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn it_is_written_as_the_app_writes_it() {
+        let body = to_body(&json!({"b": "caf\u{e9} \u{1f600}\n", "a": [1, 2.5, null]}));
+        assert_eq!(
+            &body[..],
+            b"{\"a\":[1,2.5,null],\"b\":\"caf\\u00e9 \\ud83d\\ude00\\n\"}\n"
+        );
+    }
+}

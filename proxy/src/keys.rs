@@ -1,0 +1,202 @@
+//! The issuers' keys as they are now, and fetching those that are published.
+//!
+//! Last good keys are kept when a fetch fails. A token whose key is not known
+//! may trigger one fetch, but not more than one in [`LEAST_BETWEEN`]: key ids
+//! are the caller's to invent.
+
+use crate::observe::Observer;
+use arc_swap::ArcSwap;
+use camarad_config::{IssuerConfig, KeyConfig};
+use camarad_policies::identity::{Identity, Issuer, KeyedIssuer, identify};
+use camarad_policies::keys::KeySet;
+use camarad_policies::refusal::Refusal;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use url::Url;
+
+/// Least time between two fetches that tokens asked for.
+const LEAST_BETWEEN: Duration = Duration::from_secs(10);
+/// Longest time for one fetch.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// A key set larger than this is none.
+const LARGEST: usize = 1024 * 1024;
+
+/// All issuers with their keys.
+pub(crate) struct KeyStore {
+    issuers: Vec<Held>,
+    http: reqwest::Client,
+    observer: Arc<Observer>,
+}
+
+struct Held {
+    issuer: Issuer,
+    keys: ArcSwap<KeySet>,
+    source: Option<Published>,
+}
+
+struct Published {
+    url: Url,
+    refresh: Duration,
+    /// When keys were last fetched, and last tried. Held over a fetch, so that there is one at a time.
+    tried: Mutex<Option<Instant>>,
+    fetched: ArcSwap<Option<Instant>>,
+}
+
+impl KeyStore {
+    pub(crate) fn new(
+        configs: &[IssuerConfig],
+        observer: Arc<Observer>,
+    ) -> Result<Self, reqwest::Error> {
+        let issuers = configs
+            .iter()
+            .map(|config| match &config.keys {
+                KeyConfig::Fixed(keys) => Held {
+                    issuer: config.issuer.clone(),
+                    keys: ArcSwap::new(keys.clone()),
+                    source: None,
+                },
+                KeyConfig::Url { url, refresh } => Held {
+                    issuer: config.issuer.clone(),
+                    keys: ArcSwap::default(),
+                    source: Some(Published {
+                        url: url.clone(),
+                        refresh: *refresh,
+                        tried: Mutex::default(),
+                        fetched: ArcSwap::from_pointee(None),
+                    }),
+                },
+            })
+            .collect();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(FETCH_TIMEOUT)
+            .build()?;
+        Ok(Self {
+            issuers,
+            http,
+            observer,
+        })
+    }
+
+    /// Verifies a token with the keys of now, fetching published ones once if its key is not known.
+    pub(crate) async fn identify(&self, token: &str) -> Result<Identity, Refusal> {
+        match self.try_identify(token) {
+            Err(Refusal::TokenUnknownKey | Refusal::KeysUnavailable) if self.may_learn() => {
+                for held in &self.issuers {
+                    self.fetch(held, LEAST_BETWEEN).await;
+                }
+                self.try_identify(token)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_identify(&self, token: &str) -> Result<Identity, Refusal> {
+        let keys: Vec<Arc<KeySet>> = self.issuers.iter().map(|h| h.keys.load_full()).collect();
+        let keyed: Vec<KeyedIssuer<'_>> = self
+            .issuers
+            .iter()
+            .zip(&keys)
+            .map(|(held, keys)| KeyedIssuer {
+                issuer: &held.issuer,
+                keys,
+            })
+            .collect();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        identify(token, &keyed, now.map_or(0, |now| now.as_secs()))
+    }
+
+    fn may_learn(&self) -> bool {
+        self.issuers.iter().any(|held| held.source.is_some())
+    }
+
+    /// Whether every issuer has keys.
+    pub(crate) fn ready(&self) -> bool {
+        self.issuers.iter().all(|held| !held.keys.load().is_empty())
+    }
+
+    /// Tells how old the keys are.
+    pub(crate) fn tell_ages(&self) {
+        for held in &self.issuers {
+            let fetched = held
+                .source
+                .as_ref()
+                .and_then(|source| **source.fetched.load());
+            let age = fetched.map_or(0, |at| at.elapsed().as_secs());
+            let gauge = &self.observer.metrics.key_age_seconds;
+            gauge
+                .with_label_values(&[&held.issuer.name])
+                .set(age as i64);
+        }
+    }
+
+    /// Fetches all published keys once; for the start.
+    pub(crate) async fn fetch_all(&self) {
+        for held in &self.issuers {
+            self.fetch(held, Duration::ZERO).await;
+        }
+    }
+
+    /// Keeps published keys fresh until dropped.
+    pub(crate) async fn refresh_forever(&self) {
+        let sources = self
+            .issuers
+            .iter()
+            .filter_map(|held| Some((held, held.source.as_ref()?)));
+        let loops = sources.map(|(held, source)| async move {
+            loop {
+                // Without keys nobody can be let in: try again soon.
+                let wait = match held.keys.load().is_empty() {
+                    true => Duration::from_secs(2),
+                    false => source.refresh,
+                };
+                tokio::time::sleep(wait).await;
+                self.fetch(held, Duration::ZERO).await;
+            }
+        });
+        futures_util::future::join_all(loops).await;
+    }
+
+    /// Fetches an issuer's keys, unless that was tried less than `least` ago.
+    async fn fetch(&self, held: &Held, least: Duration) {
+        let Some(source) = &held.source else { return };
+        let mut tried = source.tried.lock().await;
+        if tried.is_some_and(|at| at.elapsed() < least) {
+            return;
+        }
+        *tried = Some(Instant::now());
+        match self.download(&source.url).await {
+            Ok(keys) => {
+                held.keys.store(Arc::new(keys));
+                source.fetched.store(Arc::new(Some(Instant::now())));
+            }
+            Err(words) => {
+                tracing::warn!(
+                    issuer = held.issuer.name,
+                    "keys could not be fetched: {words}"
+                );
+            }
+        }
+    }
+
+    async fn download(&self, url: &Url) -> Result<KeySet, String> {
+        let response = self.http.get(url.clone()).send().await;
+        let mut response = response
+            .and_then(reqwest::Response::error_for_status)
+            .map_err(|error| error.without_url().to_string())?;
+        let mut text = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|e| e.without_url().to_string())?
+        {
+            if text.len() + chunk.len() > LARGEST {
+                return Err(format!("larger than {LARGEST} bytes"));
+            }
+            text.extend_from_slice(&chunk);
+        }
+        KeySet::jwks(&text).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,134 @@
+//! Every metric, on one page. The doc comment is the help text.
+//!
+//! Labels come from closed sets: rule names, codes, origins. Never a raw path, a
+//! user or a client, or the number of series would be the callers' to choose.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// Seconds, from a quarter of a millisecond to half a minute.
+const SECONDS: [f64; 16] = [
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    12.0, 30.0,
+];
+
+/// How a metric of this kind is made.
+trait Kind: Sized + Collector + Clone + 'static {
+    fn make(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<Self>;
+}
+
+macro_rules! kinds {
+    ($($kind:ty: |$opts:ident, $labels:ident| $make:expr;)*) => {$(
+        impl Kind for $kind {
+            fn make(name: &str, help: &str, $labels: &[&str]) -> prometheus::Result<Self> {
+                let $opts = Opts::new(name, help);
+                $make
+            }
+        }
+    )*};
+}
+
+kinds! {
+    IntCounter: |opts, _labels| IntCounter::with_opts(opts);
+    IntCounterVec: |opts, labels| IntCounterVec::new(opts, labels);
+    IntGauge: |opts, _labels| IntGauge::with_opts(opts);
+    IntGaugeVec: |opts, labels| IntGaugeVec::new(opts, labels);
+    Histogram: |opts, _labels| Histogram::with_opts(HistogramOpts::from(opts).buckets(SECONDS.to_vec()));
+    HistogramVec: |opts, labels| HistogramVec::new(HistogramOpts::from(opts).buckets(SECONDS.to_vec()), labels);
+}
+
+macro_rules! metrics {
+    ($(#[doc = $help:literal] $field:ident: $kind:ty [$($label:literal),*],)*) => {
+        /// The metrics of the process.
+        pub(crate) struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub(crate) $field: $kind,)*
+        }
+
+        impl Metrics {
+            pub(crate) fn new() -> prometheus::Result<Self> {
+                let registry = Registry::new_custom(Some("sidecar".into()), None)?;
+                $(
+                    let $field = <$kind as Kind>::make(stringify!($field), $help.trim(), &[$($label),*])?;
+                    registry.register(Box::new($field.clone()))?;
+                )*
+                Ok(Self { registry, $($field,)* })
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Requests that were answered, by rule, method, status and source of the figures.
+    requests_total: IntCounterVec ["route", "method", "status", "source"],
+    /// Time from a request's head to the end of its answer, by rule.
+    request_duration_seconds: HistogramVec ["route"],
+    /// Requests made of an upstream, by outcome.
+    upstream_requests_total: IntCounterVec ["upstream", "outcome"],
+    /// Time an upstream took to answer.
+    upstream_duration_seconds: HistogramVec ["upstream"],
+    /// 5xx answers by whose fault they are; those of Coolbits are hidden by the mock and counted all the same.
+    responses_5xx_total: IntCounterVec ["origin"],
+    /// 1 while an origin fails in a burst.
+    burst_5xx: IntGaugeVec ["origin"],
+    /// Decisions on identity and client, by area of the app.
+    tenancy_decisions_total: IntCounterVec ["area", "decision", "reason", "mode"],
+    /// Requests that claimed a user id by cookie or header which the token does not prove.
+    forged_identity_total: IntCounter [],
+    /// What the cache did.
+    cache_requests_total: IntCounterVec ["route", "result"],
+    /// Bytes the cache keeps.
+    cache_bytes: IntGauge [],
+    /// 1 while the gateway is on and its last read was answered by Coolbits.
+    gateway_up: IntGauge [],
+    /// Answers that the mock gave in Coolbits' place.
+    fallbacks_total: IntCounterVec ["route", "reason"],
+    /// Number of the gateway switch setting in force.
+    config_generation: IntGauge [],
+    /// Panics that were caught and answered with 500.
+    panics_total: IntCounter [],
+    /// Requests being answered.
+    in_flight: IntGauge [],
+    /// Seconds since an issuer's keys were last fetched; 0 for keys that are part of the settings.
+    key_age_seconds: IntGaugeVec ["issuer"],
+    /// Lines of the access log that were dropped rather than waited for.
+    log_dropped_total: IntGauge [],
+    /// Always 1; the labels say what is running.
+    build_info: IntGaugeVec ["version"],
+}
+
+impl Metrics {
+    /// The page for Prometheus.
+    pub(crate) fn page(&self) -> String {
+        let mut families = self.registry.gather();
+        families.extend(prometheus::default_registry().gather());
+        TextEncoder::new()
+            .encode_to_string(&families)
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_its_prefix_and_help() {
+        let metrics = Metrics::new().unwrap();
+        metrics
+            .requests_total
+            .with_label_values(&["page", "GET", "200", "legacy"])
+            .inc();
+        let page = metrics.page();
+        let line = "sidecar_requests_total{method=\"GET\",route=\"page\",source=\"legacy\",status=\"200\"} 1";
+        assert!(page.contains(line), "{page}");
+        assert!(
+            page.contains("# HELP sidecar_panics_total Panics that were caught"),
+            "{page}"
+        );
+        assert!(page.contains("process_resident_memory_bytes"), "{page}");
+    }
+}

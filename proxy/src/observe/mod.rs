@@ -1,0 +1,163 @@
+//! Telling what happened: one [`Record`] per request, told to log and metrics
+//! in one place, so that the two cannot disagree.
+
+mod burst;
+mod log;
+mod metrics;
+
+pub(crate) use log::{AccessLog, init_tracing};
+pub(crate) use metrics::Metrics;
+
+use crate::gateway::Failure;
+use burst::Burst;
+use camarad_config::Burst as BurstConfig;
+use camarad_policies::matrix::{Auth, Rule};
+use camarad_policies::record::{Origin, Record, Source};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Everybody who is told.
+pub(crate) struct Observer {
+    pub(crate) metrics: Metrics,
+    bursts: [Mutex<Burst>; 3],
+    log: AccessLog,
+    started: Instant,
+}
+
+impl Observer {
+    pub(crate) fn new(config: &BurstConfig, log: AccessLog) -> prometheus::Result<Self> {
+        let metrics = Metrics::new()?;
+        metrics
+            .build_info
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        for origin in Origin::ALL {
+            metrics
+                .burst_5xx
+                .with_label_values(&[origin.as_str()])
+                .set(0);
+            metrics
+                .responses_5xx_total
+                .with_label_values(&[origin.as_str()])
+                .inc_by(0);
+        }
+        Ok(Self {
+            metrics,
+            bursts: Origin::ALL.map(|_| Mutex::new(Burst::new(config))),
+            log,
+            started: Instant::now(),
+        })
+    }
+
+    /// Tells about a finished request; `rule` is the one that applied, if it came that far.
+    pub(crate) fn tell(&self, record: &Record, rule: Option<&Rule>) {
+        let m = &self.metrics;
+        let source = record.source.unwrap_or(Source::Sidecar).as_str();
+        let labels = [
+            &record.route,
+            method(&record.method),
+            &record.status.to_string(),
+            source,
+        ];
+        m.requests_total.with_label_values(&labels).inc();
+        let seconds = record.duration_ms / 1000.0;
+        m.request_duration_seconds
+            .with_label_values(&[&record.route])
+            .observe(seconds);
+        let protected = rule.is_none_or(|rule| rule.auth == Auth::Required);
+        if protected || !record.allowed {
+            let decision = if record.allowed { "allow" } else { "refuse" };
+            let labels = [
+                &record.area,
+                decision,
+                record.code.unwrap_or("ok"),
+                "enforce",
+            ];
+            m.tenancy_decisions_total.with_label_values(&labels).inc();
+        }
+        if record.forged_user {
+            m.forged_identity_total.inc();
+        }
+        if let Some(result) = record.cache {
+            m.cache_requests_total
+                .with_label_values(&[&record.route, result.as_str()])
+                .inc();
+        }
+        if let Some(reason) = record.fallback {
+            m.fallbacks_total
+                .with_label_values(&[&record.route, reason])
+                .inc();
+        }
+        let failed = |origin| record.status >= 500 && record.origin == Some(origin);
+        if record.source == Some(Source::Legacy) || record.origin == Some(Origin::Legacy) {
+            self.answered(Origin::Legacy, failed(Origin::Legacy));
+        }
+        self.answered(Origin::Sidecar, failed(Origin::Sidecar));
+        self.log.write(record);
+    }
+
+    /// Notes one request made of an upstream.
+    pub(crate) fn upstream(&self, upstream: &str, outcome: &str, took: Duration) {
+        let m = &self.metrics;
+        m.upstream_requests_total
+            .with_label_values(&[upstream, outcome])
+            .inc();
+        m.upstream_duration_seconds
+            .with_label_values(&[upstream])
+            .observe(took.as_secs_f64());
+    }
+
+    /// Notes one read of Coolbits as a whole, and why it failed.
+    pub(crate) fn coolbits_read(&self, failure: Option<Failure>) {
+        let failed = failure.is_some_and(Failure::is_coolbits_fault);
+        self.metrics.gateway_up.set(i64::from(!failed));
+        self.answered(Origin::Coolbits, failed);
+    }
+
+    /// The metrics page, with what is only known when somebody looks.
+    pub(crate) fn page(&self, cache_bytes: u64) -> String {
+        self.metrics.cache_bytes.set(cache_bytes as i64);
+        self.metrics
+            .log_dropped_total
+            .set(self.log.dropped() as i64);
+        let now = self.second();
+        for (origin, burst) in Origin::ALL.iter().zip(&self.bursts) {
+            let on = burst
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_on(now);
+            self.metrics
+                .burst_5xx
+                .with_label_values(&[origin.as_str()])
+                .set(i64::from(on));
+        }
+        self.metrics.page()
+    }
+
+    fn answered(&self, origin: Origin, failed: bool) {
+        let at = Origin::ALL.iter().position(|o| *o == origin).unwrap_or(0);
+        let mut burst = self.bursts[at]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        burst.note(self.second(), failed);
+        if failed {
+            self.metrics
+                .responses_5xx_total
+                .with_label_values(&[origin.as_str()])
+                .inc();
+        }
+    }
+
+    /// Counted from 1000, so that an empty slot (second 0) is never recent.
+    fn second(&self) -> u64 {
+        self.started.elapsed().as_secs() + 1000
+    }
+}
+
+/// Methods are the caller's to invent; labels are not.
+fn method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
+        _ => "other",
+    }
+}

@@ -1,0 +1,155 @@
+//! The process: everything built from one checked configuration, served until a
+//! signal, and stopped in order.
+
+use crate::admin::{self, Admin};
+use crate::cache::Cache;
+use crate::edge::{self, Sidecar};
+use crate::gateway::{Gateway, SwitchBoard};
+use crate::keys::KeyStore;
+use crate::observe::{AccessLog, Observer};
+use camarad_config::Config;
+use camarad_policies::matrix::{BUILT_IN, Matrix};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+/// Why the process could not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("the built-in matrix: {0}")]
+    Matrix(#[from] camarad_policies::matrix::MatrixError),
+    #[error("the metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error("the HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    #[error("{key} = {value}: {error}")]
+    Io {
+        key: &'static str,
+        value: String,
+        error: std::io::Error,
+    },
+}
+
+/// A sidecar that serves.
+pub(crate) struct Running {
+    listening: edge::Listening,
+    admin_address: SocketAddr,
+    admin: Arc<Admin>,
+    admin_task: JoinHandle<()>,
+    refresh_task: JoinHandle<()>,
+    fetches: TaskTracker,
+    config: Arc<Config>,
+}
+
+/// Builds and starts everything.
+pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
+    let config = Arc::new(config);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let at = |key, value: &dyn ToString| {
+        let value = value.to_string();
+        move |error| StartError::Io { key, value, error }
+    };
+    let state_dir = &config.server.state_dir;
+    std::fs::create_dir_all(state_dir).map_err(at("server.state_dir", &state_dir.display()))?;
+    let target = &config.server.access_log;
+    let log = AccessLog::open(target).map_err(at("server.access_log", target))?;
+    let admin_listener = TcpListener::bind(config.admin.listen).await;
+    let admin_listener = admin_listener.map_err(at("admin.listen", &config.admin.listen))?;
+    let admin_address = admin_listener.local_addr();
+    let admin_address = admin_address.map_err(at("admin.listen", &config.admin.listen))?;
+
+    let observer = Arc::new(Observer::new(&config.burst, log)?);
+    let keys = Arc::new(KeyStore::new(&config.issuers, observer.clone())?);
+    keys.fetch_all().await;
+    let switch = Arc::new(SwitchBoard::new(&config.gateway));
+    let gateway = Arc::new(Gateway::new(&config.gateway, observer.clone())?);
+    let fetches = TaskTracker::new();
+    let cache = Arc::new(Cache::new(config.cache.capacity_bytes, fetches.clone()));
+    let legacy = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(config.legacy.connect_timeout)
+        .build()?;
+    let sidecar = Sidecar {
+        config: config.clone(),
+        matrix: Matrix::parse(BUILT_IN)?,
+        keys: keys.clone(),
+        switch: switch.clone(),
+        gateway,
+        cache: cache.clone(),
+        observer: observer.clone(),
+        legacy,
+    };
+    let listening = edge::listen(config.server.listen, sidecar).await;
+    let listening = listening.map_err(at("server.listen", &config.server.listen))?;
+    let admin = Arc::new(Admin {
+        config: config.admin.clone(),
+        switch,
+        cache,
+        keys: keys.clone(),
+        observer,
+        draining: AtomicBool::new(false),
+    });
+    let router = admin::router(admin.clone());
+    Ok(Running {
+        listening,
+        admin_address,
+        admin,
+        admin_task: tokio::spawn(async move {
+            if let Err(error) = axum::serve(admin_listener, router).await {
+                tracing::error!("the admin listener stopped: {error}");
+            }
+        }),
+        refresh_task: tokio::spawn(async move { keys.refresh_forever().await }),
+        fetches,
+        config,
+    })
+}
+
+impl Running {
+    /// Where callers connect.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listening.address
+    }
+
+    /// Where operators connect.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Serves until SIGTERM (drains) or SIGINT (leaves at once).
+    pub(crate) async fn until_signal(self) -> std::io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => self.drain(&mut interrupt).await,
+            _ = interrupt.recv() => tracing::info!("interrupted: leaving at once"),
+        }
+        Ok(())
+    }
+
+    async fn drain(self, interrupt: &mut tokio::signal::unix::Signal) {
+        self.admin.draining.store(true, Ordering::Relaxed);
+        let grace = self.config.server.grace;
+        tracing::info!(grace_ms = grace.as_millis() as u64, "terminated: draining");
+        self.fetches.close();
+        let ended = async {
+            let connections = self.listening.drain(grace);
+            let fetches = tokio::time::timeout(grace, self.fetches.wait());
+            let (connections, fetches) = tokio::join!(connections, fetches);
+            connections && fetches.is_ok()
+        };
+        tokio::select! {
+            clean = ended => tracing::info!(clean, "drained"),
+            _ = interrupt.recv() => tracing::info!("interrupted: leaving at once"),
+        }
+        self.refresh_task.abort();
+        self.admin_task.abort();
+    }
+}
