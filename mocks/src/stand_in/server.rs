@@ -173,7 +173,12 @@ async fn spoil(good: Response<Body>, fault: Fault) -> io::Result<Response<Body>>
             head.headers.insert("content-length", whole.len().into());
             let rest = match fault {
                 Fault::HangBody => stream::pending().left_stream(),
-                _ => stream::iter([Err(io::Error::other("asked to break off"))]).right_stream(),
+                // A moment later, or hyper would break off before the head is out.
+                _ => stream::once(async {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                    Err(io::Error::other("asked to break off"))
+                })
+                .right_stream(),
             };
             let frames = stream::iter([Ok(Frame::data(first))]).chain(rest);
             BodyExt::boxed(StreamBody::new(frames))

@@ -1,0 +1,86 @@
+//! Starting on a free port, and stopping in order.
+
+use crate::support::{Ask, Setup, Sidecar, alice, eventually};
+use serde_json::json;
+use std::time::Duration;
+
+async fn exit(sidecar: &mut Sidecar) -> Option<i32> {
+    let waited = tokio::time::timeout(Duration::from_secs(30), sidecar.child.wait()).await;
+    waited.expect("it did not stop").unwrap().code()
+}
+
+#[tokio::test]
+async fn sigterm_lets_requests_under_way_end_and_takes_no_new_ones() {
+    let (mut sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    coolbits.faults(json!({"latency_ms": 500})).await;
+    let url = sidecar.url("/api/connectors/google-ads/campaigns");
+    let under_way = tokio::spawn(Ask::get(&url).bearer(&alice()).client("10").send());
+    eventually("the request is under way", || async {
+        !coolbits.calls().await.is_empty()
+    })
+    .await;
+    // A connection that is only kept alive must not hold the process.
+    let idle = tokio::net::TcpStream::connect(sidecar.address)
+        .await
+        .unwrap();
+    sidecar.signal("-TERM");
+    eventually("new connections are refused", || async {
+        tokio::net::TcpStream::connect(sidecar.address)
+            .await
+            .is_err()
+    })
+    .await;
+    assert_eq!(under_way.await.unwrap().json()["source"], "coolbits");
+    assert_eq!(exit(&mut sidecar).await, Some(0));
+    drop(idle);
+    assert!(
+        sidecar.everything_told().contains("\"clean\":true"),
+        "{}",
+        sidecar.everything_told()
+    );
+}
+
+#[tokio::test]
+async fn the_grace_is_the_longest_it_waits() {
+    let setup = Setup::default().set("SIDECAR__SERVER__GRACE", "200ms");
+    let (mut sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(setup).await;
+    coolbits.faults(json!({"fault": "hang"})).await;
+    let url = sidecar.url("/api/connectors/google-ads/campaigns");
+    let under_way = tokio::spawn(async move {
+        crate::support::caller()
+            .get(&url)
+            .bearer_auth(alice())
+            .header("X-Client-ID", "10")
+            .send()
+            .await
+    });
+    eventually("the request is under way", || async {
+        !coolbits.calls().await.is_empty()
+    })
+    .await;
+    sidecar.signal("-TERM");
+    assert_eq!(exit(&mut sidecar).await, Some(0));
+    assert!(under_way.await.unwrap().is_err());
+    assert!(sidecar.everything_told().contains("\"clean\":false"));
+}
+
+#[tokio::test]
+async fn sigint_leaves_at_once() {
+    let (mut sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    coolbits.faults(json!({"fault": "hang"})).await;
+    let url = sidecar.url("/api/connectors/google-ads/campaigns");
+    tokio::spawn(async move {
+        crate::support::caller()
+            .get(&url)
+            .bearer_auth(alice())
+            .header("X-Client-ID", "10")
+            .send()
+            .await
+    });
+    eventually("the request is under way", || async {
+        !coolbits.calls().await.is_empty()
+    })
+    .await;
+    sidecar.signal("-INT");
+    assert_eq!(exit(&mut sidecar).await, Some(0));
+}

@@ -1,0 +1,248 @@
+//! The command line: what it says when all is well, and all that it says when not.
+
+use crate::support::{Ask, SECRET, command};
+use serde_json::json;
+use std::process::{Output, Stdio};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+async fn run(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command()
+        .args(args)
+        .envs(environment.iter().copied())
+        .output()
+        .await
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+const ISSUER: [(&str, &str); 2] = [
+    ("SIDECAR_JWT_SECRET", SECRET),
+    ("SIDECAR_JWT_USER_CLAIM", "uid"),
+];
+
+#[tokio::test]
+async fn check_says_good_or_everything_that_is_wrong() {
+    let (code, stdout, stderr) = run(&["check"], &ISSUER).await;
+    assert_eq!((code, &stdout[..]), (Some(0), "the settings are good\n"));
+    assert!(
+        stderr.contains("warning: jwt: no audience is set"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains(SECRET));
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bad.toml");
+    std::fs::write(
+        &file,
+        "[server]\nlisten = 5\nlisen = 6\n[gateway]\ndeadline = \"soon\"\n",
+    )
+    .unwrap();
+    let path = file.display().to_string();
+    let (code, _, stderr) = run(
+        &["check", "--config", &path],
+        &[("COOLBITS_GATEWAY_ENABLED", "maybe")],
+    )
+    .await;
+    assert_eq!(code, Some(2));
+    for expected in [
+        "server.listen",
+        "server.lisen: unknown key",
+        "gateway.deadline: \"soon\"",
+        "COOLBITS_GATEWAY_ENABLED",
+        "SIDECAR_JWT_SECRET",
+    ] {
+        assert!(stderr.contains(expected), "missing {expected} in\n{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn run_without_an_issuer_says_what_to_set() {
+    let (code, _, stderr) = run(&["run"], &[]).await;
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.contains("SIDECAR_JWT_SECRET") && stderr.contains("run --demo"),
+        "{stderr}"
+    );
+}
+
+#[tokio::test]
+async fn run_on_a_port_that_is_taken_says_which() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().display().to_string();
+    let settings = [
+        ("SIDECAR_LISTEN", &address[..]),
+        ("SIDECAR_ADMIN_LISTEN", "127.0.0.1:0"),
+        ("SIDECAR_STATE_DIR", &state),
+    ];
+    let (code, _, stderr) = run(&["run"], &[&ISSUER[..], &settings].concat()).await;
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.contains(&format!("server.listen = {address}")),
+        "{stderr}"
+    );
+}
+
+#[tokio::test]
+async fn tokens_are_minted_from_the_environment_or_a_file() {
+    let (code, stdout, _) = run(
+        &[
+            "token",
+            "mint",
+            "--user",
+            "7",
+            "--client",
+            "1",
+            "--client",
+            "2",
+            "--claim",
+            "aud=\"x\"",
+        ],
+        &ISSUER,
+    )
+    .await;
+    assert_eq!(code, Some(0));
+    let token = jsonwebtoken::decode::<serde_json::Value>(
+        stdout.trim(),
+        &jsonwebtoken::DecodingKey::from_secret(SECRET.as_bytes()),
+        &{
+            let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
+            validation.set_audience(&["x"]);
+            validation
+        },
+    )
+    .unwrap();
+    assert_eq!(
+        (&token.claims["uid"], &token.claims["clients"]),
+        (&json!(7), &json!([1, 2]))
+    );
+    for (args, environment, expected) in [
+        (vec!["--user", "1"], vec![], "no secret"),
+        (
+            vec!["--user", "1", "--secret-file", "/nowhere"],
+            vec![],
+            "/nowhere cannot be read",
+        ),
+        (
+            vec!["--user", "1", "--ttl", "soon"],
+            ISSUER.to_vec(),
+            "--ttl \"soon\"",
+        ),
+        (
+            vec!["--user", "1", "--claim", "x"],
+            ISSUER.to_vec(),
+            "--claim \"x\"",
+        ),
+        (vec!["--user", "x"], ISSUER.to_vec(), "invalid value"),
+    ] {
+        let args = [vec!["token", "mint"], args].concat();
+        let (code, _, stderr) = run(&args, &environment).await;
+        assert_eq!(code, Some(2), "{args:?}");
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_stand_in_does_not_start_with_faults_it_does_not_know() {
+    let (code, _, stderr) = run(
+        &["mock", "coolbits", "--faults", "{\"fault\":\"explode\"}"],
+        &[],
+    )
+    .await;
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.contains("explode") && stderr.contains("hang"),
+        "{stderr}"
+    );
+}
+
+/// What `make run` prints does what it says, from the lines themselves.
+#[tokio::test]
+async fn the_demo_prints_lines_that_work_and_stops_with_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = command()
+        .args(["run", "--demo"])
+        .env("SIDECAR_LISTEN", "127.0.0.1:0")
+        .env("SIDECAR_ADMIN_LISTEN", "127.0.0.1:0")
+        .env("SIDECAR_STATE_DIR", dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let mut said = String::new();
+    while !said.contains("Ctrl-C") {
+        said.push_str(&lines.next_line().await.unwrap().unwrap());
+        said.push('\n');
+    }
+    let value = |name: &str| {
+        let line = said
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix(name))
+            .unwrap();
+        line.split_whitespace().next().unwrap().to_owned()
+    };
+    let (sidecar, admin, coolbits) = (value("sidecar "), value("admin "), value("coolbits "));
+    let (a, b) = (value("A="), value("B="));
+    let ads = format!("{sidecar}/api/connectors/google-ads/campaigns");
+    let got = Ask::get(&ads).bearer(&a).client("10").send().await;
+    assert_eq!(got.json()["source"], "coolbits");
+    let got = Ask::get(&ads).bearer(&a).client("10").send().await;
+    assert!(got.header("cache-status").contains("hit"));
+    assert_eq!(
+        Ask::get(&ads).bearer(&a).client("20").send().await.status,
+        404
+    );
+    assert_eq!(Ask::get(&ads).client("10").send().await.status, 401);
+    let clients = Ask::get(&format!("{sidecar}/api/clients"))
+        .bearer(&b)
+        .with("Cookie", "camarad_user_id=1");
+    assert_eq!(
+        clients.send().await.json(),
+        json!([{"id": 20, "name": "Contoso"}])
+    );
+    let metrics = Ask::get(&format!("{admin}/metrics")).send().await;
+    assert!(
+        String::from_utf8(metrics.body)
+            .unwrap()
+            .contains("sidecar_burst_5xx")
+    );
+    let secret = std::fs::metadata(dir.path().join("demo/jwt-secret")).unwrap();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&secret.permissions()) & 0o777,
+        0o600
+    );
+
+    let id = demo.id().unwrap().to_string();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(demo.wait().await.unwrap().code(), Some(0));
+    let coolbits = coolbits.strip_prefix("http://").unwrap().to_owned();
+    crate::support::eventually("the stand-ins are gone", || async {
+        tokio::net::TcpStream::connect(&coolbits).await.is_err()
+    })
+    .await;
+}
+
+/// Killed without a chance to tidy up, the demo still leaves no process behind.
+#[tokio::test]
+async fn a_stand_in_ends_with_whoever_started_it() {
+    let mut child = command()
+        .args(["mock", "coolbits", "--until-stdin-closes"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdin.take());
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}

@@ -1,0 +1,17 @@
+//! End to end: the real binary on real sockets, between a caller of ours and the
+//! stand-ins, which judge what they receive.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
+
+mod support;
+
+mod accept_and_stop;
+mod cache;
+mod commands;
+mod gateway_faults;
+mod google_ads;
+mod identity;
+mod jwks;
+mod observability;
+mod stream_lane;
+mod tagging;
