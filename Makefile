@@ -18,8 +18,9 @@ check: needs
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
 
-bench: needs
-	cargo run --quiet --release -p camarad-bench
+bench: needs # writes bench/results/first.md
+	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
+	target/release/camarad-bench
 
 # Pingora's zlib and the cryptography are built by cmake and a C compiler.
 needs:

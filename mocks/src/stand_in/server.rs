@@ -12,11 +12,14 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+
+/// Calls remembered at most; the oldest are forgotten, so that load does not fill the memory.
+const MOST_CALLS: usize = 10_000;
 
 /// The body of an answer.
 pub(super) type Body = BoxBody<Bytes, io::Error>;
@@ -55,7 +58,7 @@ pub(super) trait StandIn: Send + Sync + 'static {
 struct Shared<S> {
     stand_in: S,
     faults: Mutex<Faults>,
-    calls: Mutex<Vec<Call>>,
+    calls: Mutex<VecDeque<Call>>,
 }
 
 pub(super) async fn serve<S: StandIn>(
@@ -110,7 +113,13 @@ async fn respond<S: StandIn>(
     if asked.path.starts_with("/_") {
         return Ok(shared.control(&asked));
     }
-    lock(&shared.calls).push(Call::from(&asked));
+    {
+        let mut calls = lock(&shared.calls);
+        if calls.len() == MOST_CALLS {
+            calls.pop_front();
+        }
+        calls.push_back(Call::from(&asked));
+    }
     let (latency, fault, status) = {
         let mut faults = lock(&shared.faults);
         let fault = faults.take(&asked.path);
