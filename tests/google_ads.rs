@@ -12,7 +12,7 @@ fn query(call: &Value) -> BTreeMap<String, String> {
 }
 
 /// Methods and paths, in order.
-fn asked(calls: &[Value]) -> Vec<String> {
+pub fn asked(calls: &[Value]) -> Vec<String> {
     let line = |call: &Value| {
         let (method, path) = (
             call["method"].as_str().unwrap(),
@@ -23,7 +23,7 @@ fn asked(calls: &[Value]) -> Vec<String> {
     calls.iter().map(line).collect()
 }
 
-fn real(got: &Got) -> Value {
+pub fn real(got: &Got) -> Value {
     assert_eq!(
         (got.status, got.header("x-camarad-source")),
         (200, "coolbits"),
@@ -36,8 +36,8 @@ fn real(got: &Got) -> Value {
     answer
 }
 
-const SELECT: &str = "POST /api/connectors/googleads/customer";
-const REPORT: &str = "GET /api/connectors/googleads/report";
+pub const SELECT: &str = "POST /api/connectors/googleads/customer";
+pub const REPORT: &str = "GET /api/connectors/googleads/report";
 
 #[tokio::test]
 async fn campaigns_select_the_customer_and_read_its_report() {
@@ -410,91 +410,4 @@ async fn head_is_answered_like_get_without_a_body() {
     );
     assert_eq!(head.header("content-length"), get.body.len().to_string());
     assert!(head.body.is_empty());
-}
-
-#[tokio::test]
-async fn the_service_account_reads_only_what_the_operators_table_names() {
-    let file = r#"
-        [gateway]
-        service_account = true
-        email = "ops@example.com"
-        [gateway.accounts]
-        10 = ["234-567-8901"]
-        [[issuers]]
-        name = "not for coolbits"
-        secret = "the secret of the tests, longer than 32 bytes"
-        user_claim = "uid"
-    "#;
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default().file(file)).await;
-    let own = sidecar
-        .ads(&alice(), "10", "campaigns?account_id=234-567-8901")
-        .await;
-    real(&own);
-    let calls = coolbits.calls().await;
-    assert_eq!(asked(&calls), ["POST /api/auth/mock-login", SELECT, REPORT]);
-    assert_eq!(calls[0]["body"], json!({"email": "ops@example.com"}));
-    let callers_own = crate::support::alice();
-    assert!(
-        !calls
-            .iter()
-            .any(|call| call.to_string().contains(&callers_own))
-    );
-
-    let accounts = real(&sidecar.ads(&alice(), "10", "accounts").await);
-    let ids: Vec<_> = accounts["accounts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|a| &a["id"])
-        .collect();
-    assert_eq!(ids, ["234-567-8901"]);
-
-    coolbits.forget().await;
-    for (client, target) in [
-        ("10", "campaigns?account_id=123-456-7890"),
-        ("11", "campaigns?account_id=234-567-8901"),
-        ("10", "campaigns?account_id=234-567-8901&mcc_id=0001112222"),
-        ("10", "keywords"),
-    ] {
-        let answer = sidecar.ads(&alice(), client, target).await.json();
-        assert_eq!(
-            answer["gateway"]["error"], "not_connected",
-            "{client} {target}"
-        );
-    }
-    assert!(
-        coolbits.calls().await.is_empty(),
-        "what the table does not name is not asked for"
-    );
-}
-
-#[tokio::test]
-async fn a_refused_service_token_is_renewed_once() {
-    let file = "[gateway]\nservice_account = true\n[gateway.accounts]\n10 = [\"1234567890\"]\n\
-        [[issuers]]\nname = \"a\"\nsecret = \"the secret of the tests, longer than 32 bytes\"\nuser_claim = \"uid\"\n";
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default().file(file)).await;
-    coolbits
-        .faults(json!({"fault": "unauthorized", "only": "/customer", "times": 1}))
-        .await;
-    real(&sidecar.ads(&alice(), "10", "campaigns").await);
-    assert_eq!(coolbits.calls_to("mock-login").await.len(), 2);
-    coolbits.forget().await;
-    coolbits
-        .faults(json!({"fault": "unauthorized", "only": "/customer"}))
-        .await;
-    let answer = sidecar.ads(&alice(), "10", "campaigns?days=2").await.json();
-    assert_eq!(answer["gateway"]["error"], "unauthorized");
-    assert_eq!(coolbits.calls_to("mock-login").await.len(), 1);
-}
-
-#[tokio::test]
-async fn without_a_token_for_coolbits_the_mock_answers_and_nothing_is_asked() {
-    let file = "[[issuers]]\nname = \"a\"\nsecret = \"the secret of the tests, longer than 32 bytes\"\nuser_claim = \"uid\"\n";
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default().file(file)).await;
-    let answer = sidecar.ads(&alice(), "10", "campaigns").await.json();
-    assert_eq!(
-        (&answer["source"], &answer["gateway"]["error"]),
-        (&json!("mock"), &json!("unauthorized"))
-    );
-    assert!(coolbits.calls().await.is_empty());
 }

@@ -350,7 +350,43 @@ async fn no_spelling_of_a_path_gets_round_the_guard() {
     assert_eq!(legacy.calls().await[0]["path"], "/api/flows");
 }
 
-/// Sends bytes as they are and returns the status.
+#[tokio::test]
+async fn a_caller_cannot_have_our_headers_taken_off_as_hop_by_hop() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    for target in ["/api/flows", "/api/connectors/aws/ec2"] {
+        legacy.forget().await;
+        let got = sidecar
+            .get(target)
+            .bearer(&alice())
+            .client("10")
+            .with(
+                "Connection",
+                "close, X-Client-ID, X-User-ID, Cookie, Authorization, X-Request-Id",
+            )
+            .send()
+            .await;
+        assert_eq!(got.status, 200, "{target}");
+        let headers = last(&legacy).await;
+        assert_eq!(
+            (&headers["x-client-id"], &headers["x-user-id"]),
+            (&json!("10"), &json!("1"))
+        );
+        assert!(
+            headers["cookie"]
+                .as_str()
+                .unwrap()
+                .starts_with("camarad_user_id=1; ")
+        );
+        assert_eq!(headers["x-request-id"], got.header("x-request-id"));
+    }
+    let host = sidecar.get("/app").with("Connection", "host").send().await;
+    assert_eq!(
+        (host.status, host.header("x-camarad-source")),
+        (400, "sidecar")
+    );
+}
+
+/// Sends bytes as they are, until the other side closes, and returns the status.
 async fn raw(sidecar: &Sidecar, request: &str) -> u16 {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(sidecar.address)
@@ -358,7 +394,12 @@ async fn raw(sidecar: &Sidecar, request: &str) -> u16 {
         .unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
+    let whole = stream.read_to_end(&mut answer);
+    let limit = std::time::Duration::from_secs(20);
+    tokio::time::timeout(limit, whole)
+        .await
+        .unwrap_or_else(|_| panic!("kept open after {request:?}"))
+        .unwrap();
     let text = String::from_utf8_lossy(&answer);
     let status = text
         .split(' ')

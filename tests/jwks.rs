@@ -151,3 +151,43 @@ async fn without_keys_nobody_is_let_in_and_it_says_not_ready() {
     );
     assert!(legacy.calls().await.is_empty());
 }
+
+#[tokio::test]
+async fn keys_come_from_a_file_too_and_an_issuer_is_pinned() {
+    let key = Key::new("a");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jwks.json");
+    std::fs::write(&path, json!({"keys": [key.jwk]}).to_string()).unwrap();
+    let file = format!(
+        "[[issuers]]\nname = \"file\"\njwks_file = {:?}\nuser_claim = \"uid\"\n\
+         issuer = \"https://issuer.example\"\naudience = \"camarad\"\n",
+        path.display().to_string()
+    );
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default().file(&file)).await;
+    let signed = |claims: Claims| {
+        let header = Header::new(Algorithm::EdDSA);
+        jsonwebtoken::encode(&header, &claims.0, &key.private).unwrap()
+    };
+    let good = || {
+        let claims = Claims::new(1, &[10]).with("iss", json!("https://issuer.example"));
+        claims.with("aud", json!("camarad"))
+    };
+    let rows = [
+        (signed(good()), 200, ""),
+        (
+            signed(good().with("iss", json!("https://other.example"))),
+            401,
+            "token_wrong_issuer",
+        ),
+        (
+            signed(good().with("aud", json!("other"))),
+            401,
+            "token_wrong_audience",
+        ),
+        (signed(good().without("aud")), 401, "token_wrong_audience"),
+        (crate::support::alice(), 401, "token_algorithm_not_allowed"),
+    ];
+    for (token, status, expected) in rows {
+        assert_eq!(code(&sidecar, &token).await, (status, expected.to_owned()));
+    }
+}

@@ -13,5 +13,6 @@ mod google_ads;
 mod identity;
 mod jwks;
 mod observability;
+mod service_account;
 mod stream_lane;
 mod tagging;

@@ -9,12 +9,13 @@
 //! Secrets are never part of a message, whatever is wrong with them.
 
 mod check;
+mod checked;
 mod load;
 mod secret;
 mod settings;
 mod span;
 
-pub use check::{Admin, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Server};
+pub use checked::{Admin, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Server};
 pub use load::{Inputs, Problem, Problems, load};
 pub use secret::Secret;
 pub use settings::Settings;

@@ -63,7 +63,11 @@ impl Sidecar {
 /// the one who broke off, and there is nobody to answer.
 pub(super) fn refusal_of(error: &Error) -> Option<Refusal> {
     match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, ErrorType::HTTPStatus(_)) => Some(Refusal::BodyIncomplete),
+        // Such as `Connection: host`: Pingora looks at it only once it has a connection to the app.
+        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => Some(Refusal::HeaderAmbiguous),
+        (ErrorSource::Downstream, ReadTimedout | ErrorType::HTTPStatus(_)) => {
+            Some(Refusal::BodyIncomplete)
+        }
         (ErrorSource::Downstream, _) => None,
         (_, ConnectTimedout | ReadTimedout | WriteTimedout) => Some(Refusal::LegacyTimeout),
         (

@@ -1,9 +1,13 @@
 //! Reads file and environment, leaf by leaf, so that every problem is found in
 //! one go and each is told with its own key and place.
 
-use crate::check::{Config, check};
+mod leaf;
+
+use crate::check::check;
+use crate::checked::Config;
 use crate::settings::{IssuerSettings, Settings};
 use config::{Value, ValueKind};
+use leaf::{Leaf, Segment, flatten, key_of, merge, nest};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -91,19 +95,6 @@ impl fmt::Display for Problems {
     }
 }
 
-/// One value that was written somewhere.
-struct Leaf {
-    path: Vec<Segment>,
-    value: Value,
-    origin: String,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum Segment {
-    Key(String),
-    Index(usize),
-}
-
 /// Reads, merges and checks everything.
 pub fn load(inputs: &Inputs) -> Result<Config, Problems> {
     let mut problems = Vec::new();
@@ -164,52 +155,6 @@ fn read_file(inputs: &Inputs, leaves: &mut Vec<Leaf>, problems: &mut Vec<Problem
             let line = before.matches('\n').count() + 1;
             problem(format!("line {line}: not TOML: {}", error.message()));
         }
-    }
-}
-
-fn flatten(path: Vec<Segment>, value: toml::Value, origin: &str, leaves: &mut Vec<Leaf>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let mut path = path.clone();
-                path.push(Segment::Key(key));
-                flatten(path, value, origin, leaves);
-            }
-        }
-        toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
-            for (at, item) in items.into_iter().enumerate() {
-                let mut path = path.clone();
-                path.push(Segment::Index(at));
-                flatten(path, item, origin, leaves);
-            }
-        }
-        other => leaves.push(Leaf {
-            path,
-            value: Value::new(None, kind(other)),
-            origin: origin.to_owned(),
-        }),
-    }
-}
-
-fn kind(value: toml::Value) -> ValueKind {
-    match value {
-        toml::Value::String(text) => ValueKind::String(text),
-        toml::Value::Integer(number) => ValueKind::I64(number),
-        toml::Value::Float(number) => ValueKind::Float(number),
-        toml::Value::Boolean(yes) => ValueKind::Boolean(yes),
-        toml::Value::Datetime(time) => ValueKind::String(time.to_string()),
-        toml::Value::Array(items) => ValueKind::Array(
-            items
-                .into_iter()
-                .map(|i| Value::new(None, kind(i)))
-                .collect(),
-        ),
-        toml::Value::Table(table) => ValueKind::Table(
-            table
-                .into_iter()
-                .map(|(key, value)| (key, Value::new(None, kind(value))))
-                .collect(),
-        ),
     }
 }
 
@@ -326,70 +271,6 @@ fn shown(value: &Value) -> String {
 
 fn is_secret(path: &[Segment]) -> bool {
     matches!(path.last(), Some(Segment::Key(name)) if matches!(name.as_str(), "secret" | "token"))
-}
-
-fn key_of(path: &[Segment]) -> String {
-    let mut key = String::new();
-    for segment in path {
-        match segment {
-            Segment::Key(name) if key.is_empty() => key.push_str(name),
-            Segment::Key(name) => {
-                key.push('.');
-                key.push_str(name);
-            }
-            Segment::Index(at) => key.push_str(&format!("[{at}]")),
-        }
-    }
-    key
-}
-
-/// A tree that holds nothing but this leaf.
-fn nest(path: &[Segment], leaf: Value) -> Value {
-    path.iter().rev().fold(leaf, |inner, segment| {
-        let kind = match segment {
-            Segment::Key(name) => ValueKind::Table([(name.clone(), inner)].into_iter().collect()),
-            Segment::Index(_) => ValueKind::Array(vec![inner]),
-        };
-        Value::new(None, kind)
-    })
-}
-
-/// All leaves in one tree; later ones win.
-fn merge(leaves: &[Leaf]) -> Option<Settings> {
-    let mut root = Value::new(None, ValueKind::Table(Default::default()));
-    for leaf in leaves {
-        insert(&mut root, &leaf.path, leaf.value.clone());
-    }
-    root.try_deserialize().ok()
-}
-
-fn insert(at: &mut Value, path: &[Segment], leaf: Value) {
-    let Some((first, rest)) = path.split_first() else {
-        *at = leaf;
-        return;
-    };
-    let empty = || Value::new(None, ValueKind::Nil);
-    match first {
-        Segment::Key(name) => {
-            if !matches!(at.kind, ValueKind::Table(_)) {
-                at.kind = ValueKind::Table(Default::default());
-            }
-            if let ValueKind::Table(table) = &mut at.kind {
-                insert(table.entry(name.clone()).or_insert_with(empty), rest, leaf);
-            }
-        }
-        Segment::Index(index) => {
-            if !matches!(at.kind, ValueKind::Array(_)) {
-                at.kind = ValueKind::Array(Vec::new());
-            }
-            if let ValueKind::Array(items) = &mut at.kind {
-                while items.len() <= *index {
-                    items.push(Value::new(None, ValueKind::Table(Default::default())));
-                }
-                insert(&mut items[*index], rest, leaf);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

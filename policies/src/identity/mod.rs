@@ -9,6 +9,10 @@
 //! with that issuer's keys. Choosing an issuer by the token's own `iss` first
 //! would let the caller choose who vouches for it.
 
+mod subject;
+
+pub use subject::{Clients, Identity, Token};
+
 use crate::ids::{ClientId, UserId};
 use crate::keys::KeySet;
 use crate::refusal::Refusal;
@@ -16,8 +20,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
-use std::sync::Arc;
 
 /// Longest token that is looked at, in bytes.
 const LONGEST_TOKEN: usize = 8 * 1024;
@@ -49,99 +51,6 @@ pub struct KeyedIssuer<'a> {
     pub issuer: &'a Issuer,
     /// What they are signed with.
     pub keys: &'a KeySet,
-}
-
-/// The clients an identity may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Clients {
-    /// Those that the token names, sorted.
-    Claimed(Vec<ClientId>),
-    /// The token says nothing about clients; the app's own list has to be asked.
-    Unclaimed,
-}
-
-/// A verified token. Printing it shows its hash, never itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token {
-    text: Arc<str>,
-    hash: [u8; 32],
-}
-
-/// Who is asking, proven by a verified token.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    user: UserId,
-    clients: Clients,
-    token: Token,
-    issuer: String,
-    forward_to_coolbits: bool,
-}
-
-impl Identity {
-    /// The app's user id.
-    pub fn user(&self) -> UserId {
-        self.user
-    }
-
-    /// The clients the token grants.
-    pub fn clients(&self) -> &Clients {
-        &self.clients
-    }
-
-    /// The token that proves it.
-    pub fn token(&self) -> &Token {
-        &self.token
-    }
-
-    /// Name of the issuer that vouches.
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
-    /// The token, where its issuer allows Coolbits to see it.
-    pub fn coolbits_token(&self) -> Option<&Token> {
-        self.forward_to_coolbits.then_some(&self.token)
-    }
-}
-
-impl Clients {
-    /// Whether this client is among them. An unclaimed set grants none.
-    pub fn allow(&self, client: ClientId) -> bool {
-        match self {
-            Self::Claimed(clients) => clients.binary_search(&client).is_ok(),
-            Self::Unclaimed => false,
-        }
-    }
-}
-
-impl Token {
-    fn new(text: &str) -> Self {
-        Self {
-            text: text.into(),
-            hash: Sha256::digest(text.as_bytes()).into(),
-        }
-    }
-
-    /// The token itself, for the one place that sends it on.
-    pub fn expose(&self) -> &str {
-        &self.text
-    }
-
-    /// SHA-256 of the token, for keys.
-    pub fn hash(&self) -> &[u8; 32] {
-        &self.hash
-    }
-
-    /// The first 12 hex digits of the hash, for logs.
-    pub fn short_hash(&self) -> String {
-        self.hash[..6].iter().map(|b| format!("{b:02x}")).collect()
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Token({})", self.short_hash())
-    }
 }
 
 /// Verifies a compact JWS (RFC 7515, 7.1) against the configured issuers.

@@ -1,0 +1,190 @@
+//! Who may vouch for callers: issuers, their keys and what they are pinned to.
+
+use super::{Checker, MINUTE};
+use crate::checked::{IssuerConfig, KeyConfig};
+use crate::settings::{IssuerSettings, JwtSettings};
+use camarad_policies::identity::Issuer;
+use camarad_policies::keys::KeySet;
+use jsonwebtoken::Algorithm;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+pub(super) fn check_issuers(
+    c: &mut Checker,
+    jwt: JwtSettings,
+    issuers: Vec<IssuerSettings>,
+) -> Vec<IssuerConfig> {
+    let mut checked = Vec::new();
+    let mut names = BTreeSet::new();
+    if jwt != JwtSettings::default() {
+        let JwtSettings {
+            secret,
+            secret_file,
+            jwks_url,
+            user_claim,
+        } = jwt;
+        let written = IssuerSettings {
+            name: "default".into(),
+            secret,
+            secret_file,
+            jwks_url,
+            user_claim,
+            forward_to_coolbits: true,
+            ..IssuerSettings::default()
+        };
+        names.insert(written.name.clone());
+        checked.extend(check_issuer(c, "jwt", written));
+    } else if issuers.is_empty() {
+        c.problem(
+            "jwt",
+            "no issuer: set SIDECAR_JWT_SECRET (HS256, at least 32 bytes) or SIDECAR_JWKS_URL, and \
+             SIDECAR_JWT_USER_CLAIM to the claim that holds the app's user id; or try `run --demo`"
+                .into(),
+        );
+    }
+    for (at, written) in issuers.into_iter().enumerate() {
+        let key = format!("issuers[{at}]");
+        let name = written.name.clone();
+        if name.is_empty() || !names.insert(name.clone()) {
+            c.problem(
+                &format!("{key}.name"),
+                format!("{name:?}: expected a name of its own"),
+            );
+        }
+        checked.extend(check_issuer(c, &key, written));
+    }
+    checked
+}
+
+fn check_issuer(c: &mut Checker, key: &str, settings: IssuerSettings) -> Option<IssuerConfig> {
+    let IssuerSettings {
+        name,
+        secret,
+        secret_file,
+        jwks_url,
+        jwks_file,
+        refresh,
+        algorithms,
+        issuer,
+        audience,
+        leeway,
+        user_claim,
+        clients_claim,
+        forward_to_coolbits,
+    } = settings;
+    let given = [
+        !secret.is_empty() || !secret_file.is_empty(),
+        !jwks_url.is_empty(),
+        !jwks_file.is_empty(),
+    ];
+    if given.iter().filter(|g| **g).count() != 1 {
+        let wanted = "needs exactly one of secret (or secret_file), jwks_url, jwks_file";
+        c.problem(key, wanted.into());
+        return None;
+    }
+    for (field, claim) in [
+        ("user_claim", &user_claim),
+        ("clients_claim", &clients_claim),
+    ] {
+        if claim.is_empty() {
+            let message = "is required: the name of a claim, such as \"uid\"";
+            c.problem(&format!("{key}.{field}"), message.into());
+        }
+    }
+    let symmetric = given[0];
+    let allowed = match symmetric {
+        true => &[Algorithm::HS256][..],
+        false => {
+            use Algorithm::*;
+            &[
+                RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA,
+            ][..]
+        }
+    };
+    let algorithms: Vec<Algorithm> = match (algorithms.is_empty(), symmetric) {
+        (true, true) => vec![Algorithm::HS256],
+        (true, false) => vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
+        (false, _) => algorithms
+            .iter()
+            .filter_map(|name| {
+                let expected = format!("any of {allowed:?}");
+                c.parsed(&format!("{key}.algorithms"), name, &expected, |name| {
+                    let parsed = name.parse::<Algorithm>().map_err(|_| ())?;
+                    allowed.contains(&parsed).then_some(parsed).ok_or(())
+                })
+            })
+            .collect(),
+    };
+    for (field, value) in [("issuer", &issuer), ("audience", &audience)] {
+        if value.is_empty() {
+            let claim = &field[..3];
+            c.warnings.push(format!(
+                "{key}: no {field} is set: `{claim}` of its tokens is not checked"
+            ));
+        }
+    }
+    let keys = if symmetric {
+        let secret = c.secret(&format!("{key}.secret"), secret, &secret_file)?;
+        fixed(
+            c,
+            &format!("{key}.secret"),
+            KeySet::secret(secret.expose().as_bytes()),
+        )?
+    } else if jwks_url.is_empty() {
+        let file_key = format!("{key}.jwks_file");
+        match std::fs::read(&jwks_file) {
+            Ok(text) => fixed(c, &file_key, KeySet::jwks(&text))?,
+            Err(error) => {
+                c.problem(&file_key, format!("{jwks_file:?} cannot be read: {error}"));
+                return None;
+            }
+        }
+    } else {
+        let expected = "an http:// or https:// URL";
+        let url = c.parsed(&format!("{key}.jwks_url"), &jwks_url, expected, |text| {
+            let url = Url::parse(text).map_err(|_| ())?;
+            matches!(url.scheme(), "http" | "https")
+                .then_some(url)
+                .ok_or(())
+        })?;
+        let low = Duration::from_secs(10);
+        let refresh = c.within(&format!("{key}.refresh"), refresh.0, low, 1440 * MINUTE);
+        KeyConfig::Url { url, refresh }
+    };
+    let leeway = c.within(
+        &format!("{key}.leeway"),
+        leeway.0,
+        Duration::ZERO,
+        5 * MINUTE,
+    );
+    let set = |text: String| (!text.is_empty()).then_some(text);
+    Some(IssuerConfig {
+        issuer: Issuer {
+            name,
+            algorithms,
+            issuer: set(issuer),
+            audience: set(audience),
+            leeway: leeway.as_secs(),
+            user_claim,
+            clients_claim,
+            forward_to_coolbits,
+        },
+        keys,
+    })
+}
+
+fn fixed(
+    c: &mut Checker,
+    key: &str,
+    keys: Result<KeySet, camarad_policies::keys::KeyError>,
+) -> Option<KeyConfig> {
+    match keys {
+        Ok(keys) => Some(KeyConfig::Fixed(Arc::new(keys))),
+        Err(error) => {
+            c.problem(key, error.to_string());
+            None
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The checked form: what the process needs, in the types it needs it in.
+//!
+//! Nothing here can be written down wrong in a file; [`crate::check`] is the way in.
+
+use crate::secret::Secret;
+use camarad_policies::identity::Issuer;
+use camarad_policies::ids::ClientId;
+use camarad_policies::keys::KeySet;
+use camarad_policies::route::Operation;
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// Everything the process needs to know, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The process and its main listener.
+    pub server: Server,
+    /// The existing app.
+    pub legacy: Legacy,
+    /// Coolbits.
+    pub gateway: Gateway,
+    /// The cache.
+    pub cache: Cache,
+    /// The burst detector.
+    pub burst: Burst,
+    /// The admin listener.
+    pub admin: Admin,
+    /// Who may vouch for callers; never empty.
+    pub issuers: Vec<IssuerConfig>,
+    /// What is allowed but should be known.
+    pub warnings: Vec<String>,
+}
+
+/// The process and its main listener.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Worker threads.
+    pub threads: usize,
+    /// Directory for what survives a restart.
+    pub state_dir: PathBuf,
+    /// `stdout`, `off`, or a file.
+    pub access_log: String,
+    /// Bound of request bodies in the API lane, bytes.
+    pub body_limit: usize,
+    /// Time for requests under way after SIGTERM.
+    pub grace: Duration,
+    /// Peers whose forwarded headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// The existing app.
+#[derive(Clone, Debug)]
+pub struct Legacy {
+    /// `host:port`.
+    pub authority: String,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest wait for the next bytes.
+    pub read_timeout: Duration,
+}
+
+/// Coolbits.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Asked at all, at start.
+    pub enabled: bool,
+    /// Base URL without a final slash.
+    pub url: String,
+    /// `X-Workspace-Id`.
+    pub workspace: String,
+    /// Service account.
+    pub email: String,
+    /// The service account may be used.
+    pub service_account: bool,
+    /// Accounts that the service account may read for a client, digits only.
+    pub accounts: BTreeMap<ClientId, BTreeSet<String>>,
+    /// Operations for the mock only.
+    pub mock_only: BTreeSet<Operation>,
+    /// Bound of everything done for one answer.
+    pub deadline: Duration,
+    /// Bound of one request.
+    pub attempt_timeout: Duration,
+    /// Bound of one connection attempt.
+    pub connect_timeout: Duration,
+    /// Bound of one answer, bytes.
+    pub response_limit: usize,
+    /// Names looked up at once.
+    pub name_lookups: usize,
+}
+
+/// The cache.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    /// Bound, bytes.
+    pub capacity_bytes: u64,
+    /// Life of a fallback answer.
+    pub fallback_ttl: Duration,
+}
+
+/// The burst detector.
+#[derive(Clone, Debug)]
+pub struct Burst {
+    /// Whole seconds of the sliding window.
+    pub window: Duration,
+    /// Failures that make a burst.
+    pub count: u64,
+    /// Share of failures that makes a burst.
+    pub ratio: f64,
+    /// Least answers for either to count.
+    pub min_volume: u64,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Token for changes; `None` means nothing can be changed.
+    pub token: Option<Secret>,
+    /// Further host names, lower case.
+    pub hosts: Vec<String>,
+}
+
+/// One issuer and where its keys are.
+#[derive(Clone, Debug)]
+pub struct IssuerConfig {
+    /// What its tokens have to fulfil.
+    pub issuer: Issuer,
+    /// What they are signed with.
+    pub keys: KeyConfig,
+}
+
+/// Where keys come from.
+#[derive(Clone)]
+pub enum KeyConfig {
+    /// Known already: a secret or a file.
+    Fixed(Arc<KeySet>),
+    /// A JWK set to be fetched.
+    Url {
+        /// Where from.
+        url: Url,
+        /// How often.
+        refresh: Duration,
+    },
+}
+
+impl std::fmt::Debug for KeyConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fixed(_) => f.write_str("Fixed(***)"),
+            Self::Url { url, .. } => write!(f, "Url({url})"),
+        }
+    }
+}
