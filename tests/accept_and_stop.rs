@@ -49,6 +49,9 @@ async fn sigterm_lets_requests_under_way_end_and_takes_no_new_ones() {
     assert_eq!(answer.status(), 200);
     assert_eq!(exit(&mut sidecar).await, Some(0));
     drop(idle);
+    let id = answer.headers()["x-request-id"].to_str().unwrap();
+    let written = sidecar.records().iter().any(|r| r["request_id"] == id);
+    assert!(written, "the last lines of the log are not lost");
     assert!(
         sidecar.everything_told().contains("\"clean\":true"),
         "{}",

@@ -127,10 +127,12 @@ impl Running {
     pub(crate) async fn until_signal(self) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let observer = self.admin.observer.clone();
         tokio::select! {
             _ = terminate.recv() => self.drain(&mut interrupt).await,
             _ = interrupt.recv() => tracing::info!("interrupted: leaving at once"),
         }
+        observer.close();
         Ok(())
     }
 

@@ -9,6 +9,7 @@ pub use token::{Claims, SECRET, now, token};
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// A caller: one HTTP client without a proxy, redirects or cookies of its own.
@@ -92,14 +93,18 @@ impl Ask {
     }
 }
 
+// Made once: a token signed a second later is another token, and another cache key.
+static ALICE: LazyLock<String> = LazyLock::new(|| token(Claims::new(1, &[10, 11])));
+static BOB: LazyLock<String> = LazyLock::new(|| token(Claims::new(2, &[20])));
+
 /// The token of user 1, who has clients 10 and 11.
 pub fn alice() -> String {
-    token(Claims::new(1, &[10, 11]))
+    ALICE.clone()
 }
 
 /// The token of user 2, who has client 20.
 pub fn bob() -> String {
-    token(Claims::new(2, &[20]))
+    BOB.clone()
 }
 
 /// Waits until `done` says yes; an event that cannot be awaited from outside.

@@ -16,7 +16,7 @@ pub(crate) struct AccessLog {
     writer: Option<Mutex<NonBlocking>>,
     dropped: Option<ErrorCounter>,
     /// Writes what is left when dropped.
-    _worker: Option<WorkerGuard>,
+    worker: Mutex<Option<WorkerGuard>>,
 }
 
 impl AccessLog {
@@ -30,7 +30,7 @@ impl AccessLog {
                 return Ok(Self {
                     writer: None,
                     dropped: None,
-                    _worker: None,
+                    worker: Mutex::default(),
                 });
             }
             "stdout" => builder.finish(std::io::stdout()),
@@ -45,7 +45,7 @@ impl AccessLog {
         Ok(Self {
             dropped: Some(writer.error_counter()),
             writer: Some(Mutex::new(writer)),
-            _worker: Some(worker),
+            worker: Mutex::new(Some(worker)),
         })
     }
 
@@ -62,6 +62,15 @@ impl AccessLog {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         // A full queue is counted by the appender.
         let _ = writer.write_all(&line);
+    }
+
+    /// Writes what is waiting, and no more after that; for the end of the process.
+    pub(crate) fn close(&self) {
+        let mut worker = self
+            .worker
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        drop(worker.take());
     }
 
     pub(crate) fn dropped(&self) -> usize {

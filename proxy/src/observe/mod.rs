@@ -134,6 +134,11 @@ impl Observer {
         self.metrics.page()
     }
 
+    /// Writes what is still waiting to be logged; for the end of the process.
+    pub(crate) fn close(&self) {
+        self.log.close();
+    }
+
     fn answered(&self, origin: Origin, failed: bool) {
         let at = Origin::ALL.iter().position(|o| *o == origin).unwrap_or(0);
         let mut burst = self.bursts[at]
