@@ -3,6 +3,7 @@
 //! Nothing here can be written down wrong in a file; [`crate::check`] is the way in.
 
 use crate::secret::Secret;
+use camarad_policies::head::Limits as HeadLimits;
 use camarad_policies::identity::Issuer;
 use camarad_policies::ids::ClientId;
 use camarad_policies::keys::KeySet;
@@ -20,6 +21,8 @@ use url::Url;
 pub struct Config {
     /// The process and its main listener.
     pub server: Server,
+    /// Bounds on what callers may send and hold.
+    pub limits: Limits,
     /// The existing app.
     pub legacy: Legacy,
     /// Coolbits.
@@ -47,12 +50,43 @@ pub struct Server {
     pub state_dir: PathBuf,
     /// `stdout`, `off`, or a file.
     pub access_log: String,
-    /// Bound of request bodies in the API lane, bytes.
-    pub body_limit: usize,
-    /// Time for requests under way after SIGTERM.
+    /// Time after SIGTERM in which everything is still served.
+    pub drain: Duration,
+    /// Time for requests under way after that.
     pub grace: Duration,
     /// Peers whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Hosts answered for, lower case, without ports; none means all.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// Bounds on what callers may send and hold.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Of a request head.
+    pub head: HeadLimits,
+    /// Time for a head to arrive in all.
+    pub head_timeout: Duration,
+    /// Time between requests of a connection.
+    pub idle_timeout: Duration,
+    /// Requests of a connection.
+    pub keepalive_requests: u32,
+    /// Bound of a body that is read whole, bytes.
+    pub body: usize,
+    /// Time for such a body in all, and for the next bytes of any.
+    pub body_timeout: Duration,
+    /// Bound of a body that streams, bytes.
+    pub upload: u64,
+    /// Time for such a body in all.
+    pub upload_timeout: Duration,
+    /// Time for a caller to take the next bytes.
+    pub write_timeout: Duration,
+    /// Bound of all bodies in memory, bytes.
+    pub buffered: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// Requests at once.
+    pub requests: usize,
 }
 
 /// The existing app.

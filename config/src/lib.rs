@@ -15,7 +15,9 @@ mod secret;
 mod settings;
 mod span;
 
-pub use checked::{Admin, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Server};
+pub use checked::{
+    Admin, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Limits, Server,
+};
 pub use load::{Inputs, Problem, Problems, load};
 pub use secret::Secret;
 pub use settings::Settings;

@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 pub struct Settings {
     /// The process and its main listener.
     pub server: ServerSettings,
+    /// Bounds on what callers may send and hold.
+    pub limits: LimitsSettings,
     /// The existing app.
     pub legacy: LegacySettings,
     /// Coolbits, and when it is asked.
@@ -45,12 +47,46 @@ pub struct ServerSettings {
     pub state_dir: String,
     /// Where the access log goes: `stdout`, `off`, or a file.
     pub access_log: String,
-    /// Largest request body on routes that the sidecar answers itself, in bytes.
-    pub body_limit_bytes: usize,
-    /// How long requests under way may take to end after SIGTERM.
+    /// How long after SIGTERM everything is still served, for load balancers to notice.
+    pub drain: Span,
+    /// How long requests under way may take to end once the listener is closed.
     pub grace: Span,
-    /// Networks whose `X-Forwarded-*` headers are believed.
+    /// Networks whose `X-Forwarded-*` and `Forwarded` headers are believed.
     pub trusted_proxies: Vec<String>,
+    /// Hosts that are answered for, without ports; none means all.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// Bounds on what callers may send and hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsSettings {
+    /// Largest request head, in bytes; more is 431.
+    pub head_bytes: usize,
+    /// Longest request target, in bytes; more is 414.
+    pub target_bytes: usize,
+    /// Longest time for a request head to arrive in all; later is 408 and the end of the connection.
+    pub head_timeout: Span,
+    /// How long a connection may wait for its next request.
+    pub idle_timeout: Span,
+    /// Requests on one connection.
+    pub keepalive_requests: u32,
+    /// Largest request body on routes that are read whole, in bytes; more is 413.
+    pub body_bytes: usize,
+    /// Longest time for such a body to arrive in all, and for the next bytes of any body; later is 408.
+    pub body_timeout: Span,
+    /// Largest request body on routes that stream, in bytes; more is 413.
+    pub upload_bytes: u64,
+    /// Longest time for such a body to arrive in all; later is 408.
+    pub upload_timeout: Span,
+    /// Longest wait for a caller to take the next bytes of an answer.
+    pub write_timeout: Span,
+    /// Bodies held in memory over all requests, in bytes; more is 503.
+    pub buffered_bytes: usize,
+    /// Connections at once; more are answered 503 and closed.
+    pub connections: usize,
+    /// Requests at once; more are 503.
+    pub requests: usize,
 }
 
 /// The existing app.
@@ -186,9 +222,31 @@ impl Default for ServerSettings {
             threads: 0,
             state_dir: "./state".into(),
             access_log: "stdout".into(),
-            body_limit_bytes: 1024 * 1024,
+            drain: Span::seconds(5),
             grace: Span::seconds(10),
             trusted_proxies: vec!["127.0.0.0/8".into(), "::1/128".into()],
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+impl Default for LimitsSettings {
+    fn default() -> Self {
+        Self {
+            head_bytes: 32 * 1024,
+            target_bytes: 8 * 1024,
+            head_timeout: Span::seconds(10),
+            // Longer than the 60 s after which nginx gives up an idle upstream connection.
+            idle_timeout: Span::seconds(75),
+            keepalive_requests: 10_000,
+            body_bytes: 1024 * 1024,
+            body_timeout: Span::seconds(30),
+            upload_bytes: 64 * 1024 * 1024,
+            upload_timeout: Span::seconds(600),
+            write_timeout: Span::seconds(60),
+            buffered_bytes: 64 * 1024 * 1024,
+            connections: 2048,
+            requests: 1024,
         }
     }
 }

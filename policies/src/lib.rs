@@ -15,6 +15,9 @@
 pub mod authorise;
 pub mod cache_key;
 pub mod cookies;
+pub mod forwarded;
+pub mod head;
+pub mod host;
 pub mod identity;
 pub mod ids;
 pub mod keys;

@@ -95,6 +95,9 @@ pub struct Record {
     /// Address of the connection's other end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+    /// The caller's own address, as far as the proxies in front are believed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_address: Option<String>,
     /// Method.
     pub method: String,
     /// Canonical path, or nothing where there is none.
@@ -147,5 +150,6 @@ impl Record {
         self.allowed = false;
         self.code = Some(answer.code);
         self.source = Some(Source::Sidecar);
+        self.origin = refusal.fault();
     }
 }

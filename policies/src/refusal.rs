@@ -5,9 +5,25 @@
 //! another user and a client that does not exist get the same answer.
 //! What operators need beyond that goes into the record, not into the answer.
 
+use crate::record::Origin;
+
 /// A reason to refuse. The code is stable: metrics, audit and tests rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
+    /// The head breaks RFC 9112, or could be read in two ways.
+    HeadMalformed,
+    /// The head is larger than its limit, or has too many lines.
+    HeadTooLarge,
+    /// The head did not arrive in time.
+    HeadTimeout,
+    /// The request target is longer than its limit.
+    TargetTooLong,
+    /// Where the body ends could be read in two ways.
+    FramingAmbiguous,
+    /// A transfer coding besides `chunked`.
+    TransferCodingUnknown,
+    /// Neither HTTP/1.0 nor HTTP/1.1.
+    VersionUnsupported,
     /// The request target is not a path we would forward.
     PathMalformed,
     /// The query names a managed parameter twice, or holds bytes no URL may hold.
@@ -16,10 +32,20 @@ pub enum Refusal {
     HeaderAmbiguous,
     /// No `Host`, or more than one (RFC 9112, section 3.2).
     HostInvalid,
+    /// A host that is not among `server.allowed_hosts`.
+    HostNotAllowed,
+    /// An `Expect` that is not `100-continue`.
+    ExpectationUnknown,
+    /// More at once than the limits on connections, requests or buffered bytes allow.
+    Overloaded,
     /// The request body is larger than the lane takes.
     BodyTooLarge,
-    /// The request body did not arrive whole, or not in time.
+    /// The request body did not arrive whole.
     BodyIncomplete,
+    /// The request body did not arrive in time.
+    BodyTimeout,
+    /// A body that a rule reads is not strict JSON.
+    BodyMalformed,
     /// No token where the rule asks for one.
     TokenMissing,
     /// Not a compact JWS with JSON objects inside.
@@ -73,15 +99,27 @@ pub struct Answer {
 
 impl Refusal {
     /// All refusals, for tables and tests.
-    pub const ALL: [Refusal; 25] = {
+    pub const ALL: [Refusal; 37] = {
         use Refusal::*;
         [
+            HeadMalformed,
+            HeadTooLarge,
+            HeadTimeout,
+            TargetTooLong,
+            FramingAmbiguous,
+            TransferCodingUnknown,
+            VersionUnsupported,
             PathMalformed,
             QueryMalformed,
             HeaderAmbiguous,
             HostInvalid,
+            HostNotAllowed,
+            ExpectationUnknown,
+            Overloaded,
             BodyTooLarge,
             BodyIncomplete,
+            BodyTimeout,
+            BodyMalformed,
             TokenMissing,
             TokenMalformed,
             TokenExpired,
@@ -108,12 +146,44 @@ impl Refusal {
     pub fn answer(self) -> Answer {
         // The words for 400, 401 and 404 are those of the app (contract, section 2).
         let (status, code, words) = match self {
+            Self::HeadMalformed => (400, "head_malformed", "Malformed request head"),
+            Self::HeadTooLarge => (431, "head_too_large", "Request head too large"),
+            Self::HeadTimeout => (
+                408,
+                "head_timeout",
+                "The request head did not arrive in time",
+            ),
+            Self::TargetTooLong => (414, "target_too_long", "Request URL too long"),
+            Self::FramingAmbiguous => (400, "framing_ambiguous", "Ambiguous message framing"),
+            Self::TransferCodingUnknown => (
+                501,
+                "transfer_coding_unknown",
+                "Only the chunked transfer coding is supported",
+            ),
+            Self::VersionUnsupported => (
+                505,
+                "version_unsupported",
+                "Only HTTP/1.0 and HTTP/1.1 are supported",
+            ),
             Self::PathMalformed => (400, "path_malformed", "Malformed request path"),
             Self::QueryMalformed => (400, "query_malformed", "Malformed query string"),
             Self::HeaderAmbiguous => (400, "header_ambiguous", "Ambiguous request header"),
             Self::HostInvalid => (400, "host_invalid", "Exactly one Host header is required"),
+            Self::HostNotAllowed => (421, "host_not_allowed", "This host is not served here"),
+            Self::ExpectationUnknown => (
+                417,
+                "expectation_unknown",
+                "Only Expect: 100-continue is supported",
+            ),
+            Self::Overloaded => (503, "overloaded", "Too many requests at once"),
             Self::BodyTooLarge => (413, "body_too_large", "Request body too large"),
             Self::BodyIncomplete => (400, "body_incomplete", "Request body incomplete"),
+            Self::BodyTimeout => (
+                408,
+                "body_timeout",
+                "The request body did not arrive in time",
+            ),
+            Self::BodyMalformed => (400, "body_malformed", "The request body is not strict JSON"),
             Self::TokenMissing => (401, "token_missing", "Authentication required"),
             Self::TokenMalformed => (401, "token_malformed", "Authentication required"),
             Self::TokenExpired => (401, "token_expired", "Authentication required"),
@@ -166,12 +236,33 @@ impl Refusal {
         self.answer().status == 401
     }
 
-    /// True where the app, not the caller and not the sidecar, is at fault.
-    pub fn is_legacy_fault(self) -> bool {
+    /// Whose failure an answer of 500 or more is; `None` where it is the caller's
+    /// (501 and 505), which must not raise an alarm.
+    pub fn fault(self) -> Option<Origin> {
+        match self {
+            Self::LegacyUnreachable | Self::LegacyTimeout | Self::LegacyBadAnswer => {
+                Some(Origin::Legacy)
+            }
+            Self::Internal | Self::KeysUnavailable | Self::Overloaded => Some(Origin::Sidecar),
+            _ => None,
+        }
+    }
+
+    /// True where the request's body was left unread in the middle, so that nothing
+    /// can follow it on the connection.
+    pub fn leaves_body(self) -> bool {
         matches!(
             self,
-            Self::LegacyUnreachable | Self::LegacyTimeout | Self::LegacyBadAnswer
+            Self::BodyTooLarge
+                | Self::BodyIncomplete
+                | Self::BodyTimeout
+                | Self::ExpectationUnknown
         )
+    }
+
+    /// True where the app, not the caller and not the sidecar, is at fault.
+    pub fn is_legacy_fault(self) -> bool {
+        self.fault() == Some(Origin::Legacy)
     }
 }
 
@@ -184,6 +275,18 @@ mod tests {
     fn every_refusal_has_a_code_of_its_own() {
         let codes: BTreeSet<_> = Refusal::ALL.iter().map(|r| r.answer().code).collect();
         assert_eq!(codes.len(), Refusal::ALL.len());
+    }
+
+    #[test]
+    fn what_is_somebodys_fault_is_a_5xx() {
+        for refusal in Refusal::ALL {
+            let status = refusal.answer().status;
+            if refusal.fault().is_some() {
+                assert!(status >= 500, "{refusal:?}");
+            } else {
+                assert!(status < 500 || matches!(status, 501 | 505), "{refusal:?}");
+            }
+        }
     }
 
     #[test]

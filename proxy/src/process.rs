@@ -76,17 +76,20 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(config.legacy.connect_timeout)
         .build()?;
-    let sidecar = Sidecar {
+    let matrix = Matrix::parse(BUILT_IN)?;
+    let sidecar = |stopping| Sidecar {
         config: config.clone(),
-        matrix: Matrix::parse(BUILT_IN)?,
+        matrix,
         keys: keys.clone(),
         switch: switch.clone(),
         gateway,
         cache: cache.clone(),
         observer: observer.clone(),
         legacy,
+        stopping,
     };
-    let listening = edge::listen(config.server.listen, sidecar).await;
+    let (address, told) = (config.server.listen, observer.clone());
+    let listening = edge::listen(address, config.clone(), told, sidecar).await;
     let listening = listening.map_err(at("server.listen", &config.server.listen))?;
     let admin = Arc::new(Admin {
         config: config.admin.clone(),
@@ -138,11 +141,18 @@ impl Running {
 
     async fn drain(self, interrupt: &mut tokio::signal::unix::Signal) {
         self.admin.draining.store(true, Ordering::Relaxed);
-        let grace = self.config.server.grace;
-        tracing::info!(grace_ms = grace.as_millis() as u64, "terminated: draining");
-        self.fetches.close();
+        let (drain, grace) = (self.config.server.drain, self.config.server.grace);
+        tracing::info!(
+            drain_ms = drain.as_millis() as u64,
+            grace_ms = grace.as_millis() as u64,
+            "terminated: draining"
+        );
         let ended = async {
-            let connections = self.listening.drain(grace);
+            // Not ready any more, but serving: load balancers need time to notice.
+            self.listening.stop_keeping();
+            tokio::time::sleep(drain).await;
+            self.fetches.close();
+            let connections = self.listening.close(grace);
             let fetches = tokio::time::timeout(grace, self.fetches.wait());
             let (connections, fetches) = tokio::join!(connections, fetches);
             connections && fetches.is_ok()

@@ -140,6 +140,7 @@ impl Setup {
             .env("SIDECAR_ADMIN_TOKEN", Sidecar::ADMIN_TOKEN)
             .env("SIDECAR_STATE_DIR", dir.path().join("state"))
             .env("SIDECAR_ACCESS_LOG", &log)
+            .env("SIDECAR__SERVER__DRAIN", "0s")
             .env("COOLBITS_GATEWAY_ENABLED", "on");
         let own_issuer = self.file.contains("[[issuers]]")
             || self

@@ -5,6 +5,7 @@
 //! new key asks for a decision here.
 
 mod issuers;
+mod limits;
 
 use crate::checked::{Admin, Burst, Cache, Config, Gateway, Legacy, Server};
 use crate::load::Problem;
@@ -13,6 +14,7 @@ use crate::settings::{
     AdminSettings, BurstSettings, CacheSettings, GatewaySettings, LegacySettings, ServerSettings,
     Settings,
 };
+use camarad_policies::host::is_host;
 use camarad_policies::ids::ClientId;
 use camarad_policies::route::Operation;
 use ipnet::IpNet;
@@ -96,6 +98,7 @@ pub(crate) fn check(
 ) -> Result<Config, Vec<Problem>> {
     let Settings {
         server,
+        limits,
         legacy,
         gateway,
         cache,
@@ -111,6 +114,7 @@ pub(crate) fn check(
     };
     let c = &mut checker;
     let server = check_server(c, server);
+    let limits = limits::check_limits(c, limits);
     let legacy = check_legacy(c, legacy);
     let gateway = check_gateway(c, gateway);
     let cache = check_cache(c, cache);
@@ -121,6 +125,7 @@ pub(crate) fn check(
         (Some(server), Some(legacy), Some(gateway), Some(admin)) if c.problems.is_empty() => {
             Ok(Config {
                 server,
+                limits,
                 legacy,
                 gateway,
                 cache,
@@ -142,9 +147,10 @@ fn check_server(c: &mut Checker, settings: ServerSettings) -> Option<Server> {
         threads,
         state_dir,
         access_log,
-        body_limit_bytes,
+        drain,
         grace,
         trusted_proxies,
+        allowed_hosts,
     } = settings;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let listen = c.parsed("server.listen", &listen, ADDRESS, str::parse);
@@ -161,6 +167,17 @@ fn check_server(c: &mut Checker, settings: ServerSettings) -> Option<Server> {
             "\"\": expected \"stdout\", \"off\" or a file".into(),
         );
     }
+    let allowed_hosts = allowed_hosts
+        .iter()
+        .filter_map(|host| {
+            let expected = "a host without a port such as \"app.example\"";
+            c.parsed("server.allowed_hosts", host, expected, |host| {
+                let bare = !host.contains(':') || host.ends_with(']');
+                let fits = bare && is_host(host.as_bytes());
+                fits.then(|| host.to_ascii_lowercase()).ok_or(())
+            })
+        })
+        .collect();
     Some(Server {
         listen: listen?,
         threads: match c.within("server.threads", threads, 0, 256) {
@@ -169,14 +186,10 @@ fn check_server(c: &mut Checker, settings: ServerSettings) -> Option<Server> {
         },
         state_dir: state_dir.into(),
         access_log,
-        body_limit: c.within("server.body_limit_bytes", body_limit_bytes, 1024, 64 << 20),
-        grace: c.within(
-            "server.grace",
-            grace.0,
-            Duration::ZERO,
-            Duration::from_secs(600),
-        ),
+        drain: c.within("server.drain", drain.0, Duration::ZERO, 10 * MINUTE),
+        grace: c.within("server.grace", grace.0, Duration::ZERO, 10 * MINUTE),
         trusted_proxies: trusted,
+        allowed_hosts,
     })
 }
 

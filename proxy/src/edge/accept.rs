@@ -5,60 +5,89 @@
 //! loop of one's own (its documentation says so), and that is this.
 
 use super::Sidecar;
-use pingora::apps::ServerApp;
-use pingora::protocols::GetSocketDigest;
-use pingora::protocols::SocketDigest;
-use pingora::protocols::l4::stream::Stream;
-use pingora::proxy::HttpProxy;
+use super::connection::Host;
+use crate::observe::Observer;
+use camarad_config::Config;
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+/// Connections that are being told that there are too many; beyond that they are only closed.
+const MOST_TURNED_AWAY: usize = 256;
+
+/// Where the listener stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// New connections are taken.
+    Open,
+    /// They are not, and connections end with the request under way.
+    Closing,
+}
+
 /// A listener that is being served.
 pub(crate) struct Listening {
     /// The address it is bound to, with the real port.
     pub(crate) address: SocketAddr,
-    stop: watch::Sender<bool>,
-    proxy: Arc<HttpProxy<Sidecar>>,
+    phase: watch::Sender<Phase>,
+    stopping: watch::Sender<bool>,
     connections: TaskTracker,
 }
 
-/// Binds and serves.
-pub(crate) async fn listen(address: SocketAddr, sidecar: Sidecar) -> io::Result<Listening> {
+/// Tells hooks whether the process is about to stop.
+pub(crate) type Stopping = watch::Receiver<bool>;
+
+/// Binds and serves; `sidecar` is made with what it is to watch.
+pub(crate) async fn listen(
+    address: SocketAddr,
+    config: Arc<Config>,
+    observer: Arc<Observer>,
+    sidecar: impl FnOnce(Stopping) -> Sidecar,
+) -> io::Result<Listening> {
     let listener = TcpListener::bind(address).await?;
     let conf = ServerConf {
-        threads: sidecar.config.server.threads,
-        max_retries: 1,
+        threads: config.server.threads,
+        // One attempt, and one more for reads that a stale pooled connection broke.
+        max_retries: 2,
         ..ServerConf::default()
     };
-    let mut proxy = HttpProxy::new(sidecar, Arc::new(conf));
-    proxy.handle_init_modules();
-    let (stop, stopping) = watch::channel(false);
+    let (phase, phase_watch) = watch::channel(Phase::Open);
+    let (stopping, stopping_watch) = watch::channel(false);
+    let proxy = http_proxy(&Arc::new(conf), sidecar(stopping_watch.clone()));
+    let host = Arc::new(Host {
+        proxy: Arc::new(proxy),
+        config,
+        observer,
+        phase: phase_watch,
+        stopping: stopping_watch,
+    });
     let listening = Listening {
         address: listener.local_addr()?,
-        stop,
-        proxy: Arc::new(proxy),
+        phase,
+        stopping,
         connections: TaskTracker::new(),
     };
-    let (proxy, connections) = (listening.proxy.clone(), listening.connections.clone());
-    tokio::spawn(accept(listener, proxy, connections, stopping));
+    tokio::spawn(accept(listener, host, listening.connections.clone()));
     Ok(listening)
 }
 
 impl Listening {
+    /// From now on every answer says `Connection: close`; everything is still served.
+    pub(crate) fn stop_keeping(&self) {
+        // Fails only when nobody listens any more, which is what is wanted.
+        let _ = self.stopping.send(true);
+    }
+
     /// Takes no new connection, lets requests under way end, and comes back
     /// when they have or when `grace` is over; true when all have ended.
-    pub(crate) async fn drain(self, grace: Duration) -> bool {
-        // Fails only when nobody listens any more, which is what is wanted.
-        let _ = self.stop.send(true);
-        // Wakes the connections that wait for a next request.
-        ServerApp::cleanup(&*self.proxy).await;
+    pub(crate) async fn close(self, grace: Duration) -> bool {
+        self.stop_keeping();
+        let _ = self.phase.send(Phase::Closing);
         self.connections.close();
         tokio::time::timeout(grace, self.connections.wait())
             .await
@@ -66,26 +95,21 @@ impl Listening {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    proxy: Arc<HttpProxy<Sidecar>>,
-    connections: TaskTracker,
-    stopping: watch::Receiver<bool>,
-) {
-    let mut stopped = stopping.clone();
+async fn accept(listener: TcpListener, host: Arc<Host>, connections: TaskTracker) {
+    let mut phase = host.phase.clone();
+    let turned_away = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stopped.changed() => return,
+            _ = phase.wait_for(|phase| *phase == Phase::Closing) => return,
         };
         match accepted {
+            Ok((stream, _)) if connections.len() >= host.config.limits.connections => {
+                turn_away(&host, &turned_away, stream);
+            }
             Ok((stream, _)) => {
-                let (proxy, stopping) = (proxy.clone(), stopping.clone());
-                connections.spawn(async move {
-                    proxy
-                        .process_new(Box::new(prepared(stream)), &stopping)
-                        .await;
-                });
+                let host = host.clone();
+                connections.spawn(async move { host.serve(stream).await });
             }
             Err(error) => {
                 tracing::warn!("a connection could not be accepted: {error}");
@@ -96,12 +120,9 @@ async fn accept(
     }
 }
 
-fn prepared(stream: TcpStream) -> Stream {
-    // Answers are written whole; waiting for more to send only delays them.
-    let _ = stream.set_nodelay(true);
-    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-    let _ = digest.peer_addr();
-    let mut stream = Stream::from(stream);
-    stream.set_socket_digest(digest);
-    stream
+fn turn_away(host: &Arc<Host>, turned_away: &TaskTracker, stream: TcpStream) {
+    if turned_away.len() < MOST_TURNED_AWAY {
+        let host = host.clone();
+        turned_away.spawn(async move { host.turn_away(stream).await });
+    }
 }

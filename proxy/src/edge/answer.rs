@@ -2,12 +2,21 @@
 
 use super::context::Context;
 use bytes::Bytes;
-use camarad_policies::record::{Origin, Source};
+use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
+use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+/// IMF-fixdate (RFC 9110, section 5.6.7).
+const HTTP_DATE: &[BorrowedFormatItem<'_>] = format_description!(
+    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+);
 
 /// Our tag of who produced the figures.
 pub(super) const SOURCE: HeaderName = HeaderName::from_static("x-camarad-source");
@@ -83,6 +92,36 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// The bytes of this answer where there is no session to write it; closes the connection.
+    pub(super) fn last_words(&self, request_id: &str, method: &str) -> Vec<u8> {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let date = OffsetDateTime::now_utc()
+            .format(&HTTP_DATE)
+            .unwrap_or_default();
+        let mut bytes = format!(
+            "HTTP/1.1 {} {}\r\nDate: {date}\r\nConnection: close\r\nContent-Length: {}\r\n\
+             X-Request-Id: {request_id}\r\nX-Camarad-Source: {}\r\n",
+            status.as_u16(),
+            status.canonical_reason().unwrap_or_default(),
+            self.body.len(),
+            self.source.as_str(),
+        )
+        .into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"\r\n");
+        if method != "HEAD" {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+}
+
 /// Refuses: notes it in the record and writes the answer.
 pub(super) async fn refuse(
     session: &mut Session,
@@ -90,13 +129,9 @@ pub(super) async fn refuse(
     refusal: Refusal,
 ) -> pingora::Result<()> {
     context.record.refuse(refusal);
-    if refusal.answer().status >= 500 {
-        let legacy = refusal.is_legacy_fault();
-        context.record.origin = Some(if legacy {
-            Origin::Legacy
-        } else {
-            Origin::Sidecar
-        });
+    if refusal.leaves_body() {
+        // What is left of the body would read as the next request.
+        session.set_keepalive(None);
     }
     let answer = Answer::refusal(refusal, &context.record.request_id, context.is_api);
     write(session, context, answer).await

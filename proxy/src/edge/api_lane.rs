@@ -174,7 +174,7 @@ impl Sidecar {
 
     /// Reads the request's body whole, within its limits.
     async fn read_body(&self, session: &mut Session) -> Result<Bytes, Refusal> {
-        let limit = self.config.server.body_limit;
+        let limit = self.config.limits.body;
         let head = session.req_header();
         let declared = head
             .headers

@@ -16,7 +16,7 @@ pub(crate) struct Context {
     /// Why it failed on the way, when we know better than the transport's error.
     pub(super) failed: Option<Refusal>,
     pub(super) upstream_started: Option<Instant>,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl Context {
@@ -34,8 +34,13 @@ impl Context {
             is_api: true,
             failed: None,
             upstream_started: None,
-            _in_flight: InFlight(in_flight.clone()),
+            in_flight: InFlight(in_flight.clone()),
         }
+    }
+
+    /// Requests being answered, this one among them.
+    pub(super) fn in_flight(&self) -> i64 {
+        self.in_flight.0.get()
     }
 }
 

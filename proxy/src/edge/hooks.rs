@@ -6,6 +6,7 @@
 
 use super::Sidecar;
 use super::answer::{refuse, tag, write};
+use super::connection::Arrival;
 use super::context::Context;
 use super::stream_lane::refusal_of;
 use crate::gateway::Answerer;
@@ -18,11 +19,10 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
+use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 #[async_trait]
 impl ProxyHttp for Sidecar {
@@ -30,6 +30,21 @@ impl ProxyHttp for Sidecar {
 
     fn new_ctx(&self) -> Context {
         Context::new(&self.observer.metrics.in_flight)
+    }
+
+    /// Pingora means this for what a connection carries over; our connection tells with it what it knows.
+    fn on_connection_reuse(
+        &self,
+        session: &mut Session,
+        _: &mut Context,
+        arrival: Box<dyn Any + Send + Sync>,
+    ) {
+        if arrival
+            .downcast::<Arrival>()
+            .is_ok_and(|arrival| arrival.last)
+        {
+            session.set_keepalive(None);
+        }
     }
 
     /// Decides; answers itself (`true`) unless the stream lane is to carry on.
@@ -63,10 +78,14 @@ impl ProxyHttp for Sidecar {
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         head: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        if head.status.is_informational() {
+            return Ok(());
+        }
+        self.close_when_stopping(session);
         context.record.source = Some(Source::Legacy);
         let failed = head.status.is_server_error();
         if failed {
@@ -128,9 +147,6 @@ impl ProxyHttp for Sidecar {
     async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
         let tell = async {
             let record = &mut context.record;
-            let now = OffsetDateTime::now_utc();
-            // Formatting a valid time into a String cannot fail.
-            record.time = now.format(&Rfc3339).unwrap_or_default();
             // 499: the caller left before there was an answer.
             record.status = session
                 .response_written()
@@ -153,6 +169,10 @@ impl ProxyHttp for Sidecar {
 
 impl Sidecar {
     async fn handle(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        if context.in_flight() > self.config.limits.requests as i64 {
+            refuse(session, context, Refusal::Overloaded).await?;
+            return Ok(true);
+        }
         let decision = match self.decide(session, context).await {
             Ok(decision) => decision,
             Err(refusal) => {
@@ -173,17 +193,19 @@ impl Sidecar {
                 self.connector(context, decision, operation, answerer).await
             }
         };
+        self.close_when_stopping(session);
         match answer {
             Ok(answer) => write(session, context, answer).await?,
-            Err(refusal) => {
-                if matches!(refusal, Refusal::BodyTooLarge | Refusal::BodyIncomplete) {
-                    // What is left of the body would read as the next request.
-                    session.set_keepalive(None);
-                }
-                refuse(session, context, refusal).await?;
-            }
+            Err(refusal) => refuse(session, context, refusal).await?,
         }
         Ok(true)
+    }
+
+    /// A process that is about to stop keeps no connection.
+    fn close_when_stopping(&self, session: &mut Session) {
+        if *self.stopping.borrow() {
+            session.set_keepalive(None);
+        }
     }
 
     fn tell_legacy(&self, context: &mut Context, outcome: &str) {

@@ -7,13 +7,15 @@
 mod accept;
 mod answer;
 mod api_lane;
+mod connection;
 mod context;
 mod decide;
 mod hooks;
+mod line;
 mod stream_lane;
 mod upstream_request;
 
-pub(crate) use accept::{Listening, listen};
+pub(crate) use accept::{Listening, Stopping, listen};
 
 use crate::cache::Cache;
 use crate::gateway::{Gateway, SwitchBoard};
@@ -34,4 +36,6 @@ pub(crate) struct Sidecar {
     pub(crate) observer: Arc<Observer>,
     /// The API lane's client for the app.
     pub(crate) legacy: reqwest::Client,
+    /// True from the beginning of a drain on.
+    pub(crate) stopping: Stopping,
 }

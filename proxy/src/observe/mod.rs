@@ -15,6 +15,8 @@ use camarad_policies::matrix::{Auth, Rule};
 use camarad_policies::record::{Origin, Record, Source};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Everybody who is told.
 pub(crate) struct Observer {
@@ -50,7 +52,11 @@ impl Observer {
     }
 
     /// Tells about a finished request; `rule` is the one that applied, if it came that far.
-    pub(crate) fn tell(&self, record: &Record, rule: Option<&Rule>) {
+    pub(crate) fn tell(&self, record: &mut Record, rule: Option<&Rule>) {
+        // Formatting a valid time into a String cannot fail.
+        record.time = OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default();
         let m = &self.metrics;
         let source = record.source.unwrap_or(Source::Sidecar).as_str();
         let labels = [

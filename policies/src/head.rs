@@ -1,0 +1,397 @@
+//! The head of a request as it stands on the wire (RFC 9112), before anybody
+//! else parses it.
+//!
+//! Servers disagree about heads that bend the rules: a bare LF, two lengths, a
+//! length beside chunks, a space before the colon. One that we and the app frame
+//! differently is a smuggled request. So everything that is not plainly one
+//! request is refused here, with the limits on size beside it. What is let
+//! through is a strict subset of what the proxy's own parser takes.
+//!
+//! Not here: what a header means (see [`crate::normalise`]), and reading sockets.
+
+use crate::refusal::Refusal;
+
+/// How large a head may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Whole head with its blank line, bytes.
+    pub head: usize,
+    /// Request target, bytes.
+    pub target: usize,
+}
+
+/// Header lines at most; the proxy's own parser stops at 256 with a plain 400.
+pub const MOST_FIELDS: usize = 128;
+
+/// How the body is framed (RFC 9112, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// `Content-Length`, or none at all, which is 0 bytes.
+    Length(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+}
+
+/// A head that is there to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes up to and including the blank line.
+    pub length: usize,
+    /// What follows it.
+    pub framing: Framing,
+    /// The caller wants the connection kept: HTTP/1.1 without `close`, or HTTP/1.0 with `keep-alive`.
+    pub keep_alive: bool,
+}
+
+/// Looks at what has come in so far: `None` while the head has not ended.
+///
+/// `seen` bytes were looked at by the call before, so that a head that drips in
+/// is not read over and over.
+///
+/// Errors: [`Refusal::TargetTooLong`], [`Refusal::HeadTooLarge`],
+/// [`Refusal::HeadMalformed`], [`Refusal::FramingAmbiguous`],
+/// [`Refusal::TransferCodingUnknown`], [`Refusal::VersionUnsupported`],
+/// [`Refusal::HostInvalid`].
+pub fn examine(bytes: &[u8], seen: usize, limits: &Limits) -> Result<Option<Head>, Refusal> {
+    let from = seen.saturating_sub(3);
+    let end = find(bytes, from, b"\r\n\r\n").map(|at| at + 4);
+    let head = &bytes[..end.unwrap_or(bytes.len())];
+    // Some servers end a line at LF alone, and would see another head than we do.
+    let is_bare = |at: usize| head[at] == b'\n' && (at == 0 || head[at - 1] != b'\r');
+    if (from..head.len()).any(is_bare) {
+        return Err(Refusal::HeadMalformed);
+    }
+    if target_of(head).len() > limits.target {
+        return Err(Refusal::TargetTooLong);
+    }
+    if head.len() > limits.head {
+        return Err(Refusal::HeadTooLarge);
+    }
+    match end {
+        Some(_) => parse(head).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The method and target of a head that was refused, as far as they can be told.
+pub fn method_of(head: &[u8]) -> &str {
+    let line = line_of(head);
+    let method = line.split(|b| *b == b' ').next().unwrap_or_default();
+    let is_plain =
+        !method.is_empty() && method.len() <= 16 && method.iter().all(u8::is_ascii_uppercase);
+    std::str::from_utf8(method)
+        .ok()
+        .filter(|_| is_plain)
+        .unwrap_or_default()
+}
+
+/// The request target, raw; empty while it has not begun.
+pub fn target_of(head: &[u8]) -> &[u8] {
+    let mut words = line_of(head).split(|b| *b == b' ');
+    words.nth(1).unwrap_or_default()
+}
+
+/// The request line without its end, as far as it has come.
+fn line_of(head: &[u8]) -> &[u8] {
+    let line = &head[start_of(head)..];
+    &line[..line.iter().position(|b| *b == b'\r').unwrap_or(line.len())]
+}
+
+/// Where the request line begins: an empty line before it is let pass (section 2.2).
+fn start_of(head: &[u8]) -> usize {
+    if head.starts_with(b"\r\n") { 2 } else { 0 }
+}
+
+fn parse(head: &[u8]) -> Result<Head, Refusal> {
+    // Three words and two spaces: what a lenient parser could read otherwise is not let through.
+    let words: Vec<&[u8]> = line_of(head).split(|b| *b == b' ').collect();
+    let &[method, target, version] = &words[..] else {
+        return Err(Refusal::HeadMalformed);
+    };
+    if method.is_empty() || target.is_empty() || target.iter().any(|b| *b < 0x21 || *b == 0x7f) {
+        return Err(Refusal::HeadMalformed);
+    }
+    let minor = match version {
+        b"HTTP/1.1" => 1,
+        b"HTTP/1.0" => 0,
+        other if other.starts_with(b"HTTP/") => return Err(Refusal::VersionUnsupported),
+        _ => return Err(Refusal::HeadMalformed),
+    };
+    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+    let lines = &head[start_of(head) + line_of(head).len() + 2..];
+    let fields = match httparse::parse_headers(lines, &mut fields) {
+        Ok(httparse::Status::Complete((_, fields))) => fields,
+        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
+        _ => return Err(Refusal::HeadMalformed),
+    };
+    if !method.iter().all(|b| crate::cookies::is_token(*b)) {
+        return Err(Refusal::HeadMalformed);
+    }
+    hosts(fields)?;
+    Ok(Head {
+        length: head.len(),
+        framing: framing(fields, minor)?,
+        keep_alive: keep_alive(fields, minor),
+    })
+}
+
+fn values<'a>(fields: &'a [httparse::Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let named = fields
+        .iter()
+        .filter(move |f| f.name.eq_ignore_ascii_case(name));
+    named.map(|f| f.value)
+}
+
+/// Exactly one `Host`, with something a host can be (RFC 9112, section 3.2).
+fn hosts(fields: &[httparse::Header<'_>]) -> Result<(), Refusal> {
+    let mut hosts = values(fields, "host");
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if crate::host::is_host(host) => Ok(()),
+        _ => Err(Refusal::HostInvalid),
+    }
+}
+
+fn framing(fields: &[httparse::Header<'_>], minor: u8) -> Result<Framing, Refusal> {
+    let mut lengths = values(fields, "content-length");
+    let mut codings = values(fields, "transfer-encoding");
+    // Names that WSGI servers fold into these two.
+    let folded = fields.iter().any(|f| {
+        f.name.eq_ignore_ascii_case("content_length")
+            || f.name.eq_ignore_ascii_case("transfer_encoding")
+    });
+    if folded {
+        return Err(Refusal::FramingAmbiguous);
+    }
+    match (
+        lengths.next(),
+        lengths.next(),
+        codings.next(),
+        codings.next(),
+    ) {
+        (None, None, None, None) => Ok(Framing::Length(0)),
+        (Some(length), None, None, None) => {
+            let digits = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+            let text = std::str::from_utf8(length).ok().filter(|_| digits);
+            let length = text.and_then(|text| text.parse().ok());
+            length.map(Framing::Length).ok_or(Refusal::FramingAmbiguous)
+        }
+        (None, None, Some(coding), None) if minor == 1 => match coding {
+            chunked if chunked.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+            other if ends_chunked(other) => Err(Refusal::TransferCodingUnknown),
+            _ => Err(Refusal::FramingAmbiguous),
+        },
+        _ => Err(Refusal::FramingAmbiguous),
+    }
+}
+
+/// `gzip, chunked`: well framed, but with a coding that nobody behind us undoes.
+fn ends_chunked(coding: &[u8]) -> bool {
+    let last = coding.rsplit(|b| *b == b',').next().unwrap_or_default();
+    coding.contains(&b',') && last.trim_ascii().eq_ignore_ascii_case(b"chunked")
+}
+
+fn keep_alive(fields: &[httparse::Header<'_>], minor: u8) -> bool {
+    let says = |option: &str| {
+        values(fields, "connection")
+            .flat_map(|value| value.split(|b| *b == b','))
+            .any(|item| item.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+    };
+    !says("close") && (minor == 1 || says("keep-alive"))
+}
+
+fn find(bytes: &[u8], from: usize, what: &[u8]) -> Option<usize> {
+    let from = from.min(bytes.len());
+    memchr::memmem::find(&bytes[from..], what).map(|at| from + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits {
+        head: 32 * 1024,
+        target: 8 * 1024,
+    };
+
+    fn head(text: &str) -> Result<Option<Head>, Refusal> {
+        examine(text.as_bytes(), 0, &LIMITS)
+    }
+
+    fn with(fields: &str) -> Result<Head, Refusal> {
+        head(&format!("POST /a HTTP/1.1\r\nHost: app\r\n{fields}\r\n")).map(Option::unwrap)
+    }
+
+    #[test]
+    fn framing_has_one_meaning_or_none() {
+        use Refusal::{FramingAmbiguous, HeadMalformed, TransferCodingUnknown};
+        let cases = [
+            ("", Ok(Framing::Length(0))),
+            ("Content-Length: 0\r\n", Ok(Framing::Length(0))),
+            ("content-length: 12\r\n", Ok(Framing::Length(12))),
+            ("Transfer-Encoding: chunked\r\n", Ok(Framing::Chunked)),
+            ("Transfer-Encoding: Chunked\r\n", Ok(Framing::Chunked)),
+            // Each of these has been a smuggled request somewhere.
+            (
+                "Content-Length: 1\r\nContent-Length: 1\r\n",
+                Err(FramingAmbiguous),
+            ),
+            (
+                "Content-Length: 1\r\nContent-Length: 2\r\n",
+                Err(FramingAmbiguous),
+            ),
+            ("Content-Length: 1, 1\r\n", Err(FramingAmbiguous)),
+            ("Content-Length: +1\r\n", Err(FramingAmbiguous)),
+            ("Content-Length: -1\r\n", Err(FramingAmbiguous)),
+            ("Content-Length: 0x10\r\n", Err(FramingAmbiguous)),
+            ("Content-Length: 1 2\r\n", Err(FramingAmbiguous)),
+            ("Content-Length:\r\n", Err(FramingAmbiguous)),
+            (
+                "Content-Length: 99999999999999999999\r\n",
+                Err(FramingAmbiguous),
+            ),
+            ("Content_Length: 5\r\n", Err(FramingAmbiguous)),
+            ("Transfer_Encoding: chunked\r\n", Err(FramingAmbiguous)),
+            (
+                "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+                Err(FramingAmbiguous),
+            ),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                Err(FramingAmbiguous),
+            ),
+            (
+                "Transfer-Encoding: chunked, gzip\r\n",
+                Err(FramingAmbiguous),
+            ),
+            ("Transfer-Encoding: xchunked\r\n", Err(FramingAmbiguous)),
+            ("Transfer-Encoding: \"chunked\"\r\n", Err(FramingAmbiguous)),
+            ("Transfer-Encoding: \x0bchunked\r\n", Err(HeadMalformed)),
+            (
+                "Transfer-Encoding: gzip, chunked\r\n",
+                Err(TransferCodingUnknown),
+            ),
+            ("Transfer-Encoding : chunked\r\n", Err(HeadMalformed)),
+            ("Content-Length : 5\r\n", Err(HeadMalformed)),
+            (" Content-Length: 5\r\n", Err(HeadMalformed)),
+            ("X: a\r\n b\r\n", Err(HeadMalformed)),
+            ("X: a\nContent-Length: 5\r\n", Err(HeadMalformed)),
+            ("X: a\rContent-Length: 5\r\n", Err(HeadMalformed)),
+            ("X: \0\r\n", Err(HeadMalformed)),
+            (": a\r\n", Err(HeadMalformed)),
+            ("X\r\n", Err(HeadMalformed)),
+            ("X(: a\r\n", Err(HeadMalformed)),
+        ];
+        for (fields, expected) in cases {
+            assert_eq!(with(fields).map(|h| h.framing), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_line_is_three_words() {
+        use Refusal::{HeadMalformed, HostInvalid, VersionUnsupported};
+        let cases = [
+            ("GET / HTTP/1.1", Ok(())),
+            ("GET / HTTP/1.0", Ok(())),
+            ("\r\nGET / HTTP/1.1", Ok(())),
+            ("PURGE /x HTTP/1.1", Ok(())),
+            ("GET /\u{e9} HTTP/1.1", Ok(())),
+            ("GET / HTTP/2.0", Err(VersionUnsupported)),
+            ("GET / HTTP/1.2", Err(VersionUnsupported)),
+            ("GET / HTTP/11", Err(VersionUnsupported)),
+            ("GET / http/1.1", Err(HeadMalformed)),
+            ("GET /", Err(HeadMalformed)),
+            ("GET  / HTTP/1.1", Err(HeadMalformed)),
+            ("GET / HTTP/1.1 ", Err(HeadMalformed)),
+            ("GET /a b HTTP/1.1", Err(HeadMalformed)),
+            ("GET /a\tb HTTP/1.1", Err(HeadMalformed)),
+            ("GET\t/ HTTP/1.1", Err(HeadMalformed)),
+            (" GET / HTTP/1.1", Err(HeadMalformed)),
+            ("G@T / HTTP/1.1", Err(HeadMalformed)),
+            ("G(T / HTTP/1.1", Err(HeadMalformed)),
+            ("\u{16}\u{3}\u{1}", Err(HeadMalformed)),
+        ];
+        for (line, expected) in cases {
+            let text = format!("{line}\r\nHost: app\r\n\r\n");
+            assert_eq!(
+                head(&text).map(|h| assert!(h.is_some())),
+                expected,
+                "{line:?}"
+            );
+        }
+        for hosts in ["", "Host: a\r\nHost: a\r\n", "Host: a/b\r\n", "Host:\r\n"] {
+            let text = format!("GET / HTTP/1.1\r\n{hosts}\r\n");
+            assert_eq!(head(&text), Err(HostInvalid), "{hosts:?}");
+        }
+    }
+
+    #[test]
+    fn the_limits_are_exact() {
+        let sized = |target: usize, filler: usize| {
+            let (target, filler) = ("a".repeat(target - 1), "x".repeat(filler));
+            head(&format!(
+                "GET /{target} HTTP/1.1\r\nHost: app\r\nX: {filler}\r\n\r\n"
+            ))
+        };
+        assert!(sized(8192, 1).is_ok());
+        assert_eq!(sized(8193, 1), Err(Refusal::TargetTooLong));
+        let rest = sized(1, 0).unwrap().unwrap().length;
+        assert!(sized(1, 32 * 1024 - rest).is_ok());
+        assert_eq!(sized(1, 32 * 1024 - rest + 1), Err(Refusal::HeadTooLarge));
+        assert!(with(&"X: 1\r\n".repeat(MOST_FIELDS - 1)).is_ok());
+        assert_eq!(
+            with(&"X: 1\r\n".repeat(MOST_FIELDS)),
+            Err(Refusal::HeadTooLarge)
+        );
+        // Told as soon as it is known, not when the head has ended.
+        assert_eq!(
+            head(&format!("GET /{}", "a".repeat(8192))),
+            Err(Refusal::TargetTooLong)
+        );
+        let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(32 * 1024));
+        assert_eq!(head(&endless), Err(Refusal::HeadTooLarge));
+    }
+
+    #[test]
+    fn the_connection_is_kept_when_both_would_keep_it() {
+        let kept = |version: &str, fields: &str| {
+            let text = format!("GET / HTTP/{version}\r\nHost: app\r\n{fields}\r\n");
+            head(&text).unwrap().unwrap().keep_alive
+        };
+        assert!(kept("1.1", ""));
+        assert!(kept("1.1", "Connection: upgrade\r\n"));
+        assert!(!kept("1.1", "Connection: x, Close\r\n"));
+        assert!(!kept(
+            "1.1",
+            "Connection: keep-alive\r\nConnection: close\r\n"
+        ));
+        assert!(!kept("1.0", ""));
+        assert!(kept("1.0", "Connection: Keep-Alive\r\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_head_that_drips_in_is_read_like_one_that_comes_whole(
+            line in "(GET|POST) /[a-z%?]{0,6} HTTP/1\\.[01]",
+            fields in "(Host: a\r\n|Content-Length: [0-9]{1,2}\r\n|X[: ]{1,2}y\r?\n|Transfer-Encoding: chunked\r\n){0,3}",
+            rest in "[a-z\r\n]{0,8}",
+        ) {
+            let text = format!("{line}\r\n{fields}\r\n{rest}");
+            let bytes = text.as_bytes();
+            let mut dripped = Ok(None);
+            for end in 1..=bytes.len() {
+                dripped = examine(&bytes[..end], end - 1, &LIMITS);
+                if !matches!(dripped, Ok(None)) {
+                    break;
+                }
+            }
+            prop_assert_eq!(dripped, examine(bytes, 0, &LIMITS));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = examine(&bytes, 0, &LIMITS);
+            let _ = (method_of(&bytes), target_of(&bytes));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! One connection, from its first head to its end.
+//!
+//! Between requests the line is ours: heads that are malformed, too large or too
+//! slow are answered and told here, in the form of every other refusal, and a
+//! panic that got past the hooks still ends in a 500 and a record.
+
+use super::Sidecar;
+use super::accept::Phase;
+use super::answer::Answer;
+use super::line::{Line, Patience};
+use crate::observe::Observer;
+use camarad_config::Config;
+use camarad_policies::head::{Framing, Head, method_of, target_of};
+use camarad_policies::record::Record;
+use camarad_policies::refusal::Refusal;
+use futures_util::FutureExt;
+use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::HttpProxy;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// How long a new connection may still send its first head once we are closing:
+/// long enough for one that was accepted a moment ago.
+const FIRST_WHILE_CLOSING: Duration = Duration::from_millis(250);
+
+/// What a connection needs.
+pub(super) struct Host {
+    pub(super) proxy: Arc<HttpProxy<Sidecar>>,
+    pub(super) config: Arc<Config>,
+    pub(super) observer: Arc<Observer>,
+    pub(super) phase: watch::Receiver<Phase>,
+    /// True from the beginning of a drain on.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+/// What the connection knows about a request that its head alone does not say.
+pub(super) struct Arrival {
+    /// No further request is wanted on this connection.
+    pub(super) last: bool,
+}
+
+impl Host {
+    /// Serves a connection to its end.
+    pub(super) async fn serve(&self, stream: TcpStream) {
+        let mut line = Line::new(stream);
+        let limits = &self.config.limits;
+        let mut served = 0;
+        loop {
+            let started = Instant::now();
+            let patience = Patience {
+                idle: if served == 0 {
+                    limits.head_timeout
+                } else {
+                    limits.idle_timeout
+                },
+                head: limits.head_timeout,
+            };
+            let head = match line
+                .next_head(&limits.head, patience, self.closing(served == 0))
+                .await
+            {
+                Ok(Some(head)) => head,
+                Ok(None) => return,
+                Err(refusal) => {
+                    line.forget_rest();
+                    self.refuse(&mut line, refusal, started).await;
+                    return line.close().await;
+                }
+            };
+            served += 1;
+            // Pingora reads chunks ahead of where they end, so what follows them cannot be kept.
+            let chunked = head.framing == Framing::Chunked;
+            let last = !head.keep_alive || chunked || served >= limits.keepalive_requests;
+            match self.request(line, &head, last).await {
+                Some((back, true)) => line = back,
+                Some((back, _)) => return back.close().await,
+                None => return,
+            }
+        }
+    }
+
+    /// Tells a caller that there are too many, and closes.
+    pub(super) async fn turn_away(&self, stream: TcpStream) {
+        let mut line = Line::new(stream);
+        line.forget_rest();
+        self.refuse(&mut line, Refusal::Overloaded, Instant::now())
+            .await;
+        line.close().await;
+    }
+
+    /// Lets Pingora answer one request; gives the line back, and whether it can be used again.
+    async fn request(&self, line: Line, head: &Head, last: bool) -> Option<(Line, bool)> {
+        let started = Instant::now();
+        let limits = &self.config.limits;
+        let method = method_of(&line.ahead()[..head.length]).to_owned();
+        let (loan, home) = line.lend();
+        let mut session = ServerSession::new_http1(Box::new(loan));
+        session.set_pipelining_enabled(true);
+        session.set_read_timeout(Some(limits.body_timeout));
+        session.set_write_timeout(Some(limits.write_timeout));
+        session.set_connection_user_context(Some(Box::new(Arrival { last })));
+        let work = self.proxy.process_new_http(session, &self.stopping);
+        let outcome = AssertUnwindSafe(work).catch_unwind().await;
+        let panicked = outcome.is_err();
+        let reusable = matches!(&outcome, Ok(Some(_)));
+        // The session goes with it, and the line comes home.
+        drop(outcome);
+        let mut line = home.take()?;
+        if panicked {
+            self.observer.metrics.panics_total.inc();
+            tracing::error!("a request panicked outside of its hooks");
+            let mut record = self.record(&line, &method, Refusal::Internal, started);
+            if !line.answered() {
+                line.forget_rest();
+                self.answer(&mut line, &record, Refusal::Internal).await;
+            }
+            self.observer.tell(&mut record, None);
+        }
+        Some((line, reusable && !last))
+    }
+
+    /// Answers for a request that has no session.
+    async fn refuse(&self, line: &mut Line, refusal: Refusal, started: Instant) {
+        let mut record = self.record(line, method_of(line.ahead()), refusal, started);
+        self.answer(line, &record, refusal).await;
+        self.observer.tell(&mut record, None);
+    }
+
+    async fn answer(&self, line: &mut Line, record: &Record, refusal: Refusal) {
+        let target = target_of(line.ahead());
+        let is_api = target.starts_with(b"/api/") || !target.starts_with(b"/");
+        let answer = Answer::refusal(refusal, &record.request_id, is_api);
+        let bytes = answer.last_words(&record.request_id, &record.method);
+        // The caller may be gone; the record is told either way.
+        let _ = tokio::time::timeout(self.config.limits.write_timeout, line.write(&bytes)).await;
+    }
+
+    fn record(&self, line: &Line, method: &str, refusal: Refusal, started: Instant) -> Record {
+        let mut record = Record {
+            request_id: uuid::Uuid::now_v7().to_string(),
+            route: "none".into(),
+            area: "none".into(),
+            method: method.to_owned(),
+            peer: line.peer(),
+            status: refusal.answer().status,
+            duration_ms: started.elapsed().as_secs_f64() * 1000.0,
+            ..Record::default()
+        };
+        record.refuse(refusal);
+        record
+    }
+
+    /// Comes when no further request is to be waited for.
+    async fn closing(&self, first: bool) {
+        let mut phase = self.phase.clone();
+        // An error means that the sender is gone, and with it the listener.
+        let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
+        if first {
+            tokio::time::sleep(FIRST_WHILE_CLOSING).await;
+        }
+    }
+}

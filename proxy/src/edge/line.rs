@@ -1,0 +1,344 @@
+//! A caller's connection, between its socket and Pingora.
+//!
+//! Pingora reads heads itself, before any hook of ours and without a deadline in
+//! all; it answers what it cannot parse without a record, drops pipelined
+//! requests, and takes the socket along when it panics. So the socket is a
+//! [`Line`] of ours. It reads a head within limits and time, then is *lent* to
+//! Pingora for exactly that head and its body, and comes home when Pingora is
+//! done with it, however that ended.
+//!
+//! What was read beyond the request stays here for the next one. Not here: what
+//! a head means, and what is answered.
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use camarad_policies::head::{Framing, Head, Limits, examine};
+use camarad_policies::refusal::Refusal;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// Head and body of a small answer leave in one packet.
+const WRITE_BUFFER: usize = 8 * 1024;
+/// Read at once; a usual head fits.
+const READ_AHEAD: usize = 4 * 1024;
+/// Bytes of further requests kept while one is being answered.
+const MOST_AHEAD: usize = 64 * 1024;
+/// How long a caller may go on sending after the last answer, and how much.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 16 << 20;
+
+/// A caller's connection.
+#[derive(Debug)]
+pub(super) struct Line {
+    socket: BufWriter<TcpStream>,
+    digest: Arc<SocketDigest>,
+    /// Read from the socket and not yet asked for.
+    ahead: BytesMut,
+    /// Bytes of the present request that may still be read; `None` where only its chunks tell.
+    left: Option<u64>,
+    /// Something was written since the last head.
+    answered: bool,
+}
+
+/// How long to wait for a head.
+pub(super) struct Patience {
+    /// For the first byte.
+    pub(super) idle: Duration,
+    /// For the whole head, from its first byte on.
+    pub(super) head: Duration,
+}
+
+impl Line {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        // Answers are written whole; waiting for more to send only delays them.
+        let _ = stream.set_nodelay(true);
+        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+        let _ = digest.peer_addr();
+        Self {
+            socket: BufWriter::with_capacity(WRITE_BUFFER, stream),
+            digest: Arc::new(digest),
+            ahead: BytesMut::new(),
+            left: Some(0),
+            answered: false,
+        }
+    }
+
+    /// The address at the other end.
+    pub(super) fn peer(&self) -> Option<String> {
+        self.digest.peer_addr().map(ToString::to_string)
+    }
+
+    /// What has come in of the head that is being read.
+    pub(super) fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// Something was answered since the last head.
+    pub(super) fn answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Waits for the next head; `None` when there will be none: the caller left,
+    /// was idle for too long, or `closing` came while nothing had been sent.
+    pub(super) async fn next_head(
+        &mut self,
+        limits: &Limits,
+        patience: Patience,
+        closing: impl Future<Output = ()>,
+    ) -> Result<Option<Head>, Refusal> {
+        let mut seen = 0;
+        let mut until = Instant::now() + patience.idle;
+        let mut closing = std::pin::pin!(closing);
+        let mut begun = false;
+        loop {
+            if !self.ahead.is_empty() {
+                if !begun {
+                    begun = true;
+                    until = Instant::now() + patience.head;
+                }
+                if let Some(head) = examine(&self.ahead, seen, limits)? {
+                    self.left = match head.framing {
+                        Framing::Length(body) => Some(body.saturating_add(head.length as u64)),
+                        Framing::Chunked => None,
+                    };
+                    self.answered = false;
+                    return Ok(Some(head));
+                }
+                seen = self.ahead.len();
+            }
+            self.ahead.reserve(READ_AHEAD);
+            tokio::select! {
+                biased;
+                read = self.socket.read_buf(&mut self.ahead) => match read {
+                    Ok(0) | Err(_) => return Ok(None),
+                    Ok(_) => {}
+                },
+                () = tokio::time::sleep_until(until) => return match begun {
+                    true => Err(Refusal::HeadTimeout),
+                    false => Ok(None),
+                },
+                () = &mut closing, if !begun => return Ok(None),
+            }
+        }
+    }
+
+    /// Gives the line away for one request; it is back when the loan is dropped.
+    pub(super) fn lend(self) -> (Loan, Home) {
+        let home = Home::default();
+        let loan = Loan {
+            line: Some(self),
+            home: home.clone(),
+        };
+        (loan, home)
+    }
+
+    /// Writes an answer where there is no Pingora to do it.
+    pub(super) async fn write(&mut self, answer: &[u8]) -> io::Result<()> {
+        self.answered = true;
+        self.socket.write_all(answer).await?;
+        self.socket.flush().await
+    }
+
+    /// Closes so that the last answer arrives: a close with bytes unread is a
+    /// reset, which throws away what the caller has not read yet.
+    pub(super) async fn close(mut self) {
+        let linger = async {
+            self.socket.shutdown().await?;
+            let mut read = self.ahead.len();
+            if self.left == Some(0) && read == 0 {
+                return Ok(());
+            }
+            while read < LINGER_BYTES {
+                self.ahead.clear();
+                self.ahead.reserve(READ_AHEAD);
+                match self.socket.read_buf(&mut self.ahead).await? {
+                    0 => break,
+                    more => read += more,
+                }
+            }
+            io::Result::Ok(())
+        };
+        // A caller that does not close its side in time is cut off, which is all one can do.
+        let _ = tokio::time::timeout(LINGER, linger).await;
+    }
+
+    /// The rest of the request is not wanted, and where it ends is not known.
+    pub(super) fn forget_rest(&mut self) {
+        self.left = None;
+    }
+
+    /// Nothing more of this request is to be read: only whether the caller leaves is.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.ahead.len() < MOST_AHEAD {
+            self.ahead.reserve(1024);
+            let read = self.socket.read_buf(&mut self.ahead);
+            match ready!(std::pin::pin!(read).poll(cx)) {
+                // With the next request here already, an end of sending is no leaving.
+                Ok(0) if self.ahead.is_empty() => return Poll::Ready(Ok(())),
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        // Nothing to be told of any more, so nobody to wake.
+        Poll::Pending
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let left = match self.left {
+            Some(0) => return self.poll_gone(cx),
+            Some(left) => usize::try_from(left).unwrap_or(usize::MAX),
+            None => usize::MAX,
+        };
+        let read = if self.ahead.is_empty() && left >= buf.remaining() {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+            buf.filled().len() - before
+        } else {
+            if self.ahead.is_empty() {
+                self.ahead.reserve(READ_AHEAD);
+                let read = self.socket.read_buf(&mut self.ahead);
+                if ready!(std::pin::pin!(read).poll(cx))? == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            let some = self.ahead.len().min(buf.remaining()).min(left);
+            buf.put_slice(&self.ahead[..some]);
+            self.ahead.advance(some);
+            some
+        };
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(read as u64);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Where a line comes back to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Home(Arc<Mutex<Option<Line>>>);
+
+impl Home {
+    /// The line, once its loan was dropped.
+    pub(super) fn take(&self) -> Option<Line> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// A line while Pingora has it.
+#[derive(Debug)]
+pub(super) struct Loan {
+    /// There until the loan is dropped.
+    line: Option<Line>,
+    home: Home,
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = self.line.take();
+    }
+}
+
+impl Loan {
+    fn line(&mut self) -> io::Result<&mut Line> {
+        self.line
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl AsyncRead for Loan {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.line()?.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Loan {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let line = self.line()?;
+        line.answered = true;
+        Pin::new(&mut line.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let line = self.line()?;
+        line.answered = true;
+        Pin::new(&mut line.socket).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.line
+            .as_ref()
+            .is_some_and(|line| line.socket.is_write_vectored())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.line()?.socket).poll_flush(cx)
+    }
+
+    /// Only sends what is written: closing is the owner's, who may have to linger.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Loan {
+    async fn shutdown(&mut self) {
+        // A caller that is gone cannot be sent anything; the owner finds out itself.
+        let _ = AsyncWriteExt::flush(self).await;
+    }
+}
+
+impl UniqueID for Loan {
+    fn id(&self) -> UniqueIDType {
+        self.line
+            .as_ref()
+            .map_or(-1, |line| line.socket.get_ref().as_raw_fd())
+    }
+}
+
+impl GetSocketDigest for Loan {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.line.as_ref().map(|line| line.digest.clone())
+    }
+}
+
+impl GetTimingDigest for Loan {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Loan {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl Ssl for Loan {}
+impl Peek for Loan {}
