@@ -47,7 +47,7 @@ pub fn read(peer: IpAddr, said: Said<'_>, is_trusted: impl Fn(IpAddr) -> bool) -
         Some(list) => list.split(',').map(|item| address(item.trim())).collect(),
         None => elements
             .iter()
-            .map(|e| e.get("for").and_then(|node| address(node)))
+            .map(|e| e.get("for").and_then(address))
             .collect(),
     };
     let mut chain = vec![peer];
@@ -79,13 +79,13 @@ pub fn read(peer: IpAddr, said: Said<'_>, is_trusted: impl Fn(IpAddr) -> bool) -
 /// An address, with or without port and brackets.
 fn address(text: &str) -> Option<IpAddr> {
     if let Ok(socket) = text.parse::<std::net::SocketAddr>() {
-        return Some(socket.ip());
+        return Some(socket.ip().to_canonical());
     }
     let bare = text
         .strip_prefix('[')
         .and_then(|t| t.strip_suffix(']'))
         .unwrap_or(text);
-    bare.parse().ok()
+    bare.parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }
 
 /// One element of `Forwarded`: pairs of a name and a value without its quotes.

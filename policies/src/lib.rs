@@ -13,6 +13,7 @@
 //! have seen the same configuration.
 
 pub mod authorise;
+pub mod body;
 pub mod cache_key;
 pub mod cookies;
 pub mod forwarded;

@@ -41,6 +41,8 @@ pub enum ClientScope {
 pub enum Serve {
     /// Passed to the app, bodies untouched.
     Stream,
+    /// Passed to the app; body and answer are held whole.
+    Whole,
     /// Passed to the app, whose answer is made up and gets tagged as such.
     MadeUp,
     /// Answered by the gateway.
@@ -62,6 +64,8 @@ pub struct Rule {
     pub serve: Serve,
     /// How long an answer may be kept, in seconds.
     pub cache_seconds: Option<u64>,
+    /// The field of a JSON body that names the client; the body is strict JSON then.
+    pub client_in_body: Option<String>,
 }
 
 /// A rule, and what the path says where the rule looks at it.
@@ -119,6 +123,7 @@ struct Row {
     client: ClientScope,
     serve: String,
     cache_seconds: Option<u64>,
+    client_in_body: Option<String>,
 }
 
 impl Matrix {
@@ -227,12 +232,13 @@ impl Row {
     fn rule(self) -> Result<Rule, String> {
         let serve = match self.serve.as_str() {
             "stream" => Serve::Stream,
+            "whole" => Serve::Whole,
             "made_up" => Serve::MadeUp,
             name => match Operation::parse(name) {
                 Some(operation) => Serve::Connector(operation),
                 None => {
                     return Err(format!(
-                        "rule {}: serve = {name:?}, expected \"stream\", \"made_up\" or one of {}",
+                        "rule {}: serve = {name:?}, expected \"stream\", \"whole\", \"made_up\" or one of {}",
                         self.name,
                         Operation::ALL.map(|o| format!("{:?}", o.name())).join(", ")
                     ));
@@ -245,6 +251,12 @@ impl Row {
                 self.name
             ));
         }
+        if self.client_in_body.is_some() && matches!(serve, Serve::Stream) {
+            return Err(format!(
+                "rule {}: a body that is read cannot be streamed; serve = \"whole\"",
+                self.name
+            ));
+        }
         Ok(Rule {
             name: self.name,
             area: self.area,
@@ -252,6 +264,7 @@ impl Row {
             client: self.client,
             serve,
             cache_seconds: self.cache_seconds,
+            client_in_body: self.client_in_body,
         })
     }
 }

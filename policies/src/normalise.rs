@@ -81,6 +81,8 @@ pub struct Asked {
     pub client_header: Option<Result<Named, Unreadable>>,
     /// What the query's `client_id` names, when it is there.
     pub client_query: Option<Result<Named, Unreadable>>,
+    /// What the body says, where the rule reads it; filled in once the body is there.
+    pub client_body: Option<Result<Named, Unreadable>>,
     /// A user id was claimed by cookie or header; overwritten, and counted when it differs.
     pub claimed_user: Option<String>,
 }
@@ -119,6 +121,7 @@ pub fn normalise(raw: &RawRequest<'_>) -> Result<Asked, Refusal> {
         credential,
         client_header,
         client_query,
+        client_body: None,
         claimed_user,
     })
 }

@@ -76,6 +76,8 @@ pub enum Refusal {
     ClientConflict,
     /// The client is not one that the identity may use.
     ClientNotAllowed,
+    /// The caller left before there was an answer; 499, as nginx counts it.
+    ClientClosed,
     /// The app could not be connected to, or broke the connection off.
     LegacyUnreachable,
     /// The app did not answer in time.
@@ -99,7 +101,7 @@ pub struct Answer {
 
 impl Refusal {
     /// All refusals, for tables and tests.
-    pub const ALL: [Refusal; 37] = {
+    pub const ALL: [Refusal; 38] = {
         use Refusal::*;
         [
             HeadMalformed,
@@ -135,6 +137,7 @@ impl Refusal {
             ClientRequired,
             ClientConflict,
             ClientNotAllowed,
+            ClientClosed,
             LegacyUnreachable,
             LegacyTimeout,
             LegacyBadAnswer,
@@ -207,6 +210,7 @@ impl Refusal {
             Self::ClientRequired => (400, "client_required", "Client scope required"),
             Self::ClientConflict => (400, "client_conflict", "Conflicting client scope"),
             Self::ClientNotAllowed => (404, "client_not_allowed", "Client not found or not owned"),
+            Self::ClientClosed => (499, "client_closed", "The caller left"),
             Self::LegacyUnreachable => (
                 502,
                 "legacy_unreachable",

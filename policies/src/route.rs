@@ -27,6 +27,8 @@ pub enum Operation {
 pub enum Plan {
     /// The app, streamed.
     Stream,
+    /// The app, held whole.
+    Whole,
     /// The app, its answer tagged as made up.
     MadeUp,
     /// Coolbits, or the mock when that fails.
@@ -72,6 +74,7 @@ pub struct Switch {
 pub fn route(permit: &Permit, switch: &Switch) -> Plan {
     let operation = match permit.rule().serve {
         Serve::Stream => return Plan::Stream,
+        Serve::Whole => return Plan::Whole,
         Serve::MadeUp => return Plan::MadeUp,
         Serve::Connector(operation) => operation,
     };

@@ -2,6 +2,7 @@
 //! `ARCHITECTURE.md` for the way from here.
 
 mod admin;
+mod budget;
 mod cache;
 mod cli;
 mod demo;

@@ -2,6 +2,7 @@
 //! signal, and stopped in order.
 
 use crate::admin::{self, Admin};
+use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::edge::{self, Sidecar};
 use crate::gateway::{Gateway, SwitchBoard};
@@ -9,6 +10,7 @@ use crate::keys::KeyStore;
 use crate::observe::{AccessLog, Observer};
 use camarad_config::Config;
 use camarad_policies::matrix::{BUILT_IN, Matrix};
+use pingora::connectors::http::v1::Connector;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,14 +70,17 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let keys = Arc::new(KeyStore::new(&config.issuers, observer.clone())?);
     keys.fetch_all().await;
     let switch = Arc::new(SwitchBoard::new(&config.gateway));
-    let gateway = Arc::new(Gateway::new(&config.gateway, observer.clone())?);
+    let budget = Budget::new(
+        config.limits.buffered,
+        observer.metrics.buffered_bytes.clone(),
+    );
+    let gateway = Arc::new(Gateway::new(
+        &config.gateway,
+        observer.clone(),
+        budget.clone(),
+    )?);
     let fetches = TaskTracker::new();
     let cache = Arc::new(Cache::new(config.cache.capacity_bytes, fetches.clone()));
-    let legacy = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(config.legacy.connect_timeout)
-        .build()?;
     let matrix = Matrix::parse(BUILT_IN)?;
     let sidecar = |stopping| Sidecar {
         config: config.clone(),
@@ -85,7 +90,8 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         gateway,
         cache: cache.clone(),
         observer: observer.clone(),
-        legacy,
+        legacy: Connector::new(None),
+        budget: budget.clone(),
         stopping,
     };
     let (address, told) = (config.server.listen, observer.clone());

@@ -12,7 +12,7 @@ pub use permit::{Permit, UpstreamIdentity};
 
 use crate::identity::{Clients, Identity};
 use crate::ids::{ClientId, Named, Unreadable};
-use crate::matrix::{Auth, ClientScope, Found};
+use crate::matrix::{Auth, ClientScope, Found, Rule};
 use crate::normalise::Asked;
 use crate::refusal::Refusal;
 
@@ -35,7 +35,7 @@ pub fn authorise(
         Auth::Required => {
             let identity = identity?.ok_or(Refusal::TokenMissing)?;
             let in_path = found.client_in_path.as_deref();
-            let client = client(&asked, in_path, identity.clients(), rule.client)?;
+            let client = client(&asked, in_path, identity.clients(), &rule)?;
             (Some(identity), client)
         }
     };
@@ -70,12 +70,18 @@ fn client(
     asked: &Asked,
     in_path: Option<&str>,
     clients: &Clients,
-    scope: ClientScope,
+    rule: &Rule,
 ) -> Result<Option<ClientId>, Refusal> {
+    let scope = rule.client;
+    // Where a body is read, one that names no client says so, and conflicts like any other.
+    let in_body = rule
+        .client_in_body
+        .as_ref()
+        .map(|_| asked.client_body.unwrap_or(Ok(Named::NoClient)));
     let named = match scope {
         // The object's client decides; the header only says which client is open in the UI.
-        ClientScope::Managed => agreed(&[in_path.map(Named::parse), asked.client_query])?,
-        _ => agreed(&[asked.client_header, asked.client_query])?,
+        ClientScope::Managed => agreed(&[in_path.map(Named::parse), asked.client_query, in_body])?,
+        _ => agreed(&[asked.client_header, asked.client_query, in_body])?,
     };
     match (named, scope) {
         (Some(Named::Client(client)), _) if clients.allow(client) => Ok(Some(client)),

@@ -1,6 +1,7 @@
 //! Answers of our own, and the one place that writes them.
 
 use super::context::Context;
+use crate::budget::Held;
 use bytes::Bytes;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
@@ -29,6 +30,8 @@ pub(super) struct Answer {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Bytes,
     pub(super) source: Source,
+    /// The body's share of the memory for bodies.
+    pub(super) held: Option<Held>,
 }
 
 impl Answer {
@@ -40,6 +43,7 @@ impl Answer {
             headers: vec![(header::CONTENT_TYPE, json)],
             body,
             source,
+            held: None,
         }
     }
 
@@ -72,6 +76,7 @@ impl Answer {
                 )],
                 body: page.into(),
                 source: Source::Sidecar,
+                held: None,
             }
         };
         let answer = answer.with(header::CACHE_CONTROL, "no-store");
@@ -160,6 +165,8 @@ pub(super) async fn write(
     if !silent {
         session.write_response_body(Some(answer.body), true).await?;
     }
+    // Until here the body was held.
+    drop(answer.held);
     Ok(())
 }
 

@@ -2,49 +2,26 @@
 
 use super::Sidecar;
 use super::answer::Answer;
+use super::body::Whole;
 use super::context::Context;
 use super::decide::Decision;
-use super::upstream_request::managed;
+use super::upstream_request;
 use crate::cache::{Cached, Fetched};
 use crate::gateway::Answerer;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use camarad_policies::authorise::Permit;
 use camarad_policies::cache_key::CacheKey;
 use camarad_policies::record::{CacheResult, Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::Operation;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName};
 use pingora::proxy::Session;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Longest time for a request's body to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest answer of the app that is read whole.
-const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 /// RFC 9211.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-
-/// Headers that belong to one connection (RFC 9110, 7.6.1), or that would keep
-/// the answer from coming whole and plain.
-const NOT_FORWARDED: [HeaderName; 15] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    header::RANGE,
-    header::IF_RANGE,
-    header::IF_NONE_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_MATCH,
-    header::IF_UNMODIFIED_SINCE,
-];
 
 impl Sidecar {
     /// Answers a connector route from the cache, Coolbits or the mock.
@@ -77,156 +54,85 @@ impl Sidecar {
         Ok(describe(cached))
     }
 
-    /// Passes a request to the app and tags its made-up answer.
+    /// Passes a request to the app, held whole.
+    pub(super) async fn whole(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        permit: &Permit,
+        body: Option<Whole>,
+    ) -> Result<Answer, Refusal> {
+        let body = match body {
+            Some(body) => body,
+            None => self.read_body(session, context).await?,
+        };
+        let head = upstream_request::whole(session.req_header(), permit, context, &body.bytes);
+        let head = head.map_err(|_| Refusal::Internal)?;
+        let is_safe = head.method.is_safe();
+        let started = Instant::now();
+        let fetch = self.fetch_legacy(head, body.bytes.clone());
+        // A caller that goes away ends a read, never a write.
+        let outcome = match is_safe {
+            true => unless_left(session, fetch).await?,
+            false => fetch.await,
+        };
+        let code = match &outcome {
+            Ok(fetched) if fetched.status >= 500 => "http_5xx",
+            Ok(_) => "ok",
+            Err(refusal) => refusal.answer().code,
+        };
+        self.observer.upstream("legacy", code, started.elapsed());
+        let fetched = outcome?;
+        if fetched.status >= 500 {
+            context.record.origin = Some(Origin::Legacy);
+        }
+        Ok(Answer {
+            status: fetched.status,
+            headers: fetched.headers,
+            body: fetched.body,
+            source: Source::Legacy,
+            held: Some(fetched.held),
+        })
+    }
+
+    /// The same, for an answer that is made up and gets tagged as such.
     pub(super) async fn made_up(
         &self,
         session: &mut Session,
         context: &mut Context,
         permit: &Permit,
     ) -> Result<Answer, Refusal> {
-        let body = self.read_body(session).await?;
-        let started = Instant::now();
-        let outcome = self.fetch_legacy(session, context, permit, body).await;
-        let code = match &outcome {
-            Ok((status, ..)) if *status >= 500 => "http_5xx",
-            Ok(_) => "ok",
-            Err(refusal) => refusal.answer().code,
-        };
-        self.observer.upstream("legacy", code, started.elapsed());
-        let (status, headers, body) = outcome?;
-        if status >= 500 {
-            context.record.origin = Some(Origin::Legacy);
-        }
-        let (body, source) = match (200..300).contains(&status) {
-            true => (splice_source(body), Source::Mock),
-            false => (body, Source::Legacy),
-        };
-        Ok(Answer {
-            status,
-            headers,
-            body,
-            source,
+        let answer = self.whole(session, context, permit, None).await?;
+        Ok(match (200..300).contains(&answer.status) {
+            true => Answer {
+                body: splice_source(answer.body),
+                source: Source::Mock,
+                ..answer
+            },
+            false => answer,
         })
-    }
-
-    async fn fetch_legacy(
-        &self,
-        session: &Session,
-        context: &Context,
-        permit: &Permit,
-        body: Bytes,
-    ) -> Result<(u16, Vec<(HeaderName, HeaderValue)>, Bytes), Refusal> {
-        let legacy = &self.config.legacy;
-        let mut headers = forwardable(&session.req_header().headers);
-        headers.insert(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        );
-        let trusted = &self.config.server.trusted_proxies;
-        for (name, value) in managed(session, permit, &context.record.request_id, trusted) {
-            headers.remove(name);
-            if let Some(value) = value {
-                let value = HeaderValue::from_str(&value).map_err(|_| Refusal::HeaderAmbiguous)?;
-                headers.insert(name, value);
-            }
-        }
-        let method = permit.method().parse().map_err(|_| Refusal::Internal)?;
-        let url = format!("http://{}{}", legacy.authority, permit.target());
-        let request = self.legacy.request(method, url).headers(headers).body(body);
-        let exchange = async {
-            let mut response = request
-                .send()
-                .await
-                .map_err(|error| match error.is_timeout() {
-                    true => Refusal::LegacyTimeout,
-                    false => Refusal::LegacyUnreachable,
-                })?;
-            let encoded = response
-                .headers()
-                .get(header::CONTENT_ENCODING)
-                .is_some_and(|encoding| encoding != "identity");
-            if encoded {
-                return Err(Refusal::LegacyBadAnswer);
-            }
-            let mut whole = BytesMut::new();
-            while let Some(chunk) = response
-                .chunk()
-                .await
-                .map_err(|_| Refusal::LegacyBadAnswer)?
-            {
-                if whole.len() + chunk.len() > LARGEST_ANSWER {
-                    return Err(Refusal::LegacyBadAnswer);
-                }
-                whole.extend_from_slice(&chunk);
-            }
-            let status = response.status().as_u16();
-            let headers = forwardable(response.headers());
-            let headers = headers
-                .iter()
-                .map(|(n, v)| (n.clone(), v.clone()))
-                .collect();
-            Ok((status, headers, whole.freeze()))
-        };
-        tokio::time::timeout(legacy.read_timeout, exchange)
-            .await
-            .unwrap_or(Err(Refusal::LegacyTimeout))
-    }
-
-    /// Reads the request's body whole, within its limits.
-    async fn read_body(&self, session: &mut Session) -> Result<Bytes, Refusal> {
-        let limit = self.config.limits.body;
-        let head = session.req_header();
-        let declared = head
-            .headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|l| l.to_str().ok());
-        if declared
-            .and_then(|l| l.parse().ok())
-            .is_some_and(|l: usize| l > limit)
-        {
-            return Err(Refusal::BodyTooLarge);
-        }
-        let session = session.as_downstream_mut();
-        if session.req_header().headers.contains_key(header::EXPECT) {
-            // Pingora sends none by itself.
-            session
-                .write_continue_response()
-                .await
-                .map_err(|_| Refusal::BodyIncomplete)?;
-        }
-        let read = async {
-            let mut whole = BytesMut::new();
-            while let Some(chunk) = session
-                .read_request_body()
-                .await
-                .map_err(|_| Refusal::BodyIncomplete)?
-            {
-                if whole.len() + chunk.len() > limit {
-                    return Err(Refusal::BodyTooLarge);
-                }
-                whole.extend_from_slice(&chunk);
-            }
-            Ok(whole.freeze())
-        };
-        tokio::time::timeout(BODY_TIMEOUT, read)
-            .await
-            .unwrap_or(Err(Refusal::BodyIncomplete))
     }
 }
 
-/// The headers that may go on: not those of the connection, nor those it names.
-fn forwardable(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = headers.clone();
-    for value in headers.get_all(header::CONNECTION) {
-        for name in value.to_str().unwrap_or_default().split(',') {
-            kept.remove(name.trim());
-        }
+/// Waits for an answer for as long as the caller does.
+pub(super) async fn unless_left<T>(
+    session: &mut Session,
+    work: impl Future<Output = T>,
+) -> Result<T, Refusal> {
+    let left = async {
+        // The body is read, so all that can come is the end; what is pipelined stays with the line.
+        while session
+            .as_downstream_mut()
+            .read_body_or_idle(true)
+            .await
+            .is_ok()
+        {}
+    };
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = left => Err(Refusal::ClientClosed),
     }
-    for name in NOT_FORWARDED {
-        kept.remove(name);
-    }
-    kept.remove("keep-alive");
-    kept
 }
 
 /// The answer of the cache with its headers.
@@ -295,24 +201,5 @@ mod tests {
         for (before, after) in cases {
             assert_eq!(splice_source(before.into()), after, "{before}");
         }
-    }
-
-    #[test]
-    fn what_connection_names_does_not_go_on() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("connection", "close, X-Hop"),
-            ("x-hop", "1"),
-            ("te", "trailers"),
-            ("keep-alive", "timeout=5"),
-            ("accept", "*/*"),
-        ] {
-            headers.insert(name, value.parse().unwrap());
-        }
-        let kept = forwardable(&headers);
-        assert_eq!(
-            kept.keys().map(|k| k.as_str()).collect::<Vec<_>>(),
-            ["accept"]
-        );
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Host {
 pub(super) struct Arrival {
     /// No further request is wanted on this connection.
     pub(super) last: bool,
+    /// How the body is framed.
+    pub(super) framing: Framing,
 }
 
 impl Host {
@@ -102,7 +104,10 @@ impl Host {
         session.set_pipelining_enabled(true);
         session.set_read_timeout(Some(limits.body_timeout));
         session.set_write_timeout(Some(limits.write_timeout));
-        session.set_connection_user_context(Some(Box::new(Arrival { last })));
+        session.set_connection_user_context(Some(Box::new(Arrival {
+            last,
+            framing: head.framing,
+        })));
         let work = self.proxy.process_new_http(session, &self.stopping);
         let outcome = AssertUnwindSafe(work).catch_unwind().await;
         let panicked = outcome.is_err();

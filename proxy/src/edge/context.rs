@@ -1,6 +1,8 @@
 //! What one request carries from hook to hook.
 
 use camarad_policies::authorise::Permit;
+use camarad_policies::forwarded::Forwarded;
+use camarad_policies::head::Framing;
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
 use prometheus::IntGauge;
@@ -10,7 +12,13 @@ use std::time::Instant;
 pub(crate) struct Context {
     pub(super) record: Record,
     pub(super) started: Instant,
+    /// How the request's body is framed.
+    pub(super) framing: Framing,
+    /// Bytes of a streamed body so far.
+    pub(super) uploaded: u64,
     pub(super) permit: Option<Permit>,
+    /// Where the request came from; set before anything is decided.
+    pub(super) forwarded: Option<Forwarded>,
     /// Errors under `/api/` are JSON.
     pub(super) is_api: bool,
     /// Why it failed on the way, when we know better than the transport's error.
@@ -30,7 +38,10 @@ impl Context {
                 ..Record::default()
             },
             started: Instant::now(),
+            framing: Framing::Length(0),
+            uploaded: 0,
             permit: None,
+            forwarded: None,
             is_api: true,
             failed: None,
             upstream_started: None,

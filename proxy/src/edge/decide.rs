@@ -1,13 +1,18 @@
 //! The sentence of the design, carried out: normalise, identify, authorise, route.
 
 use super::Sidecar;
+use super::body::Whole;
 use super::context::Context;
 use camarad_policies::authorise::{Permit, authorise};
+use camarad_policies::body;
+use camarad_policies::forwarded::{self, Said};
+use camarad_policies::host;
 use camarad_policies::identity::Identity;
 use camarad_policies::matrix::is_api;
 use camarad_policies::normalise::{Asked, Credential, RawRequest, normalise};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{Plan, Switch, route};
+use http::header::CONTENT_ENCODING;
 use pingora::proxy::Session;
 use std::sync::Arc;
 
@@ -17,17 +22,20 @@ pub(super) struct Decision {
     pub(super) plan: Plan,
     /// The switch as it stood; the request keeps it to its end.
     pub(super) switch: Arc<Switch>,
+    /// The body, where the rule reads it.
+    pub(super) body: Option<Whole>,
 }
 
 impl Sidecar {
     /// Decides, and notes in the record what was found on the way.
     pub(super) async fn decide(
         &self,
-        session: &Session,
+        session: &mut Session,
         context: &mut Context,
     ) -> Result<Decision, Refusal> {
         let switch = self.switch.current();
-        let asked = read(session, context)?;
+        let mut asked = read(session, context)?;
+        self.place(session, context)?;
         let found = self.matrix.find(&asked.method, &asked.path);
         context.record.path = asked.path.to_string();
         context.record.route.clone_from(&found.rule.name);
@@ -42,6 +50,16 @@ impl Sidecar {
             // A public rule looks past it; the record does not.
             context.record.code = Some(refusal.answer().code);
         }
+        let mut whole = None;
+        if let (Some(field), Ok(Some(_))) = (&found.rule.client_in_body, &identity) {
+            // Only for somebody who is known: nobody else may make us hold a body.
+            let read = self.read_body(session, context).await?;
+            if session.req_header().headers.contains_key(CONTENT_ENCODING) {
+                return Err(Refusal::BodyMalformed);
+            }
+            asked.client_body = body::client(&read.bytes, field)?;
+            whole = Some(read);
+        }
         let permit = authorise(asked, identity, found)?;
         context.record.client = permit.client().map(|client| client.get());
         context.record.forged_user = permit.forged_user();
@@ -51,7 +69,39 @@ impl Sidecar {
             permit,
             plan,
             switch,
+            body: whole,
         })
+    }
+
+    /// Where the request came from and which host it is for.
+    fn place(&self, session: &Session, context: &mut Context) -> Result<(), Refusal> {
+        let server = &self.config.server;
+        let headers = &session.req_header().headers;
+        let all = |name: &str| {
+            let values = headers.get_all(name).iter();
+            let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+            (!values.is_empty()).then(|| values.join(", "))
+        };
+        let peer = session.client_addr().and_then(|address| address.as_inet());
+        let host = all("host").unwrap_or_default();
+        if let Some(peer) = peer {
+            let (x_for, x_proto) = (all("x-forwarded-for"), all("x-forwarded-proto"));
+            let (x_host, named) = (all("x-forwarded-host"), all("forwarded"));
+            let said = Said {
+                x_for: x_for.as_deref(),
+                x_proto: x_proto.as_deref(),
+                x_host: x_host.as_deref(),
+                forwarded: named.as_deref(),
+            };
+            let is_trusted = |ip| server.trusted_proxies.iter().any(|net| net.contains(&ip));
+            let mut read = forwarded::read(peer.ip().to_canonical(), said, is_trusted);
+            // A host that we do not answer for must not come in by another name.
+            let known = |host: &String| host::allow(host, &server.allowed_hosts).is_ok();
+            read.host = read.host.filter(known).or(Some(host.clone()));
+            context.record.client_address = Some(read.client.to_string());
+            context.forwarded = Some(read);
+        }
+        host::allow(&host, &server.allowed_hosts)
     }
 
     async fn identify(&self, asked: &Asked) -> Result<Option<Identity>, Refusal> {

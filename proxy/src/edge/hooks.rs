@@ -6,11 +6,15 @@
 
 use super::Sidecar;
 use super::answer::{refuse, tag, write};
+use super::api_lane::unless_left;
 use super::connection::Arrival;
 use super::context::Context;
-use super::stream_lane::refusal_of;
+use super::decide::Decision;
+use super::failure::refusal_of;
+use super::upstream_request::shape;
 use crate::gateway::Answerer;
 use async_trait::async_trait;
+use bytes::Bytes;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::Plan;
@@ -36,14 +40,14 @@ impl ProxyHttp for Sidecar {
     fn on_connection_reuse(
         &self,
         session: &mut Session,
-        _: &mut Context,
+        context: &mut Context,
         arrival: Box<dyn Any + Send + Sync>,
     ) {
-        if arrival
-            .downcast::<Arrival>()
-            .is_ok_and(|arrival| arrival.last)
-        {
-            session.set_keepalive(None);
+        if let Ok(arrival) = arrival.downcast::<Arrival>() {
+            context.framing = arrival.framing;
+            if arrival.last {
+                session.set_keepalive(None);
+            }
         }
     }
 
@@ -68,12 +72,34 @@ impl ProxyHttp for Sidecar {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _: &mut Session,
         upstream: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
-        let shaped = async { self.shape_upstream(session, upstream, context) };
+        let shaped = async {
+            match &context.permit {
+                Some(permit) => shape(upstream, permit, context),
+                None => Error::e_explain(ErrorType::InternalError, "no permit"),
+            }
+        };
         self.caught(shaped).await.unwrap_or_else(broke)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        let chunk = body.as_ref().map_or(0, Bytes::len);
+        match self.watch_upload(context, chunk) {
+            Ok(()) => Ok(()),
+            Err(refusal) => {
+                context.failed = Some(refusal);
+                Error::e_explain(ErrorType::HTTPStatus(refusal.answer().status), "the upload")
+            }
+        }
     }
 
     async fn response_filter(
@@ -108,8 +134,13 @@ impl ProxyHttp for Sidecar {
         let mut error = error.more_context(format!("peer {peer}"));
         // Always decided, or Pingora panics later.
         error.retry.decide_reuse(reused);
-        let safe = session.req_header().method.is_safe();
-        if !safe || session.as_ref().retry_buffer_truncated() {
+        let untouched =
+            session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
+        if reused && *error.etype() == ErrorType::WriteError {
+            // The app closed while we were writing to it.
+            error.set_retry(true);
+        }
+        if !session.req_header().method.is_safe() || !untouched {
             error.set_retry(false);
         }
         error
@@ -136,7 +167,7 @@ impl ProxyHttp for Sidecar {
                 // The head is out: the answer breaks off, and the record says why.
                 context.record.code = Some(refusal.answer().code);
             }
-            None => context.record.code = Some("client_closed"),
+            None => context.record.refuse(Refusal::ClientClosed),
         }
         FailToProxy {
             error_code: refusal.map_or(499, |refusal| refusal.answer().status),
@@ -182,20 +213,38 @@ impl Sidecar {
         };
         context.permit = Some(decision.permit.clone());
         let answer = match &decision.plan {
-            Plan::Stream => return Ok(false),
+            Plan::Stream => match self.check_body(session, context, self.config.limits.upload) {
+                Ok(()) => {
+                    // A caller that goes away ends a read, never a write.
+                    let safe = session.req_header().method.is_safe();
+                    session.as_downstream_mut().set_abort_on_close(safe);
+                    return Ok(false);
+                }
+                Err(refusal) => Err(refusal),
+            },
+            Plan::Whole => {
+                let Decision { permit, body, .. } = decision;
+                self.whole(session, context, &permit, body).await
+            }
             Plan::MadeUp => self.made_up(session, context, &decision.permit).await,
             Plan::Coolbits(operation, credential) => {
                 let (operation, answerer) = (*operation, Answerer::Coolbits(credential.clone()));
-                self.connector(context, decision, operation, answerer).await
+                let work = self.connector(context, decision, operation, answerer);
+                unless_left(session, work).await.and_then(|answer| answer)
             }
             Plan::Mock(operation, reason) => {
                 let (operation, answerer) = (*operation, Answerer::Mock(*reason));
-                self.connector(context, decision, operation, answerer).await
+                let work = self.connector(context, decision, operation, answerer);
+                unless_left(session, work).await.and_then(|answer| answer)
             }
         };
         self.close_when_stopping(session);
         match answer {
             Ok(answer) => write(session, context, answer).await?,
+            Err(Refusal::ClientClosed) => {
+                context.record.refuse(Refusal::ClientClosed);
+                session.set_keepalive(None);
+            }
             Err(refusal) => refuse(session, context, refusal).await?,
         }
         Ok(true)

@@ -2,27 +2,31 @@
 //!
 //! The only reader of raw headers, the only writer of our answers, and the only
 //! caller of Pingora's hooks. It decides nothing: `policies` does, and this
-//! carries the plan out in one of two lanes ([`stream_lane`], [`api_lane`]).
+//! carries the plan out in one of two lanes: Pingora streams, or [`api_lane`] answers.
 
 mod accept;
 mod answer;
 mod api_lane;
+mod body;
 mod connection;
 mod context;
 mod decide;
+mod failure;
 mod hooks;
+mod legacy;
 mod line;
-mod stream_lane;
 mod upstream_request;
 
 pub(crate) use accept::{Listening, Stopping, listen};
 
+use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::gateway::{Gateway, SwitchBoard};
 use crate::keys::KeyStore;
 use crate::observe::Observer;
 use camarad_config::Config;
 use camarad_policies::matrix::Matrix;
+use pingora::connectors::http::v1::Connector;
 use std::sync::Arc;
 
 /// Everything a request may need; one for the process.
@@ -34,8 +38,10 @@ pub(crate) struct Sidecar {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) observer: Arc<Observer>,
-    /// The API lane's client for the app.
-    pub(crate) legacy: reqwest::Client,
+    /// The API lane's connections to the app.
+    pub(crate) legacy: Connector,
+    /// Bytes of bodies held over all requests.
+    pub(crate) budget: Arc<Budget>,
     /// True from the beginning of a drain on.
     pub(crate) stopping: Stopping,
 }

@@ -1,70 +1,119 @@
-//! The managed headers of every request to the app, in both lanes: set from
-//! what was decided, or removed. Nothing of the caller's survives by default.
+//! The request to the app, in both lanes: what was decided, and of the caller's
+//! head only what belongs to the message. Managed headers are set or removed;
+//! nothing of the caller's survives by default.
 
+use super::context::Context;
+use bytes::Bytes;
 use camarad_policies::authorise::Permit;
-use http::HeaderMap;
-use ipnet::IpNet;
-use pingora::proxy::Session;
-use std::net::IpAddr;
+use http::header::{self, HeaderMap, HeaderName};
+use pingora::http::RequestHeader;
+
+/// Headers of one connection (RFC 9110, section 7.6.1), and those that would keep
+/// an answer from coming whole and plain.
+const NOT_FORWARDED: [HeaderName; 15] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_MATCH,
+    header::IF_UNMODIFIED_SINCE,
+];
+
+/// Makes a head say what was decided.
+pub(super) fn shape(
+    head: &mut RequestHeader,
+    permit: &Permit,
+    context: &Context,
+) -> pingora::Result<()> {
+    head.set_raw_path(permit.target().as_bytes())?;
+    for (name, value) in managed(permit, context) {
+        match value {
+            Some(value) => head.insert_header(name, value)?,
+            None => drop(head.remove_header(name)),
+        }
+    }
+    Ok(())
+}
+
+/// The head of a request whose answer is wanted whole and plain.
+pub(super) fn whole(
+    head: &RequestHeader,
+    permit: &Permit,
+    context: &Context,
+    body: &Bytes,
+) -> pingora::Result<RequestHeader> {
+    let mut head = head.clone();
+    for name in of_connection(&head.headers) {
+        head.remove_header(&name);
+    }
+    shape(&mut head, permit, context)?;
+    head.set_version(http::Version::HTTP_11);
+    head.insert_header(header::ACCEPT_ENCODING, "identity")?;
+    if !head.method.is_safe() || !body.is_empty() {
+        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    }
+    Ok(head)
+}
+
+/// The headers of an answer that may go on.
+pub(super) fn forwardable(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = headers.clone();
+    for name in of_connection(headers) {
+        kept.remove(name);
+    }
+    kept
+}
+
+/// The names that belong to one connection: the known ones and those it names.
+fn of_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let named = headers.get_all(header::CONNECTION).iter();
+    let named = named.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    let named = named.filter_map(|name| name.trim().parse().ok());
+    named
+        .chain(NOT_FORWARDED)
+        .chain([HeaderName::from_static("keep-alive")])
+        .collect()
+}
 
 /// A header to set, or with `None` to remove.
-pub(super) type Managed = (&'static str, Option<String>);
+type Managed = (&'static str, Option<String>);
 
-/// The managed headers for the app.
-pub(super) fn managed(
-    session: &Session,
-    permit: &Permit,
-    request_id: &str,
-    trusted: &[IpNet],
-) -> Vec<Managed> {
-    let peer = session
-        .client_addr()
-        .and_then(|addr| addr.as_inet())
-        .map(|addr| addr.ip());
+fn managed(permit: &Permit, context: &Context) -> Vec<Managed> {
     let identity = permit.upstream_identity();
-    let mut managed = vec![
+    let forwarded = context.forwarded.as_ref();
+    let chain = forwarded.map(|said| {
+        let chain: Vec<String> = said.chain.iter().map(ToString::to_string).collect();
+        chain.join(", ")
+    });
+    vec![
         ("x-client-id", identity.client_id),
         ("x-user-id", identity.user_id),
         ("authorization", identity.authorization),
         ("cookie", identity.cookie),
-        ("x-request-id", Some(request_id.to_owned())),
+        ("x-request-id", Some(context.record.request_id.clone())),
         ("x-camarad-source", None),
         ("x-internal-token", None),
         ("x-real-ip", None),
         ("x-forwarded-prefix", None),
+        // Said with the names that the app's world knows; one form is enough.
         ("forwarded", None),
-    ];
-    managed.extend(forwarded(&session.req_header().headers, peer, trusted));
-    managed
-}
-
-/// `X-Forwarded-*`: continued for a trusted peer, begun anew for any other.
-fn forwarded(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[IpNet]) -> [Managed; 3] {
-    let is_trusted = peer.is_some_and(|peer| trusted.iter().any(|net| net.contains(&peer)));
-    let given = |name: &str| {
-        let values: Vec<&str> = headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
-        (is_trusted && !values.is_empty()).then(|| values.join(", "))
-    };
-    let peer = peer.map(|peer| peer.to_string());
-    let chain = match (given("x-forwarded-for"), peer) {
-        (Some(chain), Some(peer)) => Some(format!("{chain}, {peer}")),
-        (chain, peer) => chain.or(peer),
-    };
-    let scheme = given("x-forwarded-proto").filter(|s| matches!(s.as_str(), "http" | "https"));
-    let host = headers.get("host").and_then(|host| host.to_str().ok());
-    [
         ("x-forwarded-for", chain),
         (
             "x-forwarded-proto",
-            Some(scheme.unwrap_or_else(|| "http".to_owned())),
+            forwarded.map(|said| said.proto.to_owned()),
         ),
         (
             "x-forwarded-host",
-            given("x-forwarded-host").or(host.map(str::to_owned)),
+            forwarded.and_then(|said| said.host.clone()),
         ),
     ]
 }
@@ -74,25 +123,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_trusted_peer_continues_the_chain() {
+    fn what_connection_names_does_not_go_on() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
-            ("host", "app.example"),
-            ("x-forwarded-for", "203.0.113.9"),
-            ("x-forwarded-proto", "https"),
-            ("x-forwarded-host", "public.example"),
+            ("connection", "close, X-Hop"),
+            ("connection", "X-Other, not a name"),
+            ("x-hop", "1"),
+            ("x-other", "1"),
+            ("te", "trailers"),
+            ("keep-alive", "timeout=5"),
+            ("accept", "*/*"),
         ] {
-            headers.insert(name, value.parse().unwrap());
+            headers.append(name, value.parse().unwrap());
         }
-        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
-        let of = |peer: &str| {
-            let peer = peer.parse().unwrap();
-            forwarded(&headers, Some(peer), &trusted).map(|(_, value)| value.unwrap())
-        };
-        assert_eq!(
-            of("10.1.2.3"),
-            ["203.0.113.9, 10.1.2.3", "https", "public.example"]
-        );
-        assert_eq!(of("192.0.2.1"), ["192.0.2.1", "http", "app.example"]);
+        let kept = forwardable(&headers);
+        let kept: Vec<&str> = kept.keys().map(HeaderName::as_str).collect();
+        assert_eq!(kept, ["accept"]);
     }
 }

@@ -3,6 +3,7 @@
 //! Not here: which customer is selected, and what a payload means.
 
 use super::failure::{Failure, Miss};
+use crate::budget::{Budget, Full};
 use crate::observe::Observer;
 use camarad_config::Gateway as Config;
 use reqwest::{StatusCode, redirect};
@@ -19,6 +20,7 @@ pub(crate) struct Client {
     workspace: String,
     attempt: Duration,
     limit: usize,
+    budget: Arc<Budget>,
     observer: Arc<Observer>,
 }
 
@@ -39,7 +41,11 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Client {
-    pub(crate) fn new(config: &Config, observer: Arc<Observer>) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(
+        config: &Config,
+        observer: Arc<Observer>,
+        budget: Arc<Budget>,
+    ) -> Result<Self, reqwest::Error> {
         // A redirect may move within Coolbits; a token never follows one elsewhere.
         let same_origin = redirect::Policy::custom(|attempt| {
             let stays = attempt
@@ -63,6 +69,7 @@ impl Client {
             workspace: config.workspace.clone(),
             attempt: config.attempt_timeout,
             limit: config.response_limit,
+            budget,
             observer,
         })
     }
@@ -129,13 +136,18 @@ impl Client {
             path: Some(path),
             status: Some(status.as_u16()),
         };
+        let mut held = self.budget.hold();
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > self.limit => {
                     return Err(miss(Failure::BadPayload));
                 }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(Some(chunk)) => {
+                    held.more(chunk.len())
+                        .map_err(|Full| miss(Failure::Overloaded))?;
+                    body.extend_from_slice(&chunk);
+                }
                 Ok(None) => break,
                 Err(_) => return Err(miss(Failure::BadPayload)),
             }

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     BadPayload,
     /// The answer fits and holds nothing.
     Empty,
+    /// There is no memory left to hold the answer in.
+    Overloaded,
 }
 
 impl Failure {
@@ -34,6 +36,7 @@ impl Failure {
             Self::NotConnected => "not_connected",
             Self::BadPayload => "bad_payload",
             Self::Empty => "empty",
+            Self::Overloaded => "overloaded",
         }
     }
 

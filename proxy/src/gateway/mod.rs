@@ -15,6 +15,7 @@ mod switch;
 pub(crate) use failure::Failure;
 pub(crate) use switch::SwitchBoard;
 
+use crate::budget::Budget;
 use crate::json;
 use crate::observe::Observer;
 use bytes::Bytes;
@@ -65,9 +66,13 @@ pub(crate) enum Answerer {
 }
 
 impl Gateway {
-    pub(crate) fn new(config: &Config, observer: Arc<Observer>) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(
+        config: &Config,
+        observer: Arc<Observer>,
+        budget: Arc<Budget>,
+    ) -> Result<Self, reqwest::Error> {
         Ok(Self {
-            client: Client::new(config, observer.clone())?,
+            client: Client::new(config, observer.clone(), budget)?,
             locks: Locks::default(),
             service: ServiceAccount::new(config.email.clone(), config.accounts.clone()),
             deadline: config.deadline,

@@ -92,6 +92,8 @@ metrics! {
     panics_total: IntCounter [],
     /// Requests being answered.
     in_flight: IntGauge [],
+    /// Bytes of request and answer bodies that are held in memory.
+    buffered_bytes: IntGauge [],
     /// Seconds since an issuer's keys were last fetched; 0 for keys that are part of the settings.
     key_age_seconds: IntGaugeVec ["issuer"],
     /// Lines of the access log that were dropped rather than waited for.

@@ -1,0 +1,110 @@
+//! Request bodies: how much, how long, and who reads them.
+//!
+//! In the API lane they are read whole before anything is decided on them; in
+//! the stream lane Pingora carries them and only their size and time are watched
+//! here. Either way what is over a limit is refused, never cut short.
+
+use super::Sidecar;
+use super::context::Context;
+use crate::budget::Held;
+use bytes::{Bytes, BytesMut};
+use camarad_policies::head::Framing;
+use camarad_policies::refusal::Refusal;
+use http::header;
+use pingora::ErrorType;
+use pingora::proxy::Session;
+
+/// A body that is held whole, and its share of the budget.
+pub(super) struct Whole {
+    pub(super) bytes: Bytes,
+    _held: Held,
+}
+
+impl Sidecar {
+    /// Refuses what the head already tells is too much, or not understood.
+    pub(super) fn check_body(
+        &self,
+        session: &Session,
+        context: &Context,
+        limit: u64,
+    ) -> Result<(), Refusal> {
+        if matches!(context.framing, Framing::Length(length) if length > limit) {
+            return Err(Refusal::BodyTooLarge);
+        }
+        let head = session.req_header();
+        let expected = head.headers.get(header::EXPECT);
+        // HTTP/1.0 knows no expectations (RFC 9110, section 10.1.1).
+        let understood =
+            |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        match head.version {
+            http::Version::HTTP_10 => Ok(()),
+            _ if expected.is_none_or(understood) => Ok(()),
+            _ => Err(Refusal::ExpectationUnknown),
+        }
+    }
+
+    /// Reads the body whole, within its limits and the budget of all.
+    pub(super) async fn read_body(
+        &self,
+        session: &mut Session,
+        context: &Context,
+    ) -> Result<Whole, Refusal> {
+        let limits = &self.config.limits;
+        self.check_body(session, context, limits.body as u64)?;
+        let mut held = self.budget.hold();
+        let mut room = 0;
+        if let Framing::Length(length) = context.framing {
+            room = usize::try_from(length).map_err(|_| Refusal::BodyTooLarge)?;
+            held.more(room).map_err(|_| Refusal::Overloaded)?;
+        }
+        let waits = session.req_header().version != http::Version::HTTP_10
+            && session.req_header().headers.contains_key(header::EXPECT);
+        let session = session.as_downstream_mut();
+        if waits && !session.is_body_empty() {
+            // Pingora sends none by itself.
+            session
+                .write_continue_response()
+                .await
+                .map_err(|_| Refusal::BodyIncomplete)?;
+        }
+        let read = async {
+            let mut whole = BytesMut::with_capacity(room);
+            loop {
+                let chunk = match session.read_request_body().await {
+                    Ok(Some(chunk)) => chunk,
+                    Ok(None) => return Ok(whole.freeze()),
+                    Err(error) if *error.etype() == ErrorType::ReadTimedout => {
+                        return Err(Refusal::BodyTimeout);
+                    }
+                    Err(_) => return Err(Refusal::BodyIncomplete),
+                };
+                let length = whole.len() + chunk.len();
+                if length > limits.body {
+                    return Err(Refusal::BodyTooLarge);
+                }
+                if length > room {
+                    held.more(length - room).map_err(|_| Refusal::Overloaded)?;
+                    room = length;
+                }
+                whole.extend_from_slice(&chunk);
+            }
+        };
+        let bytes = tokio::time::timeout(limits.body_timeout, read)
+            .await
+            .unwrap_or(Err(Refusal::BodyTimeout))?;
+        Ok(Whole { bytes, _held: held })
+    }
+
+    /// Watches a body that streams; the error ends the exchange on both sides.
+    pub(super) fn watch_upload(&self, context: &mut Context, chunk: usize) -> Result<(), Refusal> {
+        let limits = &self.config.limits;
+        context.uploaded += chunk as u64;
+        if context.uploaded > limits.upload {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if context.started.elapsed() > limits.upload_timeout {
+            return Err(Refusal::BodyTimeout);
+        }
+        Ok(())
+    }
+}
