@@ -41,7 +41,13 @@ async fn every_fault_of_coolbits_is_a_mock_answer_with_its_code() {
         (json!({"fault": "hang"}), "timeout"),
         (json!({"fault": "hang_body"}), "timeout"),
         (json!({"latency_ms": 3000}), "timeout"),
+        (json!({"fault": "slow_body"}), "timeout"),
         (json!({"fault": "reset"}), "unreachable"),
+        (json!({"fault": "close"}), "unreachable"),
+        (json!({"fault": "garbage"}), "bad_payload"),
+        (json!({"fault": "two_lengths"}), "bad_payload"),
+        (json!({"fault": "bad_chunk"}), "bad_payload"),
+        (json!({"fault": "huge_head"}), "bad_payload"),
         (json!({"fault": "status", "status": 500}), "http_5xx"),
         (json!({"fault": "status", "status": 502}), "http_5xx"),
         (json!({"fault": "status", "status": 404}), "http_4xx"),
@@ -64,7 +70,9 @@ async fn every_fault_of_coolbits_is_a_mock_answer_with_its_code() {
         for part in ["/report", "/customer"] {
             let of_selection = matches!(
                 faults["fault"].as_str(),
-                None | Some("hang" | "reset" | "unauthorized" | "not_connected")
+                None | Some(
+                    "hang" | "reset" | "close" | "garbage" | "unauthorized" | "not_connected"
+                )
             );
             if part == "/customer" && !of_selection {
                 continue;
@@ -117,6 +125,17 @@ async fn every_fault_of_coolbits_is_a_mock_answer_with_its_code() {
         sidecar.metric("sidecar_gateway_up").await,
         1.0,
         "an empty answer is an answer"
+    );
+}
+
+#[tokio::test]
+async fn an_interim_answer_is_not_the_answer() {
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(quick()).await;
+    coolbits.faults(fault("early_hints")).await;
+    let got = sidecar.ads(&alice(), "10", "campaigns").await;
+    assert_eq!(
+        (got.status, got.header("x-camarad-source")),
+        (200, "coolbits")
     );
 }
 

@@ -12,6 +12,7 @@ mod gateway_faults;
 mod google_ads;
 mod identity;
 mod jwks;
+mod legacy_faults;
 mod observability;
 mod service_account;
 mod stream_lane;

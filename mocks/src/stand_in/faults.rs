@@ -15,8 +15,22 @@ pub enum Fault {
     Hang,
     /// Send the head and half of the body, then nothing more.
     HangBody,
+    /// Send the good answer a byte at a time, 20 ms apart.
+    SlowBody,
     /// Break the connection off with a reset.
     Reset,
+    /// Close the connection in good order, without an answer.
+    Close,
+    /// `103 Early Hints`, then the good answer.
+    EarlyHints,
+    /// A status line that is none.
+    Garbage,
+    /// 200 with two lengths that differ.
+    TwoLengths,
+    /// 200 with a chunk whose length is no number.
+    BadChunk,
+    /// 200 with 2 MiB of head.
+    HugeHead,
     /// 200 with an HTML page.
     Html,
     /// 200 with JSON that ends in the middle, correctly framed.

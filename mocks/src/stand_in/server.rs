@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Calls remembered at most; the oldest are forgotten, so that load does not fill the memory.
@@ -133,6 +134,30 @@ async fn respond<S: StandIn>(
             socket.set_linger(Some(Duration::ZERO))?;
             Err(io::Error::other("asked to reset"))
         }
+        Fault::Close => Err(io::Error::other("asked to close")),
+        Fault::Garbage => raw(socket, "NONSENSE\r\n\r\n").await,
+        Fault::TwoLengths => {
+            raw(
+                socket,
+                &json_head("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
+            )
+            .await
+        }
+        Fault::BadChunk => {
+            raw(
+                socket,
+                &json_head("Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"),
+            )
+            .await
+        }
+        Fault::HugeHead => {
+            let line = format!("X-Filler: {}\r\n", "x".repeat(1000));
+            raw(socket, &json_head(&line.repeat(2 * 1024))).await
+        }
+        Fault::EarlyHints => {
+            write(socket, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await?;
+            Ok(shared.stand_in.answer(&asked, fault))
+        }
         Fault::Status => {
             let status = status.and_then(|s| StatusCode::from_u16(s).ok());
             let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -162,17 +187,43 @@ async fn respond<S: StandIn>(
     }
 }
 
+fn json_head(rest: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{rest}")
+}
+
+/// Writes past hyper, which would never send such a thing, and closes.
+async fn raw(socket: &std::net::TcpStream, bytes: &str) -> io::Result<Response<Body>> {
+    write(socket, bytes).await?;
+    Err(io::Error::other("asked to break the framing"))
+}
+
+/// Hyper has written nothing of this answer yet, so the order is kept.
+async fn write(socket: &std::net::TcpStream, bytes: &str) -> io::Result<()> {
+    let mut socket = TcpStream::from_std(socket.try_clone()?)?;
+    socket.write_all(bytes.as_bytes()).await
+}
+
 /// The faults that need the good answer first.
 async fn spoil(good: Response<Body>, fault: Fault) -> io::Result<Response<Body>> {
     let half = |bytes: &Bytes| bytes.slice(..bytes.len() / 2);
     let (mut head, body) = match fault {
-        Fault::CutOffJson | Fault::CutOffBody | Fault::HangBody | Fault::Gzip => good.into_parts(),
+        Fault::CutOffJson | Fault::CutOffBody | Fault::HangBody | Fault::SlowBody | Fault::Gzip => {
+            good.into_parts()
+        }
         _ => return Ok(good),
     };
     let whole = body.collect().await?.to_bytes();
     let first = half(&whole);
     let body = match fault {
         Fault::CutOffJson => full(first),
+        Fault::SlowBody => {
+            let bytes = stream::unfold(whole, |mut rest| async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let next = (!rest.is_empty()).then(|| rest.split_to(1))?;
+                Some((Ok(Frame::data(next)), rest))
+            });
+            BodyExt::boxed(StreamBody::new(bytes))
+        }
         Fault::Gzip => {
             head.headers
                 .insert("content-encoding", http::HeaderValue::from_static("gzip"));

@@ -6,7 +6,7 @@ use camarad_policies::head::Framing;
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
 use prometheus::IntGauge;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// State of one request.
 pub(crate) struct Context {
@@ -23,7 +23,12 @@ pub(crate) struct Context {
     pub(super) is_api: bool,
     /// Why it failed on the way, when we know better than the transport's error.
     pub(super) failed: Option<Refusal>,
-    pub(super) upstream_started: Option<Instant>,
+    /// When the stream lane asked the app, if it did.
+    pub(super) legacy_started: Option<Instant>,
+    /// How long the app took to begin its answer, once it has.
+    pub(super) legacy_took: Option<Duration>,
+    /// How that ended; told when the answer has ended too.
+    pub(super) legacy_outcome: &'static str,
     in_flight: InFlight,
 }
 
@@ -44,7 +49,9 @@ impl Context {
             forwarded: None,
             is_api: true,
             failed: None,
-            upstream_started: None,
+            legacy_started: None,
+            legacy_took: None,
+            legacy_outcome: "ok",
             in_flight: InFlight(in_flight.clone()),
         }
     }

@@ -66,7 +66,7 @@ impl ProxyHttp for Sidecar {
     }
 
     async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        context.upstream_started = Some(Instant::now());
+        context.legacy_started = Some(Instant::now());
         self.caught(self.legacy_peer()).await.unwrap_or_else(broke)
     }
 
@@ -113,11 +113,11 @@ impl ProxyHttp for Sidecar {
         }
         self.close_when_stopping(session);
         context.record.source = Some(Source::Legacy);
-        let failed = head.status.is_server_error();
-        if failed {
+        if head.status.is_server_error() {
             context.record.origin = Some(Origin::Legacy);
+            context.legacy_outcome = "http_5xx";
         }
-        self.tell_legacy(context, if failed { "http_5xx" } else { "ok" });
+        context.legacy_took = context.legacy_started.map(|started| started.elapsed());
         tag(head, context)
     }
 
@@ -153,11 +153,17 @@ impl ProxyHttp for Sidecar {
         context: &mut Context,
     ) -> FailToProxy {
         let refusal = context.failed.or_else(|| refusal_of(error));
+        let begun = session.response_written().is_some();
+        let refusal = match refusal {
+            // An app that was there and broke off in the middle.
+            Some(Refusal::LegacyUnreachable) if begun => Some(Refusal::LegacyBadAnswer),
+            other => other,
+        };
         if let Some(refusal) = refusal.filter(|refusal| refusal.is_legacy_fault()) {
-            self.tell_legacy(context, refusal.answer().code);
+            context.legacy_outcome = refusal.answer().code;
         }
         match refusal {
-            Some(refusal) if session.response_written().is_none() => {
+            Some(refusal) if !begun => {
                 // Pingora would announce keep-alive and then close.
                 session.set_keepalive(None);
                 // The caller may be gone; the record is told either way.
@@ -187,6 +193,11 @@ impl ProxyHttp for Sidecar {
             record.peer = session.client_addr().map(ToString::to_string);
             let rule = context.permit.as_ref().map(|permit| permit.rule());
             self.observer.tell(record, rule);
+            if let Some(started) = context.legacy_started {
+                let took = context.legacy_took.unwrap_or_else(|| started.elapsed());
+                self.observer
+                    .upstream("legacy", context.legacy_outcome, took);
+            }
         };
         // Counted where it is caught; there is nobody left to answer.
         let _ = self.caught(tell).await;
@@ -254,12 +265,6 @@ impl Sidecar {
     fn close_when_stopping(&self, session: &mut Session) {
         if *self.stopping.borrow() {
             session.set_keepalive(None);
-        }
-    }
-
-    fn tell_legacy(&self, context: &mut Context, outcome: &str) {
-        if let Some(started) = context.upstream_started.take() {
-            self.observer.upstream("legacy", outcome, started.elapsed());
         }
     }
 

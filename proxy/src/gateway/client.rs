@@ -129,7 +129,7 @@ impl Client {
         let request = request
             .header("Accept", "application/json")
             .header("Accept-Encoding", "identity");
-        let mut response = request.send().await.map_err(|_| Failure::Unreachable)?;
+        let mut response = request.send().await.map_err(|error| unsent(&error))?;
         let status = response.status();
         let miss = |failure: Failure| Miss {
             failure,
@@ -174,6 +174,21 @@ fn json_of(response: &reqwest::Response, body: &[u8]) -> Option<Value> {
         return None;
     }
     serde_json::from_slice(body).ok()
+}
+
+/// Why no answer began: no connection, or one that said something else than HTTP.
+fn unsent(error: &reqwest::Error) -> Failure {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_parse)
+        {
+            return Failure::BadPayload;
+        }
+        cause = error.source();
+    }
+    Failure::Unreachable
 }
 
 fn failure_of(status: StatusCode, payload: Option<&Value>) -> Failure {
