@@ -1,6 +1,6 @@
 //! Who is let in, as whom, and what of it reaches the app.
 
-use crate::support::{Ask, Claims, SECRET, Setup, Sidecar, StandIn, alice, bob, now, token};
+use crate::support::{Ask, Claims, SECRET, Setup, Sidecar, StandIn, alice, bob, now, once, token};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
@@ -386,26 +386,9 @@ async fn a_caller_cannot_have_our_headers_taken_off_as_hop_by_hop() {
     );
 }
 
-/// Sends bytes as they are, until the other side closes, and returns the status.
+/// The status of a request sent as it is.
 async fn raw(sidecar: &Sidecar, request: &str) -> u16 {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(sidecar.address)
-        .await
-        .unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let whole = stream.read_to_end(&mut answer);
-    let limit = std::time::Duration::from_secs(20);
-    tokio::time::timeout(limit, whole)
-        .await
-        .unwrap_or_else(|_| panic!("kept open after {request:?}"))
-        .unwrap();
-    let text = String::from_utf8_lossy(&answer);
-    let status = text
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    status.unwrap_or_else(|| panic!("no answer to {request:?}: {text:?}"))
+    once(sidecar, request).await.status
 }
 
 #[tokio::test]

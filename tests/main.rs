@@ -10,6 +10,7 @@ mod cache;
 mod commands;
 mod gateway_faults;
 mod google_ads;
+mod h1;
 mod identity;
 mod jwks;
 mod legacy_faults;

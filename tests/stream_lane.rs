@@ -1,6 +1,6 @@
 //! What is not ours passes to the app as it came, and its faults have names.
 
-use crate::support::{Ask, Setup, Sidecar, StandIn, alice, fault};
+use crate::support::{Ask, Raw, Setup, Sidecar, StandIn, alice, fault};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -259,48 +259,12 @@ async fn a_post_is_never_sent_twice() {
 #[tokio::test]
 async fn keep_alive_survives_a_refusal() {
     let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
-    let answers = on_one_connection(
-        &sidecar,
-        &[
-            "GET /api/flows HTTP/1.1\r\nHost: app\r\n\r\n",
-            "GET /static/app.js HTTP/1.1\r\nHost: app\r\n\r\n",
-        ],
-    )
-    .await;
-    assert!(answers[0].starts_with("HTTP/1.1 401"), "{answers:?}");
-    assert!(answers[1].starts_with("HTTP/1.1 200"), "{answers:?}");
-}
-
-/// Sends one request after the other on one connection.
-async fn on_one_connection(sidecar: &Sidecar, requests: &[&str]) -> Vec<String> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(sidecar.address)
-        .await
-        .unwrap();
-    let mut answers = Vec::new();
-    for request in requests {
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        loop {
-            let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
-            let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-                let length = head
-                    .split("content-length: ")
-                    .nth(1)
-                    .and_then(|rest| rest.lines().next());
-                length.is_some_and(|length| body.len() >= length.trim().parse().unwrap())
-            });
-            if whole {
-                break;
-            }
-            let mut buffer = [0; 4096];
-            let read = stream.read(&mut buffer).await.unwrap();
-            assert!(read > 0, "closed after {text:?}");
-            answer.extend_from_slice(&buffer[..read]);
-        }
-        answers.push(String::from_utf8(answer).unwrap());
+    let mut raw = Raw::to(sidecar.address).await;
+    for (target, status) in [("/api/flows", 401), ("/static/app.js", 200)] {
+        raw.send(format!("GET {target} HTTP/1.1\r\nHost: app\r\n\r\n"))
+            .await;
+        assert_eq!(raw.answer("GET").await.unwrap().status, status);
     }
-    answers
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ pub struct Head {
 /// Errors: [`Refusal::TargetTooLong`], [`Refusal::HeadTooLarge`],
 /// [`Refusal::HeadMalformed`], [`Refusal::FramingAmbiguous`],
 /// [`Refusal::TransferCodingUnknown`], [`Refusal::VersionUnsupported`],
-/// [`Refusal::HostInvalid`].
+/// [`Refusal::HostInvalid`]; [`Refusal::PathMalformed`] for `CONNECT`.
 pub fn examine(bytes: &[u8], seen: usize, limits: &Limits) -> Result<Option<Head>, Refusal> {
     let from = seen.saturating_sub(3);
     let end = find(bytes, from, b"\r\n\r\n").map(|at| at + 4);
@@ -110,6 +110,10 @@ fn parse(head: &[u8]) -> Result<Head, Refusal> {
     };
     if method.is_empty() || target.is_empty() || target.iter().any(|b| *b < 0x21 || *b == 0x7f) {
         return Err(Refusal::HeadMalformed);
+    }
+    if method == b"CONNECT" {
+        // Its target is an authority (RFC 9112, section 3.2.3), and nothing here is a tunnel.
+        return Err(Refusal::PathMalformed);
     }
     let minor = match version {
         b"HTTP/1.1" => 1,
@@ -307,6 +311,7 @@ mod tests {
             ("GET /a\tb HTTP/1.1", Err(HeadMalformed)),
             ("GET\t/ HTTP/1.1", Err(HeadMalformed)),
             (" GET / HTTP/1.1", Err(HeadMalformed)),
+            ("CONNECT app:443 HTTP/1.1", Err(Refusal::PathMalformed)),
             ("G@T / HTTP/1.1", Err(HeadMalformed)),
             ("G(T / HTTP/1.1", Err(HeadMalformed)),
             ("\u{16}\u{3}\u{1}", Err(HeadMalformed)),

@@ -126,10 +126,24 @@ pub fn normalise(raw: &RawRequest<'_>) -> Result<Asked, Refusal> {
     })
 }
 
+/// Headers that make a message what it is; `Connection` must not take them off.
+const NOT_OF_CONNECTION: [&str; 3] = ["content-length", "host", "transfer-encoding"];
+
 fn check_headers(headers: &[(&str, &[u8])]) -> Result<(), Refusal> {
     let mut seen = [0u8; SINGLE_HEADERS.len()];
     let mut hosts = 0;
-    for (name, _) in headers {
+    for (name, value) in headers {
+        if name.eq_ignore_ascii_case("connection") {
+            let mut options = value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+            let is_framing = |option: &[u8]| {
+                NOT_OF_CONNECTION
+                    .iter()
+                    .any(|name| option.eq_ignore_ascii_case(name.as_bytes()))
+            };
+            if options.any(is_framing) {
+                return Err(Refusal::HeaderAmbiguous);
+            }
+        }
         if name.contains('_') {
             let folded = name.replace('_', "-");
             if MANAGED_HEADERS
@@ -209,6 +223,9 @@ mod tests {
             &[("Cookie", "a=1"), ("Cookie", "b=2")],
             &[("X_Forwarded_For", "1.2.3.4")],
             &[("X_Camarad_Source", "coolbits")],
+            &[("Connection", "close, Host")],
+            &[("Connection", "content-length")],
+            &[("Connection", "x"), ("Connection", "Transfer-Encoding")],
         ];
         for headers in cases {
             assert_eq!(

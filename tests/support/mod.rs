@@ -2,9 +2,11 @@
 //! starts ends with it.
 
 mod process;
+mod raw;
 mod token;
 
 pub use process::{Setup, Sidecar, StandIn, command};
+pub use raw::{Answer, Raw, once};
 pub use token::{Claims, SECRET, now, token};
 
 use reqwest::{Method, Response};

@@ -252,7 +252,10 @@ impl Sidecar {
     /// The access log so far, one value a line.
     pub fn records(&self) -> Vec<Value> {
         let text = read(&self.log);
-        text.lines()
+        // A last line without its end is still being written.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }

@@ -37,15 +37,15 @@ struct Flow {
 impl StandIn for Legacy {
     fn answer(&self, asked: &Asked, _: Fault) -> Response<Body> {
         let path = asked.path.as_str();
-        match (asked.method.as_str(), path) {
-            ("GET" | "HEAD", "/healthz") => ok(json!({"service": "camarad", "status": "ok"})),
-            ("GET" | "HEAD", "/readyz") => {
+        match (method_of(asked), path) {
+            ("GET", "/healthz") => ok(json!({"service": "camarad", "status": "ok"})),
+            ("GET", "/readyz") => {
                 ok(json!({"status": "ready", "checks": {"db": {"ok": true, "error": null}}}))
             }
-            ("GET" | "HEAD", "/connectors") => page(asked, &connectors_page()),
-            ("GET" | "HEAD", "/" | "/app" | "/orchestrator") => page(asked, "<h1>Camarad</h1>"),
-            ("GET" | "HEAD", "/signup" | "/pricing") => with_type("text/html", "<h1>Camarad</h1>"),
-            ("GET" | "HEAD", "/static/app.js") => static_file(asked),
+            ("GET", "/connectors") => page(asked, &connectors_page()),
+            ("GET", "/" | "/app" | "/orchestrator") => page(asked, "<h1>Camarad</h1>"),
+            ("GET", "/signup" | "/pricing") => with_type("text/html", "<h1>Camarad</h1>"),
+            ("GET", "/static/app.js") => static_file(asked),
             ("GET", "/api/auth/status") => {
                 let user = user_of(asked);
                 ok(
@@ -84,8 +84,8 @@ impl Legacy {
                 Err(_) => return error(StatusCode::BAD_REQUEST, "Invalid X-Client-ID"),
             },
         };
-        match (asked.method.as_str(), asked.path.as_str()) {
-            ("GET" | "HEAD", "/api/flows") => ok(self.list(user, client)),
+        match (method_of(asked), asked.path.as_str()) {
+            ("GET", "/api/flows") => ok(self.list(user, client)),
             ("POST", "/api/flows") => self.store(asked, user, client),
             ("GET", "/api/connectors/list") => ok(json!([
                 {"slug": "google-ads", "name": "Google Ads", "status": "connected", "is_live": true,
@@ -132,6 +132,14 @@ impl Legacy {
             name,
         });
         ok(json!({"success": true, "flow_id": id, "client_id": client}))
+    }
+}
+
+/// Flask answers HEAD as GET; hyper leaves the body out.
+fn method_of(asked: &Asked) -> &str {
+    match asked.method.as_str() {
+        "HEAD" => "GET",
+        other => other,
     }
 }
 

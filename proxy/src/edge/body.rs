@@ -31,15 +31,10 @@ impl Sidecar {
         if matches!(context.framing, Framing::Length(length) if length > limit) {
             return Err(Refusal::BodyTooLarge);
         }
-        let head = session.req_header();
-        let expected = head.headers.get(header::EXPECT);
-        // HTTP/1.0 knows no expectations (RFC 9110, section 10.1.1).
-        let understood =
-            |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-        match head.version {
-            http::Version::HTTP_10 => Ok(()),
-            _ if expected.is_none_or(understood) => Ok(()),
-            _ => Err(Refusal::ExpectationUnknown),
+        let expected = session.req_header().headers.get(header::EXPECT);
+        match expected.is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+            true => Ok(()),
+            false => Err(Refusal::ExpectationUnknown),
         }
     }
 
@@ -57,8 +52,7 @@ impl Sidecar {
             room = usize::try_from(length).map_err(|_| Refusal::BodyTooLarge)?;
             held.more(room).map_err(|_| Refusal::Overloaded)?;
         }
-        let waits = session.req_header().version != http::Version::HTTP_10
-            && session.req_header().headers.contains_key(header::EXPECT);
+        let waits = session.req_header().headers.contains_key(header::EXPECT);
         let session = session.as_downstream_mut();
         if waits && !session.is_body_empty() {
             // Pingora sends none by itself.

@@ -11,8 +11,16 @@ pub(super) fn refusal_of(error: &Error) -> Option<Refusal> {
         // Such as `Connection: host`: Pingora looks at it only once it has a connection to the app.
         (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => Some(Refusal::HeaderAmbiguous),
         (ErrorSource::Downstream, ReadTimedout) => Some(Refusal::BodyTimeout),
-        (ErrorSource::Downstream, ErrorType::HTTPStatus(_)) => Some(Refusal::BodyIncomplete),
-        (ErrorSource::Downstream, _) => None,
+        (
+            ErrorSource::Downstream,
+            ErrorType::ConnectionClosed
+            | ErrorType::ConnectError
+            | ErrorType::ReadError
+            | ErrorType::WriteError
+            | WriteTimedout,
+        ) => None,
+        // Such as a chunk that is none.
+        (ErrorSource::Downstream, _) => Some(Refusal::BodyIncomplete),
         (_, ConnectTimedout | ReadTimedout | WriteTimedout) => Some(Refusal::LegacyTimeout),
         (
             _,

@@ -19,6 +19,7 @@ use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::Plan;
 use futures_util::FutureExt;
+use http::{Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -211,6 +212,10 @@ impl ProxyHttp for Sidecar {
 
 impl Sidecar {
     async fn handle(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        if session.req_header().version == Version::HTTP_10 {
+            // It knows no expectations (RFC 9110, section 10.1.1), and would not know a 100 either.
+            session.req_header_mut().remove_header(&header::EXPECT);
+        }
         if context.in_flight() > self.config.limits.requests as i64 {
             refuse(session, context, Refusal::Overloaded).await?;
             return Ok(true);
