@@ -6,7 +6,9 @@
 mod support;
 
 mod accept_and_stop;
+mod body_client;
 mod cache;
+mod callers;
 mod commands;
 mod gateway_faults;
 mod google_ads;
@@ -14,6 +16,7 @@ mod h1;
 mod identity;
 mod jwks;
 mod legacy_faults;
+mod limits;
 mod observability;
 mod service_account;
 mod stream_lane;

@@ -102,6 +102,11 @@ impl Raw {
         Some(answer)
     }
 
+    /// Waits until something has come, without taking it; false when the connection ended.
+    pub async fn wait_for_bytes(&mut self) -> bool {
+        !self.buffer.is_empty() || self.more().await
+    }
+
     /// Whether the other side closes, with nothing more to say.
     pub async fn is_closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.more().await

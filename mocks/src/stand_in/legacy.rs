@@ -25,6 +25,8 @@ const CLIENTS: [(u64, u64, &str); 3] = [
 #[derive(Default)]
 pub(super) struct Legacy {
     flows: Mutex<Vec<Flow>>,
+    /// Client and connector of every link.
+    links: Mutex<Vec<(u64, String)>>,
 }
 
 struct Flow {
@@ -57,6 +59,8 @@ impl StandIn for Legacy {
                 ok(json!([{"id": 1, "name": "dev"}, {"id": 2, "name": "Alice"}]))
             }
             ("GET", "/api/clients") => ok(clients(user_of(asked))),
+            ("GET", "/api/client_connectors") => self.links(asked),
+            ("POST", "/api/client_connectors") => self.link(asked),
             _ if path.starts_with("/judge/") => judge(asked),
             _ if path.starts_with("/api/") => self.scoped(asked),
             _ => {
@@ -106,6 +110,33 @@ impl Legacy {
             }
             _ => error(StatusCode::NOT_FOUND, "Not Found"),
         }
+    }
+
+    /// The query's client; the app checks no owner here.
+    fn links(&self, asked: &Asked) -> Response<Body> {
+        let client = asked
+            .parameter("client_id")
+            .and_then(|id| id.parse::<u64>().ok());
+        let links = lock(&self.links);
+        let own = links.iter().filter(|(owner, _)| Some(*owner) == client);
+        ok(own
+            .map(|(owner, slug)| json!({"client_id": owner, "slug": slug}))
+            .collect())
+    }
+
+    /// The client of the body and of nowhere else, whoever asks.
+    fn link(&self, asked: &Asked) -> Response<Body> {
+        let body = asked.json();
+        let client = match &body["client_id"] {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_u64(),
+        };
+        let Some(client) = client else {
+            return error(StatusCode::BAD_REQUEST, "client_id required");
+        };
+        let slug = body["connector_slug"].as_str().unwrap_or_default();
+        lock(&self.links).push((client, slug.to_owned()));
+        ok(json!({"success": true, "client_id": client}))
     }
 
     fn list(&self, user: u64, client: Option<u64>) -> Value {

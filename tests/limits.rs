@@ -1,0 +1,367 @@
+//! Every limit at its edge: the status, the record, and nothing beyond it at the app.
+//!
+//! The table of limits in the README names these tests.
+
+use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, alice, eventually, once};
+use serde_json::json;
+
+const HELD: &str = "/api/connectors/google-ads/test-call";
+const STREAMED: &str = "/api/flows";
+
+async fn with(limits: &[(&str, &str)]) -> (Sidecar, StandIn, StandIn) {
+    let setup = limits
+        .iter()
+        .fold(Setup::default(), |setup, (name, value)| {
+            setup.set(&format!("SIDECAR__LIMITS__{name}"), value)
+        });
+    Sidecar::with_stand_ins(setup).await
+}
+
+fn head(line: &str, fields: &str) -> String {
+    format!(
+        "{line} HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer {}\r\nX-Client-ID: 10\r\n{fields}\r\n",
+        alice()
+    )
+}
+
+/// A POST of this many bytes, with its length or in chunks.
+fn post(target: &str, length: usize, chunked: bool) -> Vec<u8> {
+    // JSON, so that the app has something to read.
+    let body = format!("{{\"flow\": {{}}, \"x\": \"{}\"}}", "x".repeat(length - 21));
+    assert_eq!(body.len(), length);
+    if !chunked {
+        let head = head(
+            &format!("POST {target}"),
+            &format!("Content-Length: {length}\r\n"),
+        );
+        return [head, body].concat().into_bytes();
+    }
+    let mut bytes = head(&format!("POST {target}"), "Transfer-Encoding: chunked\r\n").into_bytes();
+    for chunk in body.as_bytes().chunks(10_000) {
+        bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        bytes.extend_from_slice(chunk);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes
+}
+
+/// Sends as much as is taken, and reads the answer.
+async fn sent(sidecar: &Sidecar, bytes: &[u8]) -> Answer {
+    let mut raw = Raw::to(sidecar.address).await;
+    raw.try_send(bytes).await;
+    raw.answer("POST")
+        .await
+        .unwrap_or_else(|| panic!("no answer"))
+}
+
+#[tokio::test]
+async fn heads_and_targets_are_bounded_to_the_byte() {
+    let (sidecar, _coolbits, legacy) = with(&[]).await;
+    let target = |length: usize| format!("/judge/status/200?{}", "a".repeat(length - 18));
+    let fields = |total: usize| {
+        let rest = head("GET /judge/status/200", "X: \r\n").len();
+        format!("X: {}\r\n", "x".repeat(total - rest))
+    };
+    for (request, status, code) in [
+        (head(&format!("GET {}", target(8192)), ""), 200, ""),
+        (
+            head(&format!("GET {}", target(8193)), ""),
+            414,
+            "target_too_long",
+        ),
+        (head("GET /judge/status/200", &fields(32_768)), 200, ""),
+        (
+            head("GET /judge/status/200", &fields(32_769)),
+            431,
+            "head_too_large",
+        ),
+        (
+            head("GET /judge/status/200", &"X: 1\r\n".repeat(77)),
+            200,
+            "",
+        ),
+        (
+            head("GET /judge/status/200", &"X: 1\r\n".repeat(78)),
+            431,
+            "head_too_large",
+        ),
+    ] {
+        legacy.forget().await;
+        let answer = once(&sidecar, &request).await;
+        assert_eq!(answer.status, status, "{} bytes", request.len());
+        assert_eq!(legacy.calls().await.len(), usize::from(status == 200));
+        let record = sidecar.record(answer.header("x-request-id")).await;
+        assert_eq!(record["code"].as_str().unwrap_or_default(), code);
+    }
+    // An endless one is answered while it is still being sent.
+    let mut raw = Raw::to(sidecar.address).await;
+    raw.try_send(format!("GET /{}", "a".repeat(100_000))).await;
+    assert_eq!(raw.answer("GET").await.unwrap().status, 414);
+}
+
+#[tokio::test]
+async fn a_head_that_drips_in_is_cut_off_with_408() {
+    let (sidecar, _coolbits, legacy) = with(&[("HEAD_TIMEOUT", "500ms")]).await;
+    let mut raw = Raw::to(sidecar.address).await;
+    raw.send("GET /api/flows HTTP/1.1\r\nHost: app\r\n").await;
+    // Something arrives all the time, so a deadline per read would never come.
+    let mut pace = tokio::time::interval(std::time::Duration::from_millis(50));
+    let answer = loop {
+        tokio::select! {
+            answer = raw.wait_for_bytes() => break answer,
+            _ = pace.tick() => raw.try_send("X-Drip: 1\r\n").await,
+        }
+    };
+    assert!(answer, "an answer came");
+    let answer = raw.answer("GET").await.unwrap();
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (408, "head_timeout")
+    );
+    assert!(answer.closes() && raw.is_closed().await);
+    let record = sidecar.record(answer.header("x-request-id")).await;
+    assert_eq!(
+        (&record["status"], &record["method"]),
+        (&json!(408), &json!("GET"))
+    );
+    // Somebody who never says anything is let go without a word.
+    let mut silent = Raw::to(sidecar.address).await;
+    assert!(silent.is_closed().await);
+    assert!(legacy.calls().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_and_so_does_one_that_was_used_enough() {
+    let (sidecar, _coolbits, _legacy) =
+        with(&[("IDLE_TIMEOUT", "300ms"), ("KEEPALIVE_REQUESTS", "3")]).await;
+    let mut raw = Raw::to(sidecar.address).await;
+    for last in [false, false, true] {
+        raw.send(head("GET /static/app.js", "")).await;
+        assert_eq!(raw.answer("GET").await.unwrap().closes(), last);
+    }
+    assert!(raw.is_closed().await);
+    let mut raw = Raw::to(sidecar.address).await;
+    raw.send(head("GET /static/app.js", "")).await;
+    assert!(!raw.answer("GET").await.unwrap().closes());
+    assert!(raw.is_closed().await, "idle for too long");
+}
+
+#[tokio::test]
+async fn bodies_around_the_edges_arrive_whole_or_not_at_all() {
+    let (sidecar, _coolbits, legacy) = with(&[("UPLOAD_BYTES", "2097152")]).await;
+    const MIB: usize = 1 << 20;
+    for chunked in [false, true] {
+        // 64 KiB is where Pingora gives up its own copy of a body.
+        for length in [
+            21,
+            65_535,
+            65_536,
+            65_537,
+            MIB - 1,
+            MIB,
+            MIB + 1,
+            2 * MIB,
+            2 * MIB + 1,
+        ] {
+            for (target, limit) in [(HELD, MIB), (STREAMED, 2 * MIB)] {
+                legacy.forget().await;
+                let answer = sent(&sidecar, &post(target, length, chunked)).await;
+                let case = format!("{target} {length} chunked: {chunked}");
+                if length <= limit {
+                    assert_eq!(answer.status, 200, "{case} {}", answer.text());
+                    let call = &legacy.calls().await[0];
+                    assert_eq!(
+                        call["body"]["x"].as_str().unwrap().len(),
+                        length - 21,
+                        "{case}"
+                    );
+                } else {
+                    assert_eq!(
+                        (answer.status, answer.code().as_str()),
+                        (413, "body_too_large"),
+                        "{case}"
+                    );
+                    assert!(answer.closes(), "{case}");
+                    assert!(legacy.calls().await.is_empty(), "{case}");
+                    let record = sidecar.record(answer.header("x-request-id")).await;
+                    assert_eq!(record["code"], "body_too_large", "{case}");
+                }
+            }
+        }
+    }
+    assert_eq!(sidecar.metric("sidecar_buffered_bytes").await, 0.0);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_408() {
+    let (sidecar, _coolbits, legacy) = with(&[("BODY_TIMEOUT", "300ms")]).await;
+    for target in [HELD, STREAMED] {
+        let request = head(&format!("POST {target}"), "Content-Length: 100\r\n");
+        let answer = once(&sidecar, &format!("{request}{{\"flow\"")).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (408, "body_timeout"),
+            "{target}"
+        );
+        assert!(answer.closes(), "{target}");
+    }
+    assert!(legacy.calls().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_is_408() {
+    // Each piece is in time; all of them together are not.
+    let limits = [("BODY_TIMEOUT", "600ms"), ("UPLOAD_TIMEOUT", "600ms")];
+    let (sidecar, _coolbits, legacy) = with(&limits).await;
+    for target in [HELD, STREAMED] {
+        let mut raw = Raw::to(sidecar.address).await;
+        raw.send(head(
+            &format!("POST {target}"),
+            "Content-Length: 100000\r\n",
+        ))
+        .await;
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(50));
+        loop {
+            tokio::select! {
+                _ = raw.wait_for_bytes() => break,
+                _ = pace.tick() => raw.try_send("x").await,
+            }
+        }
+        let answer = raw.answer("POST").await.unwrap();
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (408, "body_timeout"),
+            "{target}"
+        );
+    }
+    assert!(legacy.calls().await.is_empty());
+}
+
+#[tokio::test]
+async fn bodies_of_all_requests_together_are_bounded() {
+    let limits = [("BUFFERED_BYTES", "1048576")];
+    let (sidecar, _coolbits, legacy) = with(&limits).await;
+    legacy.faults(json!({"fault": "hang"})).await;
+    let mut first = Raw::to(sidecar.address).await;
+    first.send(post(HELD, 700_000, false)).await;
+    eventually("the app has the first body", || async {
+        !legacy.calls().await.is_empty()
+    })
+    .await;
+    assert_eq!(sidecar.metric("sidecar_buffered_bytes").await, 700_000.0);
+    for chunked in [false, true] {
+        let answer = sent(&sidecar, &post(HELD, 700_000, chunked)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"));
+        assert_eq!(answer.header("retry-after"), "5");
+    }
+    // The first one leaves; it is a write, so it goes on, and its bytes with it.
+    drop(first);
+    legacy.faults(json!({})).await;
+    let answer = sent(&sidecar, &post(HELD, 100_000, false)).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn too_many_connections_are_told_so() {
+    let (sidecar, _coolbits, _legacy) = with(&[("CONNECTIONS", "2")]).await;
+    let mut taken = Vec::new();
+    for _ in 0..2 {
+        let mut raw = Raw::to(sidecar.address).await;
+        raw.send(head("GET /static/app.js", "")).await;
+        assert_eq!(raw.answer("GET").await.unwrap().status, 200);
+        taken.push(raw);
+    }
+    let mut third = Raw::to(sidecar.address).await;
+    third.send(head("GET /static/app.js", "")).await;
+    let answer = third.answer("GET").await.unwrap();
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
+    assert!(answer.closes() && third.is_closed().await);
+    let record = sidecar.record(answer.header("x-request-id")).await;
+    assert_eq!(
+        (&record["code"], &record["origin"]),
+        (&json!("overloaded"), &json!("sidecar"))
+    );
+    taken.pop();
+    eventually("there is room again", || async {
+        let mut raw = Raw::to(sidecar.address).await;
+        raw.try_send(head("GET /static/app.js", "")).await;
+        raw.answer("GET")
+            .await
+            .is_some_and(|answer| answer.status == 200)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn too_many_requests_at_once_are_told_so() {
+    let (sidecar, _coolbits, legacy) = with(&[("REQUESTS", "1")]).await;
+    legacy
+        .faults(json!({"fault": "hang", "only": "/api/flows"}))
+        .await;
+    let mut first = Raw::to(sidecar.address).await;
+    first.send(head("GET /api/flows", "")).await;
+    eventually("the first is under way", || async {
+        !legacy.calls().await.is_empty()
+    })
+    .await;
+    let mut second = Raw::to(sidecar.address).await;
+    second.send(head("GET /static/app.js", "")).await;
+    let answer = second.answer("GET").await.unwrap();
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
+    assert!(!answer.closes(), "the connection is kept for the retry");
+    drop(first);
+    eventually("the first is over", || async {
+        sidecar.metric("sidecar_in_flight").await == 0.0
+    })
+    .await;
+    second.send(head("GET /static/app.js", "")).await;
+    assert_eq!(second.answer("GET").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_caller_that_takes_nothing_is_let_go() {
+    let (sidecar, _coolbits, _legacy) = with(&[("WRITE_TIMEOUT", "300ms")]).await;
+    let mut raw = Raw::to(sidecar.address).await;
+    // More than the sockets in between hold.
+    raw.send(head("GET /judge/bytes/60000000", "")).await;
+    assert!(raw.wait_for_bytes().await);
+    eventually("it is given up", || async {
+        sidecar.metric("sidecar_in_flight").await == 0.0
+    })
+    .await;
+    let record = sidecar.records().pop().unwrap();
+    assert_eq!(
+        (&record["code"], &record["status"]),
+        (&json!("client_closed"), &json!(200))
+    );
+}
+
+#[tokio::test]
+async fn only_allowed_hosts_are_answered_for() {
+    let setup = Setup::default().set("SIDECAR__SERVER__ALLOWED_HOSTS", "app.example,[::1]");
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(setup).await;
+    for (host, status) in [
+        ("app.example", 200),
+        ("APP.example:8443", 200),
+        ("[::1]:5050", 200),
+        ("127.0.0.1", 421),
+        ("evil.app.example", 421),
+        ("api.camarad.ai", 421),
+    ] {
+        legacy.forget().await;
+        let request = format!(
+            "GET /static/app.js HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Host: evil.example\r\n\r\n"
+        );
+        let answer = once(&sidecar, &request).await;
+        assert_eq!(answer.status, status, "{host}");
+        let calls = legacy.calls().await;
+        assert_eq!(calls.len(), usize::from(status == 200));
+        for call in calls {
+            assert_eq!(
+                call["headers"]["x-forwarded-host"], host,
+                "a host we do not know is not passed on"
+            );
+        }
+    }
+}
