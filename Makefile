@@ -3,12 +3,12 @@
 # make check   formatting, lints, documentation, and licences where cargo-deny is installed
 # make bench   measurements, outside of what every build needs
 
-.PHONY: run test check bench needs
+.PHONY: run test check bench needs needs-test
 
 run: needs
 	cargo run --quiet -- run --demo
 
-test: needs
+test: needs-test
 	cargo test --quiet
 
 check: needs
@@ -25,3 +25,7 @@ bench: needs # writes bench/results/first.md
 # Pingora's zlib and the cryptography are built by cmake and a C compiler.
 needs:
 	@sh scripts/needs.sh
+
+# And real servers: nginx in front, Flask behind.
+needs-test:
+	@sh scripts/needs.sh test

@@ -1,25 +1,43 @@
 #!/bin/sh
 # Makes sure that what the build needs is there: installs it on Debian as root,
-# and elsewhere says exactly what to install.
+# and elsewhere says exactly what to install. With "test": what the tests need too,
+# which is real servers to stand in front of us and behind us.
 set -eu
 
 missing=""
-command -v cmake >/dev/null 2>&1 || missing="$missing cmake"
-command -v cc >/dev/null 2>&1 || missing="$missing build-essential"
+need() { # COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+
+# Debian keeps servers where only root looks.
+PATH="$PATH:/usr/sbin"
+need cmake cmake
+need cc build-essential
 # Only the demo's lines and people use it, not the tests.
-command -v curl >/dev/null 2>&1 || missing="$missing curl"
+need curl curl
+if [ "${1:-}" = test ]; then
+    need nginx nginx-light
+    python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3 python3-venv"
+fi
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "installing:$missing"
         apt-get update -qq
+        # Installing a server must not start one (Debian policy, section 9.3.3).
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod +x "$policy"
+            trap 'rm -f "$policy"' EXIT
+        fi
         # shellcheck disable=SC2086 # a list of names
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
     else
         echo "missing:$missing" >&2
         echo "Debian or Ubuntu:  sudo apt-get install$missing" >&2
-        echo "Fedora:            sudo dnf install cmake gcc gcc-c++ make curl" >&2
-        echo "macOS:             xcode-select --install && brew install cmake" >&2
+        echo "Fedora:            sudo dnf install cmake gcc gcc-c++ make curl nginx" >&2
+        echo "macOS:             xcode-select --install && brew install cmake nginx" >&2
         exit 1
     fi
 fi

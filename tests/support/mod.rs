@@ -109,6 +109,12 @@ pub fn bob() -> String {
     BOB.clone()
 }
 
+/// The status of a URL, or nothing where nobody answers.
+pub async fn status_of(url: &str) -> Option<u16> {
+    let answer = caller().get(url).send().await.ok()?;
+    Some(answer.status().as_u16())
+}
+
 /// Waits until `done` says yes; an event that cannot be awaited from outside.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
     for _ in 0..500 {
