@@ -1,15 +1,22 @@
 # make run     the sidecar in front of two stand-ins, with lines to paste
 # make test    everything that must hold; what .ci/run calls
 # make check   formatting, lints, documentation, and licences where cargo-deny is installed
+# make fuzz    random requests through the sidecar to a real Flask; DIFFERENTIAL_SEED repeats a run
 # make bench   measurements, outside of what every build needs
 
-.PHONY: run test check bench needs needs-test
+.PHONY: run test fuzz check bench needs needs-test
 
 run: needs
 	cargo run --quiet -- run --demo
 
 test: needs-test
 	cargo test --quiet
+
+fuzz: needs-test
+	@seed=$${DIFFERENTIAL_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
+	echo "DIFFERENTIAL_SEED=$$seed"; \
+	DIFFERENTIAL_SEED=$$seed DIFFERENTIAL_COUNT=$${DIFFERENTIAL_COUNT:-100000} \
+	cargo test --quiet -p camarad-sidecar --test e2e -- differential --nocapture
 
 check: needs
 	cargo fmt --all --check

@@ -127,31 +127,28 @@ async fn what_is_not_plainly_one_request_is_refused_told_and_closed() {
 }
 
 #[tokio::test]
-async fn odd_targets_are_refused_and_the_connection_is_kept() {
+async fn odd_targets_are_refused_with_a_record() {
     let (sidecar, _coolbits, legacy) = started().await;
-    let mut raw = Raw::to(sidecar.address).await;
-    for line in [
-        "GET http://app/app HTTP/1.1",
-        "GET app HTTP/1.1",
-        "OPTIONS * HTTP/1.1",
-        "GET /a%00 HTTP/1.1",
-        "GET /a#b HTTP/1.1",
-        "GET /%zz HTTP/1.1",
+    let mut kept = Raw::to(sidecar.address).await;
+    for (line, keeps) in [
+        ("GET /a%00 HTTP/1.1", true),
+        ("GET /a#b HTTP/1.1", true),
+        ("GET /%zz HTTP/1.1", true),
+        // What is no path at all ends the connection.
+        ("GET http://app/app HTTP/1.1", false),
+        ("GET app HTTP/1.1", false),
+        ("OPTIONS * HTTP/1.1", false),
+        ("CONNECT app:443 HTTP/1.1", false),
     ] {
-        raw.send(request(line, "")).await;
-        let answer = raw.answer("GET").await.unwrap();
-        assert_eq!(answer.status, 400, "{line}");
+        kept.send(request(line, "")).await;
+        let answer = kept.answer("GET").await.unwrap();
+        assert_eq!((answer.status, answer.closes()), (400, !keeps), "{line}");
         let record = sidecar.record(answer.header("x-request-id")).await;
         assert_eq!(record["code"], "path_malformed", "{line}");
+        if !keeps {
+            kept = Raw::to(sidecar.address).await;
+        }
     }
-    let connect = once(
-        &sidecar,
-        "CONNECT app:443 HTTP/1.1\r\nHost: app:443\r\n\r\n",
-    )
-    .await;
-    assert_eq!(connect.code(), "path_malformed");
-    let record = sidecar.record(connect.header("x-request-id")).await;
-    assert_eq!(record["status"], 400);
     assert!(legacy.calls().await.is_empty());
 }
 

@@ -10,6 +10,7 @@ mod body_client;
 mod cache;
 mod callers;
 mod commands;
+mod differential;
 mod drain;
 mod gateway_faults;
 mod google_ads;

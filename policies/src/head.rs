@@ -10,6 +10,7 @@
 //! Not here: what a header means (see [`crate::normalise`]), and reading sockets.
 
 use crate::refusal::Refusal;
+use http::uri::PathAndQuery;
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,8 @@ pub struct Head {
 /// Errors: [`Refusal::TargetTooLong`], [`Refusal::HeadTooLarge`],
 /// [`Refusal::HeadMalformed`], [`Refusal::FramingAmbiguous`],
 /// [`Refusal::TransferCodingUnknown`], [`Refusal::VersionUnsupported`],
-/// [`Refusal::HostInvalid`]; [`Refusal::PathMalformed`] for `CONNECT`.
+/// [`Refusal::HostInvalid`]; [`Refusal::PathMalformed`] for
+/// targets that are no path and query.
 pub fn examine(bytes: &[u8], seen: usize, limits: &Limits) -> Result<Option<Head>, Refusal> {
     let from = seen.saturating_sub(3);
     let end = find(bytes, from, b"\r\n\r\n").map(|at| at + 4);
@@ -112,8 +114,11 @@ fn parse(head: &[u8]) -> Result<Head, Refusal> {
     if method.is_empty() || target.is_empty() || target.iter().any(|b| *b < 0x21 || *b == 0x7f) {
         return Err(Refusal::HeadMalformed);
     }
-    if method == b"CONNECT" {
-        // Its target is an authority (RFC 9112, section 3.2.3), and nothing here is a tunnel.
+    // Other forms of target (RFC 9112, section 3.2) are for proxies, tunnels and whole servers.
+    let is_path = target.starts_with(b"/") && method != b"CONNECT";
+    // The proxy's own parser takes no other, and would answer without a record.
+    let is_uri = std::str::from_utf8(target).is_ok() && PathAndQuery::try_from(target).is_ok();
+    if !is_path || !is_uri {
         return Err(Refusal::PathMalformed);
     }
     let minor = match version {
@@ -313,6 +318,11 @@ mod tests {
             ("GET\t/ HTTP/1.1", Err(HeadMalformed)),
             (" GET / HTTP/1.1", Err(HeadMalformed)),
             ("CONNECT app:443 HTTP/1.1", Err(Refusal::PathMalformed)),
+            ("GET http://app/ HTTP/1.1", Err(Refusal::PathMalformed)),
+            ("GET app HTTP/1.1", Err(Refusal::PathMalformed)),
+            ("GET /?a=\"b\" HTTP/1.1", Err(Refusal::PathMalformed)),
+            ("GET /<a> HTTP/1.1", Err(Refusal::PathMalformed)),
+            ("OPTIONS * HTTP/1.1", Err(Refusal::PathMalformed)),
             ("G@T / HTTP/1.1", Err(HeadMalformed)),
             ("G(T / HTTP/1.1", Err(HeadMalformed)),
             ("\u{16}\u{3}\u{1}", Err(HeadMalformed)),

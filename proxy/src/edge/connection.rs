@@ -19,6 +19,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::HttpProxy;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -43,6 +44,8 @@ pub(super) struct Arrival {
     pub(super) last: bool,
     /// How the body is framed.
     pub(super) framing: Framing,
+    /// Set once our hooks have the request, who will tell of it.
+    pub(super) met: Arc<AtomicBool>,
 }
 
 impl Host {
@@ -99,6 +102,7 @@ impl Host {
         let started = Instant::now();
         let limits = &self.config.limits;
         let method = method_of(&line.ahead()[..head.length]).to_owned();
+        let met = Arc::new(AtomicBool::new(false));
         let (loan, home) = line.lend();
         let mut session = ServerSession::new_http1(Box::new(loan));
         session.set_pipelining_enabled(true);
@@ -107,6 +111,7 @@ impl Host {
         session.set_connection_user_context(Some(Box::new(Arrival {
             last,
             framing: head.framing,
+            met: met.clone(),
         })));
         let work = self.proxy.process_new_http(session, &self.stopping);
         let outcome = AssertUnwindSafe(work).catch_unwind().await;
@@ -123,6 +128,11 @@ impl Host {
                 line.forget_rest();
                 self.answer(&mut line, &record, Refusal::Internal).await;
             }
+            self.observer.tell(&mut record, None);
+        }
+        if !panicked && line.answered() && !met.load(Ordering::Relaxed) {
+            // Refused by Pingora itself: there was no hook to tell of it.
+            let mut record = self.record(&line, &method, Refusal::HeadMalformed, started);
             self.observer.tell(&mut record, None);
         }
         Some((line, reusable && !last))

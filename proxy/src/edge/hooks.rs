@@ -27,6 +27,7 @@ use pingora::{Error, ErrorType, Result};
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 #[async_trait]
@@ -45,6 +46,7 @@ impl ProxyHttp for Sidecar {
         arrival: Box<dyn Any + Send + Sync>,
     ) {
         if let Ok(arrival) = arrival.downcast::<Arrival>() {
+            arrival.met.store(true, Ordering::Relaxed);
             context.framing = arrival.framing;
             if arrival.last {
                 session.set_keepalive(None);
