@@ -1,7 +1,8 @@
 //! The differential test: what a real Flask reads is what the sidecar decided on.
 //!
 //! Thousands of generated requests go through the real binary to Flask 2.3.3,
-//! under the two servers that the app runs on. For each one, either the sidecar
+//! under the two servers that the app runs on, gunicorn in a version that still
+//! folds `_` and `-` in header names. For each one, either the sidecar
 //! refused it and Flask never saw it, or everything Flask read that says who is
 //! asking, for which client and for which place is what the sidecar's record
 //! says ([`oracle`]). Two readers of one request that disagree are how one tenant
