@@ -11,6 +11,7 @@ mod gateway;
 mod json;
 mod keys;
 mod observe;
+mod panics;
 mod process;
 mod token;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run { demo: true, .. } => {
             observe::init_tracing();
+            panics::tell_without_words();
             block_on(0, async {
                 match demo::run().await {
                     Ok(()) => ExitCode::SUCCESS,
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Run { config, .. } => match settings(config) {
             Ok(config) => {
                 observe::init_tracing();
+                panics::tell_without_words();
                 block_on(config.server.threads, serve(config))
             }
             Err(problems) => fail(&problems),

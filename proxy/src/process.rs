@@ -8,6 +8,7 @@ use crate::edge::{self, Sidecar};
 use crate::gateway::{Gateway, SwitchBoard};
 use crate::keys::KeyStore;
 use crate::observe::{AccessLog, Observer};
+use crate::panics::kept_up;
 use camarad_config::Config;
 use camarad_policies::matrix::{BUILT_IN, Matrix};
 use pingora::connectors::http::v1::Connector;
@@ -109,13 +110,16 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     Ok(Running {
         listening,
         admin_address,
-        admin,
+        admin: admin.clone(),
         admin_task: tokio::spawn(async move {
             if let Err(error) = axum::serve(admin_listener, router).await {
                 tracing::error!("the admin listener stopped: {error}");
             }
         }),
-        refresh_task: tokio::spawn(async move { keys.refresh_forever().await }),
+        refresh_task: tokio::spawn(kept_up(admin.observer.clone(), move || {
+            let keys = keys.clone();
+            async move { keys.refresh_forever().await }
+        })),
         fetches,
         config,
     })
@@ -130,6 +134,12 @@ impl Running {
     /// Where operators connect.
     pub(crate) fn admin_address(&self) -> SocketAddr {
         self.admin_address
+    }
+
+    /// Who is told what happens.
+    #[cfg(test)]
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.admin.observer
     }
 
     /// Serves until SIGTERM (drains) or SIGINT (leaves at once).

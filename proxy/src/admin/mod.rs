@@ -11,6 +11,7 @@ use crate::gateway::SwitchBoard;
 use crate::json;
 use crate::keys::KeyStore;
 use crate::observe::Observer;
+use crate::panics::{break_for_test, caught};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -54,7 +55,21 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
                 "Known here: /metrics, /healthz, /readyz, POST /gateway",
             )
         })
+        .layer(middleware::from_fn_with_state(admin.clone(), unbroken))
         .with_state(admin)
+}
+
+/// A handler that breaks is a 500, counted, and not a connection that ends.
+async fn unbroken(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    let work = async {
+        break_for_test("admin", &headers);
+        next.run(request).await
+    };
+    let words = "Internal error";
+    caught(&admin.observer, work)
+        .await
+        .unwrap_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", words))
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

@@ -7,6 +7,7 @@
 use super::Sidecar;
 use super::connection::Host;
 use crate::observe::Observer;
+use crate::panics::kept_up;
 use camarad_config::Config;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
@@ -49,7 +50,7 @@ pub(crate) async fn listen(
     observer: Arc<Observer>,
     sidecar: impl FnOnce(Stopping) -> Sidecar,
 ) -> io::Result<Listening> {
-    let listener = TcpListener::bind(address).await?;
+    let listener = Arc::new(TcpListener::bind(address).await?);
     let conf = ServerConf {
         threads: config.server.threads,
         // One attempt, and one more for reads that a stale pooled connection broke.
@@ -72,7 +73,10 @@ pub(crate) async fn listen(
         stopping,
         connections: TaskTracker::new(),
     };
-    tokio::spawn(accept(listener, host, listening.connections.clone()));
+    let connections = listening.connections.clone();
+    tokio::spawn(kept_up(host.observer.clone(), move || {
+        accept(listener.clone(), host.clone(), connections.clone())
+    }));
     Ok(listening)
 }
 
@@ -95,7 +99,7 @@ impl Listening {
     }
 }
 
-async fn accept(listener: TcpListener, host: Arc<Host>, connections: TaskTracker) {
+async fn accept(listener: Arc<TcpListener>, host: Arc<Host>, connections: TaskTracker) {
     let mut phase = host.phase.clone();
     let turned_away = TaskTracker::new();
     loop {

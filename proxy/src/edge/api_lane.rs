@@ -6,8 +6,9 @@ use super::body::Whole;
 use super::context::Context;
 use super::decide::Decision;
 use super::upstream_request;
-use crate::cache::{Cached, Fetched};
+use crate::cache::{Cached, FetchBroke, Fetched};
 use crate::gateway::Answerer;
+use crate::panics::counted;
 use bytes::Bytes;
 use camarad_policies::authorise::Permit;
 use camarad_policies::cache_key::CacheKey;
@@ -37,18 +38,18 @@ impl Sidecar {
         let kept = Duration::from_secs(permit.rule().cache_seconds.unwrap_or(0));
         let fallback_ttl = self.config.cache.fallback_ttl;
         let gateway = self.gateway.clone();
+        let observer = self.observer.clone();
         let fetch = move || async move {
-            let outcome = gateway.answer(operation, &answerer, &permit).await;
+            let answer = gateway.answer(operation, &answerer, &permit);
+            let outcome = counted(&observer, answer).await;
             let ttl = match outcome.failure {
                 Some(_) => fallback_ttl.min(kept),
                 None => kept,
             };
             Fetched { outcome, ttl }
         };
-        let cached = self.cache.get(key, fetch).await.map_err(|_broke| {
-            self.observer.metrics.panics_total.inc();
-            Refusal::Internal
-        })?;
+        let cached = self.cache.get(key, fetch).await;
+        let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         context.record.cache = Some(cached.result);
         context.record.fallback = cached.outcome.failure.map(|failure| failure.code());
         Ok(describe(cached))

@@ -9,15 +9,14 @@ use super::accept::Phase;
 use super::answer::Answer;
 use super::line::{Line, Patience};
 use crate::observe::Observer;
+use crate::panics::caught;
 use camarad_config::Config;
 use camarad_policies::head::{Framing, Head, method_of, target_of};
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
-use futures_util::FutureExt;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::HttpProxy;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -114,15 +113,13 @@ impl Host {
             met: met.clone(),
         })));
         let work = self.proxy.process_new_http(session, &self.stopping);
-        let outcome = AssertUnwindSafe(work).catch_unwind().await;
-        let panicked = outcome.is_err();
-        let reusable = matches!(&outcome, Ok(Some(_)));
+        let outcome = caught(&self.observer, work).await;
+        let panicked = outcome.is_none();
+        let reusable = matches!(&outcome, Some(Some(_)));
         // The session goes with it, and the line comes home.
         drop(outcome);
         let mut line = home.take()?;
         if panicked {
-            self.observer.metrics.panics_total.inc();
-            tracing::error!("a request panicked outside of its hooks");
             let mut record = self.record(&line, &method, Refusal::Internal, started);
             if !line.answered() {
                 line.forget_rest();

@@ -1,8 +1,8 @@
 //! Pingora's phases, as far as we use them: a request's life on one page.
 //!
 //! `request_filter` decides and, in the API lane, answers; the others serve the
-//! stream lane. Every hook that runs our code catches panics: in Pingora one
-//! would end in an empty reply without log or metric.
+//! stream lane. Hooks that decide catch panics themselves, so that the record is
+//! whole; the connection catches what is left.
 
 use super::Sidecar;
 use super::answer::{refuse, tag, write};
@@ -13,20 +13,18 @@ use super::decide::Decision;
 use super::failure::refusal_of;
 use super::upstream_request::shape;
 use crate::gateway::Answerer;
+use crate::panics::{break_for_test, caught};
 use async_trait::async_trait;
 use bytes::Bytes;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::Plan;
-use futures_util::FutureExt;
 use http::{Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use std::any::Any;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -45,6 +43,7 @@ impl ProxyHttp for Sidecar {
         context: &mut Context,
         arrival: Box<dyn Any + Send + Sync>,
     ) {
+        break_for_test("on_connection_reuse", &session.req_header().headers);
         if let Ok(arrival) = arrival.downcast::<Arrival>() {
             arrival.met.store(true, Ordering::Relaxed);
             context.framing = arrival.framing;
@@ -56,7 +55,7 @@ impl ProxyHttp for Sidecar {
 
     /// Decides; answers itself (`true`) unless the stream lane is to carry on.
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        match self.caught(self.handle(session, context)).await {
+        match caught(&self.observer, self.handle(session, context)).await {
             Some(outcome) => outcome,
             None => {
                 if session.response_written().is_none() {
@@ -68,9 +67,17 @@ impl ProxyHttp for Sidecar {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
         context.legacy_started = Some(Instant::now());
-        self.caught(self.legacy_peer()).await.unwrap_or_else(broke)
+        let peer = async {
+            break_for_test("upstream_peer", &session.req_header().headers);
+            self.legacy_peer().await
+        };
+        caught(&self.observer, peer).await.unwrap_or_else(broke)
     }
 
     async fn upstream_request_filter(
@@ -80,21 +87,23 @@ impl ProxyHttp for Sidecar {
         context: &mut Context,
     ) -> Result<()> {
         let shaped = async {
+            break_for_test("upstream_request_filter", &upstream.headers);
             match &context.permit {
                 Some(permit) => shape(upstream, permit, context),
                 None => Error::e_explain(ErrorType::InternalError, "no permit"),
             }
         };
-        self.caught(shaped).await.unwrap_or_else(broke)
+        caught(&self.observer, shaped).await.unwrap_or_else(broke)
     }
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _: bool,
         context: &mut Context,
     ) -> Result<()> {
+        break_for_test("request_body_filter", &session.req_header().headers);
         let chunk = body.as_ref().map_or(0, Bytes::len);
         match self.watch_upload(context, chunk) {
             Ok(()) => Ok(()),
@@ -111,6 +120,7 @@ impl ProxyHttp for Sidecar {
         head: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        break_for_test("response_filter", &session.req_header().headers);
         if head.status.is_informational() {
             return Ok(());
         }
@@ -134,6 +144,7 @@ impl ProxyHttp for Sidecar {
         _: &mut Context,
         reused: bool,
     ) -> Box<Error> {
+        break_for_test("error_while_proxy", &session.req_header().headers);
         let mut error = error.more_context(format!("peer {peer}"));
         // Always decided, or Pingora panics later.
         error.retry.decide_reuse(reused);
@@ -155,6 +166,7 @@ impl ProxyHttp for Sidecar {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
+        break_for_test("fail_to_proxy", &session.req_header().headers);
         let refusal = context.failed.or_else(|| refusal_of(error));
         let begun = session.response_written().is_some();
         let refusal = match refusal {
@@ -170,7 +182,7 @@ impl ProxyHttp for Sidecar {
                 // Pingora would announce keep-alive and then close.
                 session.set_keepalive(None);
                 // The caller may be gone; the record is told either way.
-                let _ = self.caught(refuse(session, context, refusal)).await;
+                let _ = caught(&self.observer, refuse(session, context, refusal)).await;
             }
             Some(refusal) => {
                 // The head is out: the answer breaks off, and the record says why.
@@ -186,6 +198,7 @@ impl ProxyHttp for Sidecar {
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
         let tell = async {
+            break_for_test("logging", &session.req_header().headers);
             let record = &mut context.record;
             // 499: the caller left before there was an answer.
             record.status = session
@@ -203,7 +216,7 @@ impl ProxyHttp for Sidecar {
             }
         };
         // Counted where it is caught; there is nobody left to answer.
-        let _ = self.caught(tell).await;
+        let _ = caught(&self.observer, tell).await;
     }
 
     /// Errors are told by the record; Pingora's own lines would tell them twice.
@@ -214,6 +227,7 @@ impl ProxyHttp for Sidecar {
 
 impl Sidecar {
     async fn handle(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        break_for_test("request_filter", &session.req_header().headers);
         if session.req_header().version == Version::HTTP_10 {
             // It knows no expectations (RFC 9110, section 10.1.1), and would not know a 100 either.
             session.req_header_mut().remove_header(&header::EXPECT);
@@ -272,18 +286,6 @@ impl Sidecar {
     fn close_when_stopping(&self, session: &mut Session) {
         if *self.stopping.borrow() {
             session.set_keepalive(None);
-        }
-    }
-
-    /// Runs a hook's work; `None` when it panicked, which is counted.
-    async fn caught<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        match AssertUnwindSafe(work).catch_unwind().await {
-            Ok(done) => Some(done),
-            Err(_) => {
-                self.observer.metrics.panics_total.inc();
-                tracing::error!("a hook panicked");
-                None
-            }
         }
     }
 }

@@ -17,6 +17,9 @@ mod legacy;
 mod line;
 mod upstream_request;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use accept::{Listening, Stopping, listen};
 
 use crate::budget::Budget;

@@ -1,0 +1,60 @@
+//! Panics: caught where somebody waits for an answer, counted, and told without
+//! their words, which may hold anything.
+//!
+//! A panic in a hook of Pingora would end in an empty reply without log or
+//! metric; one in a task that runs for good would end it in silence.
+
+use crate::observe::Observer;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Tells where the process panics, and nothing of what it was working on.
+pub(crate) fn tell_without_words() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        let at = at.unwrap_or_default();
+        tracing::error!(at, "panicked");
+    }));
+}
+
+/// Runs the work; `None` when it panicked, which is counted.
+pub(crate) async fn caught<T>(observer: &Observer, work: impl Future<Output = T>) -> Option<T> {
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    if outcome.is_err() {
+        observer.metrics.panics_total.inc();
+    }
+    outcome.ok()
+}
+
+/// Runs work for somebody who notices a panic themselves; it is counted on the way.
+pub(crate) async fn counted<T>(observer: &Observer, work: impl Future<Output = T>) -> T {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(done) => done,
+        Err(panic) => {
+            observer.metrics.panics_total.inc();
+            std::panic::resume_unwind(panic)
+        }
+    }
+}
+
+/// Runs work that must go on; after a panic it begins anew.
+pub(crate) async fn kept_up<F: Future<Output = ()>>(observer: Arc<Observer>, work: impl Fn() -> F) {
+    while caught(&observer, work()).await.is_none() {
+        // A cause that stays must not burn a core.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Breaks on purpose where a test asked for it; nothing at all outside of tests.
+#[cfg(test)]
+pub(crate) fn break_for_test(place: &str, headers: &http::HeaderMap) {
+    if headers.get("x-break-at").is_some_and(|at| at == place) {
+        unreachable!("asked to break at {place}");
+    }
+}
+
+#[cfg(not(test))]
+#[inline(always)]
+pub(crate) fn break_for_test(_: &str, _: &http::HeaderMap) {}
