@@ -3,8 +3,9 @@
 # make check   formatting, lints, documentation, and licences where cargo-deny is installed
 # make fuzz    random requests through the sidecar to a real Flask; DIFFERENTIAL_SEED repeats a run
 # make bench   measurements, outside of what every build needs
+# make soak    ten minutes of mixed faults at load, which must leave nothing behind
 
-.PHONY: run test fuzz check bench needs needs-test
+.PHONY: run test fuzz check bench soak needs needs-test
 
 run: needs
 	cargo run --quiet -- run --demo
@@ -25,9 +26,14 @@ check: needs
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
 
-bench: needs # writes bench/results/first.md
+bench: needs # writes bench/results/lanes.md and clients.md
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
-	target/release/camarad-bench
+	target/release/camarad-bench clients
+	target/release/camarad-bench lanes
+
+soak: needs # writes bench/results/soak.md; SOAK_SECONDS sets the length
+	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
+	target/release/camarad-bench soak
 
 # Pingora's zlib and the cryptography are built by cmake and a C compiler.
 needs:

@@ -54,6 +54,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    raise_descriptors(config.limits.connections);
     let at = |key, value: &dyn ToString| {
         let value = value.to_string();
         move |error| StartError::Io { key, value, error }
@@ -123,6 +124,28 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         fetches,
         config,
     })
+}
+
+/// Takes as many descriptors as are allowed: a connection needs one, and one more to the app.
+fn raise_descriptors(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let needed = connections as u64 * 2 + 64;
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    if let Some(allowed) = allowed.filter(|allowed| *allowed < needed) {
+        tracing::warn!(
+            allowed,
+            needed,
+            "fewer descriptors are allowed than limits.connections may need: raise the hard limit (LimitNOFILE) or lower it"
+        );
+    }
 }
 
 impl Running {
