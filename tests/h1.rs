@@ -409,3 +409,37 @@ async fn a_hundred_continue_comes_before_the_body_is_sent() {
         assert!(call["headers"].get("expect").is_none(), "{call}");
     }
 }
+
+#[tokio::test]
+async fn a_failure_after_a_hundred_continue_is_still_answered() {
+    let (sidecar, _coolbits, legacy) = started().await;
+    let body = r#"{"flow": {}}"#;
+    let fields = format!("Content-Length: {}\r\nExpect: 100-continue\r\n", body.len());
+    for target in ["/api/flows", "/api/connectors/google-ads/test-call"] {
+        legacy.faults(json!({"fault": "close"})).await;
+        let mut raw = Raw::to(sidecar.address).await;
+        raw.send(request(&format!("POST {target} HTTP/1.1"), &fields))
+            .await;
+        assert_eq!(raw.answer("POST").await.unwrap().status, 100, "{target}");
+        raw.send(body).await;
+        let answer = raw.answer("POST").await.unwrap();
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (502, "legacy_unreachable"),
+            "{target}"
+        );
+        let record = sidecar.record(answer.header("x-request-id")).await;
+        assert_eq!(record["status"], 502, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_look_whole_to_http_1_0() {
+    let (sidecar, _coolbits, legacy) = started().await;
+    // Chunks of the app, whose end HTTP/1.0 can only tell by the end of the connection.
+    let mut raw = Raw::to(sidecar.address).await;
+    raw.send(request("GET /judge/sse HTTP/1.0", "")).await;
+    assert!(raw.wait_for_bytes().await);
+    drop(legacy);
+    assert!(raw.is_reset().await, "a reset, and no orderly end");
+}

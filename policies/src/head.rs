@@ -134,7 +134,9 @@ fn parse(head: &[u8]) -> Result<Head, Refusal> {
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
         _ => return Err(Refusal::HeadMalformed),
     };
-    if !method.iter().all(|b| crate::cookies::is_token(*b)) {
+    // Werkzeug takes `get` for GET, which is another method to everybody else.
+    let is_method = |b: &u8| crate::cookies::is_token(*b) && !b.is_ascii_lowercase();
+    if !method.iter().all(is_method) {
         return Err(Refusal::HeadMalformed);
     }
     hosts(fields)?;
@@ -325,6 +327,8 @@ mod tests {
             ("OPTIONS * HTTP/1.1", Err(Refusal::PathMalformed)),
             ("G@T / HTTP/1.1", Err(HeadMalformed)),
             ("G(T / HTTP/1.1", Err(HeadMalformed)),
+            ("get / HTTP/1.1", Err(HeadMalformed)),
+            ("Get / HTTP/1.1", Err(HeadMalformed)),
             ("\u{16}\u{3}\u{1}", Err(HeadMalformed)),
         ];
         for (line, expected) in cases {

@@ -144,10 +144,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// Notes why the request was refused.
+    /// Notes why there is no answer but ours. Whether the request was *allowed*
+    /// was decided before: an app that is gone does not make it a refused one.
     pub fn refuse(&mut self, refusal: Refusal) {
         let answer = refusal.answer();
-        self.allowed = false;
         self.code = Some(answer.code);
         self.source = Some(Source::Sidecar);
         self.origin = refusal.fault();

@@ -374,6 +374,9 @@ pub const MUTATIONS: &[(&str, Mutation)] = &[
         d.chunked = true;
     }),
     // Methods.
+    ("method in lower case", |d, _| {
+        d.method.make_ascii_lowercase();
+    }),
     ("HEAD", |d, _| d.method = "HEAD".into()),
     ("OPTIONS", |d, _| d.method = "OPTIONS".into()),
     ("other method", |d, r| {

@@ -112,6 +112,18 @@ impl Raw {
         self.buffer.is_empty() && !self.more().await
     }
 
+    /// Whether the connection ends with a reset; what comes before it is thrown away.
+    pub async fn is_reset(&mut self) -> bool {
+        loop {
+            let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.buffer));
+            match read.await.expect("neither bytes nor the end") {
+                Ok(0) => return false,
+                Ok(_) => self.buffer.clear(),
+                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        }
+    }
+
     /// Ends our side of the connection.
     pub async fn finish(&mut self) {
         self.stream.shutdown().await.unwrap();

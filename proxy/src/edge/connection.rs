@@ -43,8 +43,18 @@ pub(super) struct Arrival {
     pub(super) last: bool,
     /// How the body is framed.
     pub(super) framing: Framing,
-    /// Set once our hooks have the request, who will tell of it.
-    pub(super) met: Arc<AtomicBool>,
+    /// What the hooks tell back.
+    pub(super) told: Arc<Told>,
+}
+
+/// What the hooks tell the connection.
+#[derive(Default)]
+pub(super) struct Told {
+    /// They have the request, and will tell the record.
+    pub(super) met: AtomicBool,
+    /// An answer without a framing of its own broke off, which an orderly end would
+    /// hide from a caller who takes the end of the connection for the end of the body.
+    pub(super) broke_off: AtomicBool,
 }
 
 impl Host {
@@ -101,7 +111,7 @@ impl Host {
         let started = Instant::now();
         let limits = &self.config.limits;
         let method = method_of(&line.ahead()[..head.length]).to_owned();
-        let met = Arc::new(AtomicBool::new(false));
+        let told = Arc::new(Told::default());
         let (loan, home) = line.lend();
         let mut session = ServerSession::new_http1(Box::new(loan));
         session.set_pipelining_enabled(true);
@@ -110,7 +120,7 @@ impl Host {
         session.set_connection_user_context(Some(Box::new(Arrival {
             last,
             framing: head.framing,
-            met: met.clone(),
+            told: told.clone(),
         })));
         let work = self.proxy.process_new_http(session, &self.stopping);
         let outcome = caught(&self.observer, work).await;
@@ -127,10 +137,14 @@ impl Host {
             }
             self.observer.tell(&mut record, None);
         }
-        if !panicked && line.answered() && !met.load(Ordering::Relaxed) {
+        if !panicked && line.answered() && !told.met.load(Ordering::Relaxed) {
             // Refused by Pingora itself: there was no hook to tell of it.
             let mut record = self.record(&line, &method, Refusal::HeadMalformed, started);
             self.observer.tell(&mut record, None);
+        }
+        if told.broke_off.load(Ordering::Relaxed) {
+            line.cut();
+            return None;
         }
         Some((line, reusable && !last))
     }

@@ -1,17 +1,21 @@
 //! What one request carries from hook to hook.
 
+use super::connection::Told;
 use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
 use camarad_policies::head::Framing;
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
 use prometheus::IntGauge;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// State of one request.
 pub(crate) struct Context {
     pub(super) record: Record,
     pub(super) started: Instant,
+    /// What the connection is told back.
+    pub(super) told: Option<Arc<Told>>,
     /// How the request's body is framed.
     pub(super) framing: Framing,
     /// Bytes of a streamed body so far.
@@ -43,6 +47,7 @@ impl Context {
                 ..Record::default()
             },
             started: Instant::now(),
+            told: None,
             framing: Framing::Length(0),
             uploaded: 0,
             permit: None,

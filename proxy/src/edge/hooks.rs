@@ -45,7 +45,8 @@ impl ProxyHttp for Sidecar {
     ) {
         break_for_test("on_connection_reuse", &session.req_header().headers);
         if let Ok(arrival) = arrival.downcast::<Arrival>() {
-            arrival.met.store(true, Ordering::Relaxed);
+            arrival.told.met.store(true, Ordering::Relaxed);
+            context.told = Some(arrival.told.clone());
             context.framing = arrival.framing;
             if arrival.last {
                 session.set_keepalive(None);
@@ -58,7 +59,7 @@ impl ProxyHttp for Sidecar {
         match caught(&self.observer, self.handle(session, context)).await {
             Some(outcome) => outcome,
             None => {
-                if session.response_written().is_none() {
+                if begun(session).is_none() {
                     session.set_keepalive(None);
                     refuse(session, context, Refusal::Internal).await?;
                 }
@@ -148,8 +149,7 @@ impl ProxyHttp for Sidecar {
         let mut error = error.more_context(format!("peer {peer}"));
         // Always decided, or Pingora panics later.
         error.retry.decide_reuse(reused);
-        let untouched =
-            session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
+        let untouched = begun(session).is_none() && !session.as_ref().retry_buffer_truncated();
         if reused && *error.etype() == ErrorType::WriteError {
             // The app closed while we were writing to it.
             error.set_retry(true);
@@ -168,7 +168,11 @@ impl ProxyHttp for Sidecar {
     ) -> FailToProxy {
         break_for_test("fail_to_proxy", &session.req_header().headers);
         let refusal = context.failed.or_else(|| refusal_of(error));
-        let begun = session.response_written().is_some();
+        let begun = begun(session);
+        // HTTP/1.0 knows no chunks: without a length the end of the connection is the end.
+        let is_framed = session.req_header().version != Version::HTTP_10
+            || begun.is_some_and(|head| head.headers.contains_key(header::CONTENT_LENGTH));
+        let begun = begun.is_some();
         let refusal = match refusal {
             // An app that was there and broke off in the middle.
             Some(Refusal::LegacyUnreachable) if begun => Some(Refusal::LegacyBadAnswer),
@@ -187,6 +191,9 @@ impl ProxyHttp for Sidecar {
             Some(refusal) => {
                 // The head is out: the answer breaks off, and the record says why.
                 context.record.code = Some(refusal.answer().code);
+                if let Some(told) = context.told.as_ref().filter(|_| !is_framed) {
+                    told.broke_off.store(true, Ordering::Relaxed);
+                }
             }
             None => context.record.refuse(Refusal::ClientClosed),
         }
@@ -201,9 +208,7 @@ impl ProxyHttp for Sidecar {
             break_for_test("logging", &session.req_header().headers);
             let record = &mut context.record;
             // 499: the caller left before there was an answer.
-            record.status = session
-                .response_written()
-                .map_or(499, |head| head.status.as_u16());
+            record.status = begun(session).map_or(499, |head| head.status.as_u16());
             record.bytes_sent = session.body_bytes_sent();
             record.duration_ms = context.started.elapsed().as_secs_f64() * 1000.0;
             record.peer = session.client_addr().map(ToString::to_string);
@@ -288,6 +293,12 @@ impl Sidecar {
             session.set_keepalive(None);
         }
     }
+}
+
+/// The head that the caller has been sent; an interim one is none.
+fn begun(session: &Session) -> Option<&ResponseHeader> {
+    let head = session.response_written()?;
+    (!head.status.is_informational()).then_some(head)
 }
 
 fn broke<T>() -> Result<T> {

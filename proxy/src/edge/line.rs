@@ -174,6 +174,12 @@ impl Line {
         let _ = tokio::time::timeout(LINGER, linger).await;
     }
 
+    /// Ends the connection with a reset: what was sent is not to be taken for whole.
+    pub(super) fn cut(self) {
+        // One that is broken already is as good.
+        let _ = self.socket.get_ref().set_zero_linger();
+    }
+
     /// The rest of the request is not wanted, and where it ends is not known.
     pub(super) fn forget_rest(&mut self) {
         self.left = None;

@@ -72,13 +72,11 @@ impl Observer {
             .observe(seconds);
         let protected = rule.is_none_or(|rule| rule.auth == Auth::Required);
         if protected || !record.allowed {
-            let decision = if record.allowed { "allow" } else { "refuse" };
-            let labels = [
-                &record.area,
-                decision,
-                record.code.unwrap_or("ok"),
-                "enforce",
-            ];
+            let (decision, reason) = match record.allowed {
+                true => ("allow", "ok"),
+                false => ("refuse", record.code.unwrap_or("unknown")),
+            };
+            let labels = [&record.area, decision, reason, "enforce"];
             m.tenancy_decisions_total.with_label_values(&labels).inc();
         }
         if record.forged_user {
