@@ -1,6 +1,6 @@
 //! Callers that go away: a read ends with them, a write goes on.
 
-use crate::support::{Ask, Raw, Setup, Sidecar, StandIn, alice, eventually};
+use crate::support::{Ask, Raw, Setup, Sidecar, StandIn, alice, eventually, request};
 use serde_json::{Value, json};
 
 async fn started() -> (Sidecar, StandIn, StandIn) {
@@ -8,10 +8,7 @@ async fn started() -> (Sidecar, StandIn, StandIn) {
 }
 
 fn head(line: &str, fields: &str) -> String {
-    format!(
-        "{line} HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer {}\r\nX-Client-ID: 10\r\n{fields}\r\n",
-        alice()
-    )
+    request(&format!("{line} HTTP/1.1"), fields)
 }
 
 async fn idle(sidecar: &Sidecar) {

@@ -1,6 +1,6 @@
 //! Stopping and starting so that nobody notices.
 
-use crate::support::{Raw, Setup, Sidecar, StandIn, alice, eventually, status_of};
+use crate::support::{Raw, Setup, Sidecar, StandIn, alice, eventually, request, status_of};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -15,12 +15,7 @@ async fn a_drain_says_no_to_probes_and_yes_to_callers_until_it_closes() {
     let readyz = format!("http://{}/readyz", sidecar.admin);
     assert_eq!(status_of(&readyz).await, Some(200));
     let mut kept = Raw::to(sidecar.address).await;
-    let get = |target: &str| {
-        format!(
-            "GET {target} HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer {}\r\nX-Client-ID: 10\r\n\r\n",
-            alice()
-        )
-    };
+    let get = |target: &str| request(&format!("GET {target} HTTP/1.1"), "");
     kept.send(get("/static/app.js")).await;
     assert!(!kept.answer("GET").await.unwrap().closes());
     sidecar.signal("-TERM");
@@ -89,7 +84,7 @@ async fn a_restart_behind_nginx_fails_no_request() {
             tokio::select! {
                 _ = pace.tick() => {
                     let (socket, number) = (socket.clone(), under_way.len());
-                    under_way.push(tokio::spawn(async move { request(&socket, number).await }));
+                    under_way.push(tokio::spawn(async move { one_request(&socket, number).await }));
                 }
                 _ = stopped.changed() => break,
             }
@@ -134,7 +129,7 @@ async fn a_restart_behind_nginx_fails_no_request() {
 }
 
 /// One of several kinds of request; the answer's first bytes.
-async fn request(socket: &Path, number: usize) -> String {
+async fn one_request(socket: &Path, number: usize) -> String {
     const KINDS: [(&str, &str); 4] = [
         ("GET /static/app.js", ""),
         ("GET /api/connectors/aws/ec2", ""),

@@ -1,6 +1,6 @@
 //! HTTP/1.1 conformance of our own (RFC 9112 and RFC 9110), at the sockets, in both lanes.
 
-use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, alice, once};
+use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, once, request};
 use serde_json::json;
 
 const STREAMED: &str = "/static/app.js";
@@ -9,14 +9,6 @@ const CACHED: &str = "/api/connectors/google-ads/campaigns";
 
 async fn started() -> (Sidecar, StandIn, StandIn) {
     Sidecar::with_stand_ins(Setup::default()).await
-}
-
-/// A request with a session; `fields` are whole lines.
-fn request(line: &str, fields: &str) -> String {
-    format!(
-        "{line}\r\nHost: app\r\nAuthorization: Bearer {}\r\nX-Client-ID: 10\r\n{fields}\r\n",
-        alice()
-    )
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! The table of limits in the README names these tests.
 
-use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, alice, eventually, once};
+use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, eventually, once, request};
 use serde_json::json;
 
 const HELD: &str = "/api/connectors/google-ads/test-call";
@@ -18,10 +18,7 @@ async fn with(limits: &[(&str, &str)]) -> (Sidecar, StandIn, StandIn) {
 }
 
 fn head(line: &str, fields: &str) -> String {
-    format!(
-        "{line} HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer {}\r\nX-Client-ID: 10\r\n{fields}\r\n",
-        alice()
-    )
+    request(&format!("{line} HTTP/1.1"), fields)
 }
 
 /// A POST of this many bytes, with its length or in chunks.

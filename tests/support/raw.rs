@@ -176,6 +176,14 @@ impl Raw {
     }
 }
 
+/// A request with a session, to send as it is; `fields` are whole lines.
+pub fn request(line: &str, fields: &str) -> String {
+    let token = super::alice();
+    format!(
+        "{line}\r\nHost: app\r\nAuthorization: Bearer {token}\r\nX-Client-ID: 10\r\n{fields}\r\n"
+    )
+}
+
 /// One request on a connection of its own; the answer, and whether the connection ended with it.
 pub async fn once(sidecar: &Sidecar, request: &str) -> Answer {
     let mut raw = Raw::to(sidecar.address).await;
