@@ -31,6 +31,11 @@ pub const MANAGED_HEADERS: [&str; 14] = [
     "x-user-id",
 ];
 
+/// Names that WSGI servers take for variables of their own, folded. gunicorn cuts
+/// the value of `SCRIPT_NAME` off the path when it comes from the loopback, where
+/// we are: the app would be at another place than was decided on.
+const SERVER_VARIABLES: [&str; 2] = ["path-info", "script-name"];
+
 /// Managed headers that may stand once only.
 const SINGLE_HEADERS: [&str; 6] = [
     "authorization",
@@ -148,6 +153,7 @@ fn check_headers(headers: &[(&str, &[u8])]) -> Result<(), Refusal> {
             let folded = name.replace('_', "-");
             if MANAGED_HEADERS
                 .iter()
+                .chain(&SERVER_VARIABLES)
                 .any(|m| folded.eq_ignore_ascii_case(m))
             {
                 return Err(Refusal::HeaderAmbiguous);
@@ -235,6 +241,14 @@ mod tests {
             );
         }
         assert_eq!(check(&[("Host", "b")]).err(), Some(Refusal::HostInvalid));
+    }
+
+    #[test]
+    fn what_the_apps_server_takes_for_its_own_variable_is_refused() {
+        for name in ["SCRIPT_NAME", "Script_Name", "script_name", "PATH_INFO"] {
+            let refused = check(&[(name, "/api")]).err();
+            assert_eq!(refused, Some(Refusal::HeaderAmbiguous), "{name}");
+        }
     }
 
     #[test]

@@ -26,6 +26,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::io::AsyncReadExt;
 
+/// The C library's allocator keeps what bursts of large answers took; this one
+/// gives it back (`bench/results/soak.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Settings or arguments that cannot be used, as `clap` has it.
 const UNUSABLE: u8 = 2;
 

@@ -204,12 +204,27 @@ pub const MUTATIONS: &[(&str, Mutation)] = &[
     ("forwarded", |d, _| {
         field(d, "Forwarded: for=1.1.1.1;host=evil.example")
     }),
+    ("folded name", |d, _| field(d, "X_Folded: 1")),
+    ("forwarded proto", |d, _| {
+        field(d, "X-Forwarded-Proto: https")
+    }),
+    ("forwarded ssl", |d, _| field(d, "X-Forwarded-Ssl: on")),
+    ("forwarded protocol", |d, _| {
+        field(d, "X-Forwarded-Protocol: ssl")
+    }),
     ("method override", |d, _| {
         field(d, "X-HTTP-Method-Override: DELETE")
     }),
     ("original URL", |d, _| {
         field(d, "X-Original-URL: /api/flows");
         field(d, "X-Rewrite-URL: /api/flows");
+    }),
+    ("script name", |d, r| {
+        // A server that believes it cuts it off, and is left with a protected path.
+        let cut = r.choice(["/x", "/static", "/app"]).unwrap_or("/x");
+        d.path.splice(..0, cut.bytes()).for_each(drop);
+        let name = r.choice(["SCRIPT_NAME", "Script_Name", "PATH_INFO"]);
+        field(d, &format!("{}: {cut}", name.unwrap_or("SCRIPT_NAME")));
     }),
     ("hop-by-hop client", |d, _| {
         field(d, "Connection: X-Client-ID, Authorization, Cookie")
@@ -493,9 +508,14 @@ impl Draft {
     /// For a person, with the tokens shortened.
     pub fn shown(&self) -> String {
         let text = self.bytes().escape_ascii().to_string();
-        let text = text.replace(&alice(), "ALICE").replace(&bob(), "BOB");
+        let text = without_tokens(&text);
         format!("{:?}\n{}", self.mutations, text.replace("\\r\\n", "\n"))
     }
+}
+
+/// A text to show, with names in place of the good tokens.
+pub fn without_tokens(text: &str) -> String {
+    text.replace(&alice(), "ALICE").replace(&bob(), "BOB")
 }
 
 fn good(random: &mut Rng) -> String {

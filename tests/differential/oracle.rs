@@ -40,7 +40,12 @@ pub struct Reading {
     pub authorization: Option<String>,
     pub internal_token: Option<String>,
     pub source: Option<String>,
+    pub folded: Option<String>,
+    pub scheme: String,
+    pub script_name: String,
     pub forwarded_for: Option<String>,
+    /// `X-Forwarded-Host`.
+    pub host: Option<String>,
     pub json_client: Value,
     pub body_length: usize,
     pub body_sha256: String,
@@ -160,8 +165,15 @@ impl Judge {
         {
             return named("something that a caller cannot supply");
         }
-        if reading.forwarded_for.is_none() {
-            return named("no X-Forwarded-For");
+        // The callers' own address is not trusted in this test, so nothing they say of it is.
+        if reading.forwarded_for.as_deref() != Some("127.0.0.1") {
+            return named("X-Forwarded-For");
+        }
+        if reading.host.as_deref() != Some("app") || reading.scheme != "http" {
+            return named("the host or the scheme");
+        }
+        if !reading.script_name.is_empty() || reading.folded.is_some() {
+            return named("a header name that was folded");
         }
         if reading.path != decoded(&record.path) {
             return named("the path");
@@ -186,9 +198,7 @@ impl Judge {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        // Werkzeug reads no chunks by itself; what counts is that it read nothing else.
-        let unread = draft.chunked && reading.body_length == 0;
-        if !unread && (reading.body_length != body.len() || reading.body_sha256 != digest) {
+        if reading.body_length != body.len() || reading.body_sha256 != digest {
             return named("the body");
         }
         self.place(reading, record)
@@ -270,13 +280,15 @@ fn every_difference_is_seen() {
         token_cookie: Some("t".into()),
         authorization: Some("Bearer t".into()),
         forwarded_for: Some("127.0.0.1".into()),
+        host: Some("app".into()),
+        scheme: "http".into(),
         body_sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".into(),
         ..Reading::default()
     };
     let judge = || Judge::new([(1, "t".to_owned()), (2, "u".to_owned())].into());
     let same = record(|_| {});
     assert_eq!(judge().disagreement(&draft, &same, Some(&reading())), None);
-    let changes: [fn(&mut Reading); 18] = [
+    let changes: [fn(&mut Reading); 22] = [
         |r| r.user = Some(2),
         |r| r.user_cookie = None,
         |r| r.header_user = Some("2".into()),
@@ -291,6 +303,10 @@ fn every_difference_is_seen() {
         |r| r.internal_token = Some(String::new()),
         |r| r.source = Some(String::new()),
         |r| r.forwarded_for = None,
+        |r| r.host = Some("evil.example".into()),
+        |r| r.scheme = "https".into(),
+        |r| r.script_name = "/x".into(),
+        |r| r.folded = Some(String::new()),
         |r| r.path = "/api/flows/".into(),
         |r| r.method = "POST".into(),
         |r| r.rule = Some(GATEWAY[0].into()),

@@ -28,6 +28,23 @@ const NOT_FORWARDED: [HeaderName; 15] = [
     header::IF_UNMODIFIED_SINCE,
 ];
 
+/// Headers by which some server or framework lets a caller say what it alone
+/// should know: gunicorn goes by the first two, and refuses when they contradict ours.
+const NEVER_FORWARDED: [&str; 12] = [
+    "x-forwarded-ssl",
+    "x-forwarded-protocol",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-http-method-override",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+    "x-script-name",
+    "front-end-https",
+];
+
 /// Makes a head say what was decided.
 pub(super) fn shape(
     head: &mut RequestHeader,
@@ -35,6 +52,17 @@ pub(super) fn shape(
     context: &Context,
 ) -> pingora::Result<()> {
     head.set_raw_path(permit.target().as_bytes())?;
+    // WSGI folds `_` and `-` in names: what looks like nothing we know may be something there.
+    let folding = head
+        .headers
+        .keys()
+        .filter(|name| name.as_str().contains('_'));
+    for name in folding.cloned().collect::<Vec<_>>() {
+        head.remove_header(&name);
+    }
+    for name in NEVER_FORWARDED {
+        head.remove_header(name);
+    }
     for (name, value) in managed(permit, context) {
         match value {
             Some(value) => head.insert_header(name, value)?,
@@ -102,8 +130,6 @@ fn managed(permit: &Permit, context: &Context) -> Vec<Managed> {
         ("x-request-id", Some(context.record.request_id.clone())),
         ("x-camarad-source", None),
         ("x-internal-token", None),
-        ("x-real-ip", None),
-        ("x-forwarded-prefix", None),
         // Said with the names that the app's world knows; one form is enough.
         ("forwarded", None),
         ("x-forwarded-for", chain),
