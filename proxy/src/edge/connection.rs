@@ -19,7 +19,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::HttpProxy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -64,7 +64,6 @@ impl Host {
         let limits = &self.config.limits;
         let mut served = 0;
         loop {
-            let started = Instant::now();
             let patience = Patience {
                 idle: if served == 0 {
                     limits.head_timeout
@@ -81,7 +80,7 @@ impl Host {
                 Ok(None) => return,
                 Err(refusal) => {
                     line.forget_rest();
-                    self.refuse(&mut line, refusal, started).await;
+                    self.refuse(&mut line, refusal).await;
                     return line.close().await;
                 }
             };
@@ -101,14 +100,12 @@ impl Host {
     pub(super) async fn turn_away(&self, stream: TcpStream) {
         let mut line = Line::new(stream);
         line.forget_rest();
-        self.refuse(&mut line, Refusal::Overloaded, Instant::now())
-            .await;
+        self.refuse(&mut line, Refusal::Overloaded).await;
         line.close().await;
     }
 
     /// Lets Pingora answer one request; gives the line back, and whether it can be used again.
     async fn request(&self, line: Line, head: &Head, last: bool) -> Option<(Line, bool)> {
-        let started = Instant::now();
         let limits = &self.config.limits;
         let method = method_of(&line.ahead()[..head.length]).to_owned();
         let told = Arc::new(Told::default());
@@ -130,16 +127,16 @@ impl Host {
         drop(outcome);
         let mut line = home.take()?;
         if panicked {
-            let mut record = self.record(&line, &method, Refusal::Internal, started);
+            let mut record = self.record(&line, &method, Refusal::Internal);
             if !line.answered() {
                 line.forget_rest();
-                self.answer(&mut line, &record, Refusal::Internal).await;
+                self.answer(&mut line, &mut record, Refusal::Internal).await;
             }
             self.observer.tell(&mut record, None);
         }
         if !panicked && line.answered() && !told.met.load(Ordering::Relaxed) {
             // Refused by Pingora itself: there was no hook to tell of it.
-            let mut record = self.record(&line, &method, Refusal::HeadMalformed, started);
+            let mut record = self.record(&line, &method, Refusal::HeadMalformed);
             self.observer.tell(&mut record, None);
         }
         if told.broke_off.load(Ordering::Relaxed) {
@@ -150,22 +147,25 @@ impl Host {
     }
 
     /// Answers for a request that has no session.
-    async fn refuse(&self, line: &mut Line, refusal: Refusal, started: Instant) {
-        let mut record = self.record(line, method_of(line.ahead()), refusal, started);
-        self.answer(line, &record, refusal).await;
+    async fn refuse(&self, line: &mut Line, refusal: Refusal) {
+        let mut record = self.record(line, method_of(line.ahead()), refusal);
+        self.answer(line, &mut record, refusal).await;
         self.observer.tell(&mut record, None);
     }
 
-    async fn answer(&self, line: &mut Line, record: &Record, refusal: Refusal) {
+    async fn answer(&self, line: &mut Line, record: &mut Record, refusal: Refusal) {
         let target = target_of(line.ahead());
         let is_api = target.starts_with(b"/api/") || !target.starts_with(b"/");
         let answer = Answer::refusal(refusal, &record.request_id, is_api);
         let bytes = answer.last_words(&record.request_id, &record.method);
+        if record.method != "HEAD" {
+            record.bytes_sent = answer.body.len();
+        }
         // The caller may be gone; the record is told either way.
         let _ = tokio::time::timeout(self.config.limits.write_timeout, line.write(&bytes)).await;
     }
 
-    fn record(&self, line: &Line, method: &str, refusal: Refusal, started: Instant) -> Record {
+    fn record(&self, line: &Line, method: &str, refusal: Refusal) -> Record {
         let mut record = Record {
             request_id: uuid::Uuid::now_v7().to_string(),
             route: "none".into(),
@@ -173,7 +173,7 @@ impl Host {
             method: method.to_owned(),
             peer: line.peer(),
             status: refusal.answer().status,
-            duration_ms: started.elapsed().as_secs_f64() * 1000.0,
+            duration_ms: line.since_head().as_secs_f64() * 1000.0,
             ..Record::default()
         };
         record.refuse(refusal);

@@ -50,6 +50,8 @@ pub(super) struct Line {
     left: Option<u64>,
     /// Something was written since the last head.
     answered: bool,
+    /// When the present head began to come in.
+    began: Instant,
 }
 
 /// How long to wait for a head.
@@ -72,7 +74,13 @@ impl Line {
             ahead: BytesMut::new(),
             left: Some(0),
             answered: false,
+            began: Instant::now(),
         }
+    }
+
+    /// Time since the present head began to come in.
+    pub(super) fn since_head(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// The address at the other end.
@@ -106,7 +114,8 @@ impl Line {
             if !self.ahead.is_empty() {
                 if !begun {
                     begun = true;
-                    until = Instant::now() + patience.head;
+                    self.began = Instant::now();
+                    until = self.began + patience.head;
                 }
                 if let Some(head) = examine(&self.ahead, seen, limits)? {
                     self.left = match head.framing {
