@@ -194,3 +194,11 @@ async fn nginx(dir: &Path, pair: &[Sidecar; 2]) -> tokio::process::Child {
     .await;
     child
 }
+
+#[tokio::test]
+async fn a_signal_right_after_the_start_is_heeded() {
+    let (mut sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    sidecar.signal("-TERM");
+    assert!(sidecar.child.wait().await.unwrap().success());
+    assert!(sidecar.everything_told().contains("\"clean\":true"));
+}

@@ -4,7 +4,7 @@
 //! started again as a real server would be. They end with us, however we end:
 //! they watch a pipe that only we hold.
 
-use crate::process::{self, StartError};
+use crate::process::{self, Signals, StartError};
 use crate::token::{self, MintArgs, MintError};
 use camarad_config::{Config, Inputs, Problems, load};
 use clap::Parser;
@@ -80,15 +80,16 @@ pub(crate) async fn run() -> Result<(), DemoError> {
         secret_file,
         admin_file,
     };
+    let signals = Signals::listen().map_err(StartError::Signals)?;
     let running = process::start(quiet(config)).await?;
     say(&lines.text(running.address(), running.admin_address())?);
-    let outcome = running.until_signal().await;
+    running.until_signal(signals).await;
     // Dropping them closes the pipes; the kill is for one that does not look.
     for mut child in [coolbits, legacy] {
         let _ = child.start_kill();
         let _ = child.wait().await;
     }
-    outcome.map_err(|error| DemoError::File("signals".into(), error))
+    Ok(())
 }
 
 /// The warnings about a demo's issuer would only frighten whoever tries it.

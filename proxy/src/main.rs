@@ -19,6 +19,7 @@ use camarad_config::{Config, Inputs, Problems, load};
 use camarad_mocks::stand_in::{self, faults::Faults};
 use clap::Parser;
 use cli::{Cli, Command, StandIn, TokenCommand};
+use process::{Signals, StartError};
 use std::fmt::Display;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -92,6 +93,10 @@ fn settings(file: Option<PathBuf>) -> Result<Config, Problems> {
 }
 
 async fn serve(config: Config) -> ExitCode {
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&StartError::Signals(error)),
+    };
     let running = match process::start(config).await {
         Ok(running) => running,
         Err(error) => return fail(&error),
@@ -101,10 +106,8 @@ async fn serve(config: Config) -> ExitCode {
         admin = %running.admin_address(),
         "listening"
     );
-    match running.until_signal().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
+    running.until_signal(signals).await;
+    ExitCode::SUCCESS
 }
 
 async fn mock(which: StandIn, listen: SocketAddr, faults: Faults, with_parent: bool) -> ExitCode {

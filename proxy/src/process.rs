@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,8 @@ pub(crate) enum StartError {
     Matrix(#[from] camarad_policies::matrix::MatrixError),
     #[error("the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    #[error("the signals: {0}")]
+    Signals(std::io::Error),
     #[error("the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     #[error("{key} = {value}: {error}")]
@@ -35,6 +37,22 @@ pub(crate) enum StartError {
         value: String,
         error: std::io::Error,
     },
+}
+
+/// The signals that stop it. Listened for before anything starts, or one that
+/// comes early would end the process without a drain.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
 }
 
 /// A sidecar that serves.
@@ -166,19 +184,16 @@ impl Running {
     }
 
     /// Serves until SIGTERM (drains) or SIGINT (leaves at once).
-    pub(crate) async fn until_signal(self) -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    pub(crate) async fn until_signal(self, mut signals: Signals) {
         let observer = self.admin.observer.clone();
         tokio::select! {
-            _ = terminate.recv() => self.drain(&mut interrupt).await,
-            _ = interrupt.recv() => tracing::info!("interrupted: leaving at once"),
+            _ = signals.terminate.recv() => self.drain(&mut signals.interrupt).await,
+            _ = signals.interrupt.recv() => tracing::info!("interrupted: leaving at once"),
         }
         observer.close();
-        Ok(())
     }
 
-    async fn drain(self, interrupt: &mut tokio::signal::unix::Signal) {
+    async fn drain(self, interrupt: &mut Signal) {
         self.admin.draining.store(true, Ordering::Relaxed);
         let (drain, grace) = (self.config.server.drain, self.config.server.grace);
         tracing::info!(
