@@ -41,7 +41,7 @@ async fn a_drain_says_no_to_probes_and_yes_to_callers_until_it_closes() {
         assert!(raw.is_closed().await, "{target}");
     }
     assert!(sidecar.child.wait().await.unwrap().success());
-    assert!(sidecar.everything_told().contains("\"clean\":true"));
+    sidecar.says("\"clean\":true").await;
 }
 
 #[tokio::test]
@@ -200,5 +200,5 @@ async fn a_signal_right_after_the_start_is_heeded() {
     let (mut sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     sidecar.signal("-TERM");
     assert!(sidecar.child.wait().await.unwrap().success());
-    assert!(sidecar.everything_told().contains("\"clean\":true"));
+    sidecar.says("\"clean\":true").await;
 }

@@ -276,6 +276,11 @@ impl Sidecar {
         format!("{}{}", self.said.lock().unwrap(), read(&self.log))
     }
 
+    /// Waits until it has said this; its last words may arrive after its end.
+    pub async fn says(&self, what: &str) {
+        super::eventually(what, || async { self.everything_told().contains(what) }).await;
+    }
+
     pub fn signal(&self, name: &str) {
         let id = self.child.id().unwrap().to_string();
         let status = std::process::Command::new("kill")
