@@ -9,12 +9,13 @@
 //! reads another's data, so a failure here is a hole and not a flaky test: the
 //! seed and the request are printed.
 //!
-//! To extend it: one more entry in [`generate::MUTATIONS`], or one more check in
+//! To extend it: one more entry in [`mutations::MUTATIONS`], or one more check in
 //! [`oracle::disagreement`]. `make test` runs a fixed seed; `make fuzz` random
 //! ones (`DIFFERENTIAL_SEED`, `DIFFERENTIAL_COUNT`).
 
 mod flask;
 mod generate;
+mod mutations;
 mod oracle;
 
 use crate::support::{Raw, Setup, Sidecar, alice, bob, eventually};
@@ -136,7 +137,7 @@ async fn compare(server: &str) {
     );
     assert!(outcomes["reached"] * 4 > count, "{outcomes:?}");
     assert!(outcomes.len() >= 13, "{outcomes:?}");
-    let unused: Vec<_> = generate::MUTATIONS
+    let unused: Vec<_> = mutations::MUTATIONS
         .iter()
         .filter(|(name, _)| !used.contains_key(name))
         .collect();
