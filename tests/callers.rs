@@ -28,7 +28,7 @@ async fn record(sidecar: &Sidecar) -> Value {
 #[tokio::test]
 async fn in_the_middle_of_a_request() {
     for (target, held) in [
-        ("/api/flows", false),
+        ("/api/orchestrator/compose", false),
         ("/api/connectors/google-ads/test-call", true),
     ] {
         let (sidecar, _coolbits, legacy) = started().await;
@@ -153,7 +153,7 @@ async fn a_write_goes_on_without_its_caller() {
 
 #[tokio::test]
 async fn in_the_middle_of_an_answer() {
-    for target in ["/judge/bytes/60000000", "/judge/sse"] {
+    for target in ["/static/judge/bytes/60000000", "/static/judge/sse"] {
         let (sidecar, _coolbits, _legacy) = started().await;
         let mut raw = Raw::to(sidecar.address).await;
         raw.send(head(&format!("GET {target}"), "")).await;

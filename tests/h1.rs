@@ -1,6 +1,6 @@
 //! HTTP/1.1 conformance of our own (RFC 9112 and RFC 9110), at the sockets, in both lanes.
 
-use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, once, request};
+use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, alice, once, request};
 use serde_json::json;
 
 const STREAMED: &str = "/static/app.js";
@@ -14,7 +14,9 @@ async fn started() -> (Sidecar, StandIn, StandIn) {
 #[tokio::test]
 async fn what_is_not_plainly_one_request_is_refused_told_and_closed() {
     let (sidecar, coolbits, legacy) = started().await;
-    let plain = |fields: &str| format!("POST /judge/upload HTTP/1.1\r\nHost: app\r\n{fields}\r\n");
+    let bearer = format!("Authorization: Bearer {}\r\n", alice());
+    let plain =
+        |fields: &str| format!("POST /judge/upload HTTP/1.1\r\nHost: app\r\n{bearer}{fields}\r\n");
     let rows = [
         // RFC 9112, section 3.2: exactly one Host, and one that can be one.
         ("GET /app HTTP/1.1\r\n\r\n".to_owned(), 400, "host_invalid"),
@@ -334,7 +336,7 @@ async fn answers_without_a_body_have_none_and_the_next_one_follows() {
     )
     .await;
     assert_eq!(refused.status, 400);
-    assert_eq!(ask("GET", "/judge/status/204", "").await.status, 204);
+    assert_eq!(ask("GET", "/static/judge/status/204", "").await.status, 204);
     let unchanged = ask("GET", STREAMED, "If-None-Match: \"v1\"\r\n").await;
     assert_eq!(unchanged.status, 304);
     // In the held lane there are no conditionals, and a 204 or 304 of the app has no body either.
@@ -430,7 +432,8 @@ async fn an_answer_that_breaks_off_does_not_look_whole_to_http_1_0() {
     let (sidecar, _coolbits, legacy) = started().await;
     // Chunks of the app, whose end HTTP/1.0 can only tell by the end of the connection.
     let mut raw = Raw::to(sidecar.address).await;
-    raw.send(request("GET /judge/sse HTTP/1.0", "")).await;
+    raw.send(request("GET /static/judge/sse HTTP/1.0", ""))
+        .await;
     assert!(raw.wait_for_bytes().await);
     drop(legacy);
     assert!(raw.is_reset().await, "a reset, and no orderly end");

@@ -3,7 +3,7 @@
 use crate::support::{Ask, Got, Setup, Sidecar, StandIn, alice, fault};
 use serde_json::{Value, json};
 
-const STREAMED: &str = "/api/flows";
+const STREAMED: &str = "/api/settings/user";
 const HELD: &str = "/api/connectors/aws/ec2";
 
 async fn started() -> (Sidecar, StandIn, StandIn) {
@@ -238,7 +238,7 @@ async fn an_app_that_is_restarted_in_between_is_found_again() {
             200,
             "{target}"
         );
-        let post = ask(&sidecar, "POST", "/api/flows").body(r#"{"flow": {}}"#);
+        let post = ask(&sidecar, "POST", "/api/orchestrator/compose").body(r#"{"flow": {}}"#);
         assert_eq!(post.send().await.status, 200, "{target}");
     }
 }

@@ -6,7 +6,7 @@ use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, eventually, once, req
 use serde_json::json;
 
 const HELD: &str = "/api/connectors/google-ads/test-call";
-const STREAMED: &str = "/api/flows";
+const STREAMED: &str = "/api/orchestrator/compose";
 
 async fn with(limits: &[(&str, &str)]) -> (Sidecar, StandIn, StandIn) {
     let setup = limits
@@ -55,9 +55,9 @@ async fn sent(sidecar: &Sidecar, bytes: &[u8]) -> Answer {
 #[tokio::test]
 async fn heads_and_targets_are_bounded_to_the_byte() {
     let (sidecar, _coolbits, legacy) = with(&[]).await;
-    let target = |length: usize| format!("/judge/status/200?{}", "a".repeat(length - 18));
+    let target = |length: usize| format!("/static/judge/status/200?{}", "a".repeat(length - 25));
     let fields = |total: usize| {
-        let rest = head("GET /judge/status/200", "X: \r\n").len();
+        let rest = head("GET /static/judge/status/200", "X: \r\n").len();
         format!("X: {}\r\n", "x".repeat(total - rest))
     };
     for (request, status, code) in [
@@ -67,19 +67,23 @@ async fn heads_and_targets_are_bounded_to_the_byte() {
             414,
             "target_too_long",
         ),
-        (head("GET /judge/status/200", &fields(32_768)), 200, ""),
         (
-            head("GET /judge/status/200", &fields(32_769)),
-            431,
-            "head_too_large",
-        ),
-        (
-            head("GET /judge/status/200", &"X: 1\r\n".repeat(77)),
+            head("GET /static/judge/status/200", &fields(32_768)),
             200,
             "",
         ),
         (
-            head("GET /judge/status/200", &"X: 1\r\n".repeat(78)),
+            head("GET /static/judge/status/200", &fields(32_769)),
+            431,
+            "head_too_large",
+        ),
+        (
+            head("GET /static/judge/status/200", &"X: 1\r\n".repeat(77)),
+            200,
+            "",
+        ),
+        (
+            head("GET /static/judge/status/200", &"X: 1\r\n".repeat(78)),
             431,
             "head_too_large",
         ),
@@ -321,7 +325,7 @@ async fn a_caller_that_takes_nothing_is_let_go() {
     let (sidecar, _coolbits, _legacy) = with(&[("WRITE_TIMEOUT", "300ms")]).await;
     let mut raw = Raw::to(sidecar.address).await;
     // More than the sockets in between hold.
-    raw.send(head("GET /judge/bytes/60000000", "")).await;
+    raw.send(head("GET /static/judge/bytes/60000000", "")).await;
     assert!(raw.wait_for_bytes().await);
     eventually("it is given up", || async {
         sidecar.metric("sidecar_in_flight").await == 0.0

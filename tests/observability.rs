@@ -61,12 +61,18 @@ async fn refusals_are_recorded_with_their_code_and_no_label_holds_a_tenant() {
     let odd = Ask::new("BREW", &sidecar.url("/api/made-up-path/4711"))
         .send()
         .await;
-    assert_eq!(odd.status, 401);
+    assert_eq!((odd.status, odd.code()), (405, "method_not_allowed".into()));
+    assert!(odd.header("allow").contains("DELETE"));
+    let unknown = sidecar.get("/api/made-up-path/4711").send().await;
+    assert_eq!(unknown.status, 401);
     let page = sidecar.metrics().await;
     let refused = "sidecar_tenancy_decisions_total{area=\"connectors\",decision=\"refuse\",mode=\"enforce\",reason=\"client_not_allowed\"} 1";
     assert!(page.contains(refused), "{page}");
     assert!(!page.contains("4711") && !page.contains("BREW"), "{page}");
-    assert!(page.contains("method=\"other\",route=\"api\""), "{page}");
+    assert!(
+        page.contains("method=\"other\",route=\"none\"") && page.contains("route=\"unmatched\""),
+        "{page}"
+    );
 }
 
 #[tokio::test]

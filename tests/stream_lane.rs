@@ -46,11 +46,14 @@ async fn pages_static_files_and_their_conditions_pass_unchanged() {
     assert_eq!(head.header("content-length"), script.body.len().to_string());
 
     legacy.forget().await;
-    sidecar.get("/judge/status/418?a=%20b&a=2&c").send().await;
+    sidecar
+        .get("/static/judge/status/418?a=%20b&a=2&c")
+        .send()
+        .await;
     let call = &legacy.calls().await[0];
     assert_eq!(
         (&call["path"], &call["query"]),
-        (&json!("/judge/status/418"), &json!("a=%20b&a=2&c"))
+        (&json!("/static/judge/status/418"), &json!("a=%20b&a=2&c"))
     );
 }
 
@@ -66,12 +69,14 @@ async fn large_uploads_and_downloads_arrive_whole() {
         .collect();
     let length = upload.len();
     let got = Ask::new("POST", &sidecar.url("/judge/upload"))
+        .bearer(&alice())
+        .client("10")
         .body(upload)
         .send()
         .await;
     assert_eq!(got.json(), json!({"bytes": length, "sha256": hash}));
     assert_eq!(legacy.calls().await.len(), 1, "a POST is sent once");
-    let got = sidecar.get("/judge/bytes/5242880").send().await;
+    let got = sidecar.get("/static/judge/bytes/5242880").send().await;
     assert_eq!((got.status, got.body.len()), (200, 5_242_880));
 }
 
@@ -79,7 +84,7 @@ async fn large_uploads_and_downloads_arrive_whole() {
 async fn events_come_as_they_happen() {
     let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     // The stream never ends: seeing its first events proves that nobody waits for the last.
-    let mut response = sidecar.get("/judge/sse").response().await;
+    let mut response = sidecar.get("/static/judge/sse").response().await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut seen = String::new();
     while !seen.contains("data: 3\n\n") {
@@ -153,7 +158,10 @@ async fn a_peer_that_is_not_trusted_begins_the_chain() {
 async fn statuses_and_bodies_of_the_app_pass_and_its_5xx_are_counted() {
     let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     for status in [200u16, 201, 204, 400, 404, 418, 500, 503] {
-        let got = sidecar.get(&format!("/judge/status/{status}")).send().await;
+        let got = sidecar
+            .get(&format!("/static/judge/status/{status}"))
+            .send()
+            .await;
         assert_eq!(
             (got.status, got.header("x-camarad-source")),
             (status, "legacy")

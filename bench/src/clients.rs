@@ -25,8 +25,8 @@ const LENGTH: Duration = Duration::from_secs(2);
 const TASKS: usize = 16;
 const CLIENTS: [&str; 3] = ["pingora", "hyper-util", "reqwest"];
 const SCENARIOS: [(&str, &str, &str); 3] = [
-    ("GET 1 KB", "/judge/bytes/1024", "GET"),
-    ("GET 700 KB", "/judge/bytes/716800", "GET"),
+    ("GET 1 KB", "/static/judge/bytes/1024", "GET"),
+    ("GET 700 KB", "/static/judge/bytes/716800", "GET"),
     ("POST 1 KB", "/judge/upload", "POST"),
 ];
 

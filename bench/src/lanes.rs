@@ -31,7 +31,7 @@ pub(crate) async fn measure() -> io::Result<()> {
     );
     let foreign = format!("Authorization: Bearer {token}\r\nX-Client-ID: 99\r\n");
     let campaigns = "/api/connectors/google-ads/campaigns";
-    let page = "/judge/bytes/1024";
+    let page = "/static/judge/bytes/1024";
     let scenario = |name, process, path: &str, headers: &str, status| Scenario {
         name,
         process,

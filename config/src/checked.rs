@@ -7,6 +7,7 @@ use camarad_policies::head::Limits as HeadLimits;
 use camarad_policies::identity::Issuer;
 use camarad_policies::ids::ClientId;
 use camarad_policies::keys::KeySet;
+use camarad_policies::matrix::Mode;
 use camarad_policies::route::Operation;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,10 @@ pub struct Config {
     pub limits: Limits,
     /// The existing app.
     pub legacy: Legacy,
+    /// Who may use which client.
+    pub tenancy: Tenancy,
+    /// The audit log.
+    pub audit: Audit,
     /// Coolbits.
     pub gateway: Gateway,
     /// The cache.
@@ -58,6 +63,30 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Hosts answered for, lower case, without ports; none means all.
     pub allowed_hosts: Vec<String>,
+    /// Where callers of internal routes have to be.
+    pub internal_networks: Vec<IpNet>,
+}
+
+/// Who may use which client.
+#[derive(Clone, Debug)]
+pub struct Tenancy {
+    /// Mode of all rules, where it is not the table's.
+    pub mode: Option<Mode>,
+    /// Mode of single rules.
+    pub modes: BTreeMap<String, Mode>,
+    /// The header must agree with the target on rules about clients themselves.
+    pub strict_management: bool,
+    /// Life of a user's list of clients.
+    pub directory_ttl: Duration,
+}
+
+/// The audit log.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// `stdout`, `off`, or a file.
+    pub log: String,
+    /// Writes that were let through are told too.
+    pub allowed_writes: bool,
 }
 
 /// Bounds on what callers may send and hold.

@@ -21,6 +21,10 @@ pub struct Settings {
     pub limits: LimitsSettings,
     /// The existing app.
     pub legacy: LegacySettings,
+    /// Who may use which client.
+    pub tenancy: TenancySettings,
+    /// What was refused, and who asked.
+    pub audit: AuditSettings,
     /// Coolbits, and when it is asked.
     pub gateway: GatewaySettings,
     /// The cache of connector answers.
@@ -55,6 +59,32 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<String>,
     /// Hosts that are answered for, without ports; none means all.
     pub allowed_hosts: Vec<String>,
+    /// Networks whose callers may use the app's internal routes; none means nobody.
+    pub internal_networks: Vec<String>,
+}
+
+/// Who may use which client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TenancySettings {
+    /// How seriously the client scope of all rules is taken: `enforce`, `report`, `off`; empty: as the matrix says.
+    pub mode: String,
+    /// The same for single rules, by name.
+    pub modes: BTreeMap<String, String>,
+    /// On routes about clients themselves, whether the header must agree with the target: `ambient` or `strict`.
+    pub management: String,
+    /// How long the app's list of a user's clients is kept.
+    pub directory_ttl: Span,
+}
+
+/// What was refused, and who asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditSettings {
+    /// Where the audit log goes: `stdout`, `off`, or a file; empty means `audit.jsonl` in the state directory.
+    pub log: String,
+    /// Whether writes that were let through are told too.
+    pub allowed_writes: bool,
 }
 
 /// Bounds on what callers may send and hold.
@@ -226,6 +256,18 @@ impl Default for ServerSettings {
             grace: Span::seconds(10),
             trusted_proxies: vec!["127.0.0.0/8".into(), "::1/128".into()],
             allowed_hosts: Vec::new(),
+            internal_networks: Vec::new(),
+        }
+    }
+}
+
+impl Default for TenancySettings {
+    fn default() -> Self {
+        Self {
+            mode: String::new(),
+            modes: BTreeMap::new(),
+            management: "ambient".into(),
+            directory_ttl: Span::seconds(30),
         }
     }
 }

@@ -10,115 +10,108 @@
 //! Not here: bodies that no rule reads; they pass as they are.
 
 use crate::ids::{Named, Unreadable};
+use crate::pointer::Pointer;
 use crate::refusal::Refusal;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use std::collections::HashSet;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// Levels of nesting at most.
 pub const DEEPEST: usize = 64;
 
-/// What a body says about the client: `None` where it does not name the field,
-/// which is also so for an empty body.
+/// What a body says about the client, once for each place that says something;
+/// nothing for an empty body.
 ///
 /// Errors with [`Refusal::BodyMalformed`] for what is not one strict JSON object.
-pub fn client(body: &[u8], field: &str) -> Result<Option<Result<Named, Unreadable>>, Refusal> {
+pub fn clients(body: &[u8], places: &[Pointer]) -> Result<Vec<Result<Named, Unreadable>>, Refusal> {
     if body.is_empty() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let read = Strict {
-        depth: 0,
-        field: Some(field),
-    };
-    let found = read
-        .deserialize(&mut json)
-        .and_then(|found| json.end().map(|()| found));
-    match found {
-        Ok(Seen::Object(named)) => Ok(named),
+    let read = Strict { depth: 0 }.deserialize(&mut json);
+    let value = read.and_then(|value| json.end().map(|()| value));
+    match value {
+        Ok(value @ Value::Object(_)) => Ok(places
+            .iter()
+            .flat_map(|place| place.find(&value).into_iter().map(named))
+            .collect()),
         _ => Err(Refusal::BodyMalformed),
     }
 }
 
-/// Reads one value strictly; at the top it looks for a field.
-struct Strict<'a> {
+/// An integer, a digit string or null.
+fn named(value: &Value) -> Result<Named, Unreadable> {
+    match value {
+        Value::Null => Ok(Named::NoClient),
+        Value::String(text) => Named::parse(text),
+        Value::Number(number) if number.is_u64() => Named::parse(&number.to_string()),
+        _ => Err(Unreadable),
+    }
+}
+
+/// Reads one value, and refuses what two parsers could read in two ways.
+struct Strict {
     depth: usize,
-    field: Option<&'a str>,
 }
 
-/// What a value was, as far as it matters.
-enum Seen {
-    /// An object, and what its field says.
-    Object(Option<Result<Named, Unreadable>>),
-    /// A value that says something about a client.
-    Says(Result<Named, Unreadable>),
-}
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
 
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Seen;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Seen;
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("strict JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let depth = deeper(self.depth)?;
-        let mut keys = HashSet::new();
-        let mut named = None;
+        let mut members = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Strict { depth, field: None })?;
-            if self.field == Some(key.as_str()) {
-                named = Some(match value {
-                    Seen::Says(says) => says,
-                    Seen::Object(_) => Err(Unreadable),
-                });
-            }
-            if !keys.insert(key) {
+            let value = map.next_value_seed(Strict { depth })?;
+            if members.insert(key, value).is_some() {
                 return Err(A::Error::custom("a key stands twice"));
             }
         }
-        Ok(Seen::Object(named))
+        Ok(Value::Object(members))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Seen, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let depth = deeper(self.depth)?;
-        while list
-            .next_element_seed(Strict { depth, field: None })?
-            .is_some()
-        {}
-        Ok(Seen::Says(Err(Unreadable)))
+        let mut elements = Vec::new();
+        while let Some(element) = list.next_element_seed(Strict { depth })? {
+            elements.push(element);
+        }
+        Ok(Value::Array(elements))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Seen, E> {
-        Ok(Seen::Says(Named::parse(text)))
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Seen, E> {
-        Ok(Seen::Says(Named::parse(&number.to_string())))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Seen, E> {
-        Ok(Seen::Says(Err(Unreadable)))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Seen, E> {
-        Ok(Seen::Says(Err(Unreadable)))
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Seen, E> {
-        Ok(Seen::Says(Err(Unreadable)))
+    fn visit_bool<E: Error>(self, truth: bool) -> Result<Value, E> {
+        Ok(truth.into())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Seen, E> {
-        Ok(Seen::Says(Ok(Named::NoClient)))
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 }
 
@@ -136,7 +129,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(body: &[u8]) -> Result<Option<Result<Named, Unreadable>>, Refusal> {
-        client(body, "client_id")
+        let found = clients(body, &[Pointer::parse("/client_id").unwrap()])?;
+        Ok(found.into_iter().next())
     }
 
     #[test]

@@ -14,7 +14,11 @@ pub struct CacheKey(Arc<[u8]>);
 
 impl CacheKey {
     /// The key of what this permit asks, under one generation of gateway and configuration.
-    pub fn new(permit: &Permit, generation: u64) -> Self {
+    /// `None` where the client was not decided on: such an answer is nobody's to keep.
+    pub fn new(permit: &Permit, generation: u64) -> Option<Self> {
+        if !permit.is_scoped() {
+            return None;
+        }
         let user = permit.user().map_or(0, |u| u.get());
         let client = permit.client().map_or(0, |c| c.get());
         let credential = permit.identity().map_or(&[0; 32], |i| i.token().hash());
@@ -32,7 +36,7 @@ impl CacheKey {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }
-        Self(bytes.into())
+        Some(Self(bytes.into()))
     }
 
     /// Length in bytes, for the cache's bound.
@@ -54,7 +58,7 @@ mod tests {
 
     fn key(user: u64, client: u64, target: &str, generation: u64) -> CacheKey {
         let who = identity(user, Some(&[client]));
-        CacheKey::new(&permit(Some(who), target, &[]).unwrap(), generation)
+        CacheKey::new(&permit(Some(who), target, &[]).unwrap(), generation).unwrap()
     }
 
     const CAMPAIGNS: &str = "/api/connectors/google-ads/campaigns";

@@ -31,6 +31,9 @@ pub const MANAGED_HEADERS: [&str; 14] = [
     "x-user-id",
 ];
 
+/// Methods that routes of the app have, and those that every one of them has.
+pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 /// Names that WSGI servers take for variables of their own, folded. gunicorn cuts
 /// the value of `SCRIPT_NAME` off the path when it comes from the loopback, where
 /// we are: the app would be at another place than was decided on.
@@ -87,7 +90,11 @@ pub struct Asked {
     /// What the query's `client_id` names, when it is there.
     pub client_query: Option<Result<Named, Unreadable>>,
     /// What the body says, where the rule reads it; filled in once the body is there.
-    pub client_body: Option<Result<Named, Unreadable>>,
+    pub client_body: Vec<Result<Named, Unreadable>>,
+    /// `X-Client-ID` as it came, for rules whose client scope is not enforced.
+    pub client_header_text: Option<String>,
+    /// `X-Internal-Token`; goes on for internal rules only.
+    pub internal_token: Option<String>,
     /// A user id was claimed by cookie or header; overwritten, and counted when it differs.
     pub claimed_user: Option<String>,
 }
@@ -95,12 +102,19 @@ pub struct Asked {
 /// Reads the head of a request.
 ///
 /// Errors: [`Refusal::PathMalformed`], [`Refusal::QueryMalformed`],
-/// [`Refusal::HeaderAmbiguous`], [`Refusal::HostInvalid`]. A client id that is
+/// [`Refusal::HeaderAmbiguous`], [`Refusal::HostInvalid`],
+/// [`Refusal::MethodNotAllowed`], [`Refusal::DebuggerRefused`]. A client id that is
 /// no id is not an error yet: a rule that reads no client does not mind.
 pub fn normalise(raw: &RawRequest<'_>) -> Result<Asked, Refusal> {
     let path = CanonicalPath::parse(raw.path)?;
     let query = Query::parse(raw.query)?;
     check_headers(raw.headers)?;
+    if !METHODS.contains(&raw.method) {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    if path.as_str() == "/console" || query.get("__debugger__").is_some() {
+        return Err(Refusal::DebuggerRefused);
+    }
     let cookies = value(raw, "cookie").map(Cookies::parse).unwrap_or_default();
     let credential = match bearer(raw)? {
         Some(token) => Credential::Bearer(token),
@@ -126,7 +140,9 @@ pub fn normalise(raw: &RawRequest<'_>) -> Result<Asked, Refusal> {
         credential,
         client_header,
         client_query,
-        client_body: None,
+        client_body: Vec::new(),
+        client_header_text: text(raw, "x-client-id"),
+        internal_token: text(raw, "x-internal-token"),
         claimed_user,
     })
 }
@@ -176,6 +192,11 @@ fn check_headers(headers: &[(&str, &[u8])]) -> Result<(), Refusal> {
         return Err(Refusal::HostInvalid);
     }
     Ok(())
+}
+
+fn text(raw: &RawRequest<'_>, name: &str) -> Option<String> {
+    let value = value(raw, name)?;
+    String::from_utf8(value.to_vec()).ok()
 }
 
 fn value<'a>(raw: &RawRequest<'a>, name: &str) -> Option<&'a [u8]> {

@@ -6,6 +6,7 @@
 
 use crate::refusal::Refusal;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Who produced the figures of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -132,6 +133,18 @@ pub struct Record {
     pub code: Option<&'static str>,
     /// The request was allowed.
     pub allowed: bool,
+    /// What would have been refused if the rule were enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported: Option<&'static str>,
+    /// How seriously the client scope of the rule is taken.
+    #[serde(skip)]
+    pub mode: &'static str,
+    /// What each place of the request named as its client; for the audit log.
+    #[serde(skip)]
+    pub client_asked: BTreeMap<&'static str, String>,
+    /// The answer held an id of somebody else and was withheld.
+    #[serde(skip)]
+    pub withheld: bool,
     /// The caller claimed another user than the token proves.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub forged_user: bool,
@@ -151,5 +164,11 @@ impl Record {
         self.code = Some(answer.code);
         self.source = Some(Source::Sidecar);
         self.origin = refusal.fault();
+        self.withheld |= refusal == Refusal::TenantLeakBlocked;
+    }
+
+    /// Whether the request, or its answer, was refused for what it asked.
+    pub fn refused(&self) -> bool {
+        !self.allowed || self.withheld
     }
 }

@@ -159,7 +159,8 @@ mod tests {
             enabled: true,
             ..Switch::default()
         };
-        assert!(matches!(plan("/api/flows", &on), Plan::Stream));
+        assert!(matches!(plan("/api/flows", &on), Plan::Whole));
+        assert!(matches!(plan("/api/settings/user", &on), Plan::Stream));
         assert!(matches!(plan("/api/connectors/aws/ec2", &on), Plan::MadeUp));
         assert!(matches!(plan("/app", &on), Plan::Stream));
     }

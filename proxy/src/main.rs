@@ -13,6 +13,7 @@ mod keys;
 mod observe;
 mod panics;
 mod process;
+mod tenants;
 mod token;
 
 use camarad_config::{Config, Inputs, Problems, load};

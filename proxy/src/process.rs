@@ -7,10 +7,11 @@ use crate::cache::Cache;
 use crate::edge::{self, Sidecar};
 use crate::gateway::{Gateway, SwitchBoard};
 use crate::keys::KeyStore;
-use crate::observe::{AccessLog, Observer};
+use crate::observe::{JsonLines, Observer};
 use crate::panics::kept_up;
+use crate::tenants::Tenants;
 use camarad_config::Config;
-use camarad_policies::matrix::{BUILT_IN, Matrix};
+use camarad_policies::matrix::Matrix;
 use pingora::connectors::http::v1::Connector;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -80,13 +81,20 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let state_dir = &config.server.state_dir;
     std::fs::create_dir_all(state_dir).map_err(at("server.state_dir", &state_dir.display()))?;
     let target = &config.server.access_log;
-    let log = AccessLog::open(target).map_err(at("server.access_log", target))?;
+    let log = JsonLines::open(target).map_err(at("server.access_log", target))?;
+    let target = &config.audit.log;
+    let audit = JsonLines::open(target).map_err(at("audit.log", target))?;
     let admin_listener = TcpListener::bind(config.admin.listen).await;
     let admin_listener = admin_listener.map_err(at("admin.listen", &config.admin.listen))?;
     let admin_address = admin_listener.local_addr();
     let admin_address = admin_address.map_err(at("admin.listen", &config.admin.listen))?;
 
-    let observer = Arc::new(Observer::new(&config.burst, log)?);
+    let observer = Arc::new(Observer::new(
+        &config.burst,
+        log,
+        audit,
+        config.audit.allowed_writes,
+    )?);
     let keys = Arc::new(KeyStore::new(&config.issuers, observer.clone())?);
     keys.fetch_all().await;
     let switch = Arc::new(SwitchBoard::new(&config.gateway));
@@ -101,11 +109,14 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     )?);
     let fetches = TaskTracker::new();
     let cache = Arc::new(Cache::new(config.cache.capacity_bytes, fetches.clone()));
-    let matrix = Matrix::parse(BUILT_IN)?;
+    let mut matrix = Matrix::built_in()?;
+    // Names were checked with the settings.
+    let _ = matrix.set_modes(config.tenancy.mode, &config.tenancy.modes);
     let sidecar = |stopping| Sidecar {
         config: config.clone(),
         matrix,
         keys: keys.clone(),
+        tenants: Tenants::new(config.tenancy.directory_ttl),
         switch: switch.clone(),
         gateway,
         cache: cache.clone(),

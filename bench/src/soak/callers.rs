@@ -205,7 +205,7 @@ impl Callers {
     }
 
     async fn left_in_the_answer(&self, user: &(String, &str)) -> String {
-        let head = self.head("GET /judge/bytes/5000000", "", user);
+        let head = self.head("GET /static/judge/bytes/5000000", "", user);
         finished(async {
             let mut stream = TcpStream::connect(self.target).await?;
             stream.write_all(&head).await?;

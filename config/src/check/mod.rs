@@ -6,8 +6,9 @@
 
 mod issuers;
 mod limits;
+mod tenancy;
 
-use crate::checked::{Admin, Burst, Cache, Config, Gateway, Legacy, Server};
+use crate::checked::{Admin, Audit, Burst, Cache, Config, Gateway, Legacy, Server};
 use crate::load::Problem;
 use crate::secret::Secret;
 use crate::settings::{
@@ -100,6 +101,8 @@ pub(crate) fn check(
         server,
         limits,
         legacy,
+        tenancy,
+        audit,
         gateway,
         cache,
         burst,
@@ -113,9 +116,18 @@ pub(crate) fn check(
         warnings: Vec::new(),
     };
     let c = &mut checker;
+    let state_dir = server.state_dir.clone();
     let server = check_server(c, server);
     let limits = limits::check_limits(c, limits);
     let legacy = check_legacy(c, legacy);
+    let tenancy = tenancy::check_tenancy(c, tenancy);
+    let audit = Audit {
+        log: match audit.log.as_str() {
+            "" => format!("{state_dir}/audit.jsonl"),
+            _ => audit.log,
+        },
+        allowed_writes: audit.allowed_writes,
+    };
     let gateway = check_gateway(c, gateway);
     let cache = check_cache(c, cache);
     let burst = check_burst(c, burst);
@@ -127,6 +139,8 @@ pub(crate) fn check(
                 server,
                 limits,
                 legacy,
+                tenancy,
+                audit,
                 gateway,
                 cache,
                 burst,
@@ -151,16 +165,12 @@ fn check_server(c: &mut Checker, settings: ServerSettings) -> Option<Server> {
         grace,
         trusted_proxies,
         allowed_hosts,
+        internal_networks,
     } = settings;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let listen = c.parsed("server.listen", &listen, ADDRESS, str::parse);
-    let trusted: Vec<IpNet> = trusted_proxies
-        .iter()
-        .filter_map(|net| {
-            let expected = "networks such as \"10.0.0.0/8\"";
-            c.parsed("server.trusted_proxies", net, expected, str::parse)
-        })
-        .collect();
+    let trusted = networks(c, "server.trusted_proxies", &trusted_proxies);
+    let internal_networks = networks(c, "server.internal_networks", &internal_networks);
     if access_log.is_empty() {
         c.problem(
             "server.access_log",
@@ -190,7 +200,16 @@ fn check_server(c: &mut Checker, settings: ServerSettings) -> Option<Server> {
         grace: c.within("server.grace", grace.0, Duration::ZERO, 10 * MINUTE),
         trusted_proxies: trusted,
         allowed_hosts,
+        internal_networks,
     })
+}
+
+fn networks(c: &mut Checker, key: &str, written: &[String]) -> Vec<IpNet> {
+    let expected = "networks such as \"10.0.0.0/8\"";
+    let networks = written
+        .iter()
+        .filter_map(|net| c.parsed(key, net, expected, str::parse));
+    networks.collect()
 }
 
 fn check_legacy(c: &mut Checker, settings: LegacySettings) -> Option<Legacy> {

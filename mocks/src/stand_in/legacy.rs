@@ -1,10 +1,14 @@
 //! A small app of the contract's shape, with the real one's weaknesses: the
 //! plain cookie says who the user is, and the first of two wins.
 //!
-//! Besides the app's own routes it has a few that only judge what arrives:
-//! `/judge/sse`, `/judge/status/<code>`, `/judge/bytes/<n>`, `/judge/upload`.
+//! Every route of `routes.json` answers, and each answer says in `X-Marks` whose
+//! data it holds. Besides the app's own routes it has a few that only judge what
+//! arrives: `/judge/sse`, `/judge/status/<code>`, `/judge/bytes/<n>`,
+//! `/judge/upload` (under `/static` too, where anybody may read), and
+//! `/judge/writes`: whose data was written.
 
 use super::faults::Fault;
+use super::routes::{self, Reached, Route};
 use super::server::{Asked, Body, StandIn, found, full, json_answer, lock, sha256_hex, with_type};
 use bytes::Bytes;
 use futures_util::stream;
@@ -15,18 +19,22 @@ use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// Owner and id of every client.
-const CLIENTS: [(u64, u64, &str); 3] = [
+/// Owner and id of every client at first.
+const CLIENTS: [(u64, u64, &str); 5] = [
     (1, 10, "Northwind Store"),
     (1, 11, "Northwind Services"),
     (2, 20, "Contoso"),
+    (3, 30, "Fabrikam"),
+    (3, 31, "Fabrikam Events"),
 ];
 
-#[derive(Default)]
 pub(super) struct Legacy {
+    clients: Mutex<Vec<(u64, u64, String)>>,
     flows: Mutex<Vec<Flow>>,
     /// Client and connector of every link.
     links: Mutex<Vec<(u64, String)>>,
+    /// Whose data was written, in order.
+    writes: Mutex<Vec<Value>>,
 }
 
 struct Flow {
@@ -36,59 +44,91 @@ struct Flow {
     name: String,
 }
 
-impl StandIn for Legacy {
-    fn answer(&self, asked: &Asked, _: Fault) -> Response<Body> {
-        let path = asked.path.as_str();
-        match (method_of(asked), path) {
-            ("GET", "/healthz") => ok(json!({"service": "camarad", "status": "ok"})),
-            ("GET", "/readyz") => {
-                ok(json!({"status": "ready", "checks": {"db": {"ok": true, "error": null}}}))
-            }
-            ("GET", "/connectors") => page(asked, &connectors_page()),
-            ("GET", "/" | "/app" | "/orchestrator") => page(asked, "<h1>Camarad</h1>"),
-            ("GET", "/signup" | "/pricing") => with_type("text/html", "<h1>Camarad</h1>"),
-            ("GET", "/static/app.js") => static_file(asked),
-            ("GET", "/api/auth/status") => {
-                let user = user_of(asked);
-                ok(
-                    json!({"authenticated": user > 0 && asked.cookie("camarad_cb_token").is_some(),
-                          "user_id": user, "onboarding_completed": user > 0}),
-                )
-            }
-            ("GET", "/api/users") => {
-                ok(json!([{"id": 1, "name": "dev"}, {"id": 2, "name": "Alice"}]))
-            }
-            ("GET", "/api/clients") => ok(clients(user_of(asked))),
-            ("GET", "/api/client_connectors") => self.links(asked),
-            ("POST", "/api/client_connectors") => self.link(asked),
-            _ if path.starts_with("/judge/") => judge(asked),
-            _ if path.starts_with("/api/") => self.scoped(asked),
-            _ => {
-                let mut answer = with_type("text/html", "<h1>Not Found</h1>");
-                *answer.status_mut() = StatusCode::NOT_FOUND;
-                answer
-            }
+impl Default for Legacy {
+    fn default() -> Self {
+        let clients = CLIENTS.map(|(user, id, name)| (user, id, name.to_owned()));
+        Self {
+            clients: Mutex::new(clients.into()),
+            flows: Mutex::default(),
+            links: Mutex::default(),
+            writes: Mutex::default(),
         }
     }
 }
 
+impl StandIn for Legacy {
+    fn answer(&self, asked: &Asked, _: Fault) -> Response<Body> {
+        let path = asked.path.as_str();
+        if path == "/judge/writes" {
+            return ok(json!(*lock(&self.writes)));
+        }
+        if let Some(what) = path
+            .strip_prefix("/static")
+            .unwrap_or(path)
+            .strip_prefix("/judge/")
+        {
+            return judge(asked, what);
+        }
+        let Some(route) = routes::find(method_of(asked), path) else {
+            if path.starts_with("/api/") {
+                return error(StatusCode::NOT_FOUND, "Not Found");
+            }
+            let mut answer = with_type("text/html", "<h1>Not Found</h1>");
+            *answer.status_mut() = StatusCode::NOT_FOUND;
+            return answer;
+        };
+        let reached = match route.reach(asked, &|client| self.owner(client)) {
+            Ok(reached) => reached,
+            Err((StatusCode::FOUND, _)) => return found("/signup?next=%2Fapp"),
+            Err((status, words)) => return error(status, words),
+        };
+        // Before the answer: a client that is deleted is still its owner's here.
+        let marks = self.marks(route, &reached);
+        let mut answer = self.respond(asked, route, &reached, &marks);
+        if !matches!(method_of(asked), "GET") && answer.status().is_success() {
+            let write = json!({"route": format!("{} {}", route.method, route.path),
+                               "user": reached.user, "client": reached.client});
+            lock(&self.writes).push(write);
+        }
+        if let Ok(marks) = HeaderValue::from_str(&marks.join(",")) {
+            answer.headers_mut().insert("x-marks", marks);
+        }
+        answer
+    }
+}
+
 impl Legacy {
-    /// The routes for which the app checks the client first (contract, section 2).
-    fn scoped(&self, asked: &Asked) -> Response<Body> {
-        let user = user_of(asked);
-        let named = match asked.header("x-client-id") {
-            Some(header) => Some(header.to_owned()),
-            None => asked.parameter("client_id"),
-        };
-        let client = match named.as_deref() {
-            None | Some("" | "0" | "none" | "null" | "undefined") => None,
-            Some(text) => match text.trim().parse::<u64>() {
-                Ok(id) if owner(id) == Some(user) => Some(id),
-                Ok(_) => return error(StatusCode::NOT_FOUND, "Client not found or not owned"),
-                Err(_) => return error(StatusCode::BAD_REQUEST, "Invalid X-Client-ID"),
-            },
-        };
-        match (method_of(asked), asked.path.as_str()) {
+    fn respond(
+        &self,
+        asked: &Asked,
+        route: &Route,
+        reached: &Reached,
+        marks: &[String],
+    ) -> Response<Body> {
+        let Reached { user, client } = *reached;
+        match (route.method.as_str(), route.path.as_str()) {
+            ("GET", "/healthz") => ok(json!({"service": "camarad", "status": "ok"})),
+            ("GET", "/readyz") => {
+                ok(json!({"status": "ready", "checks": {"db": {"ok": true, "error": null}}}))
+            }
+            ("GET", "/connectors") => page(&connectors_page()),
+            ("GET", "/static/<path:filename>") => static_file(asked),
+            ("GET", "/api/auth/status") => {
+                let signed_in = user > 0 && asked.cookie("camarad_cb_token").is_some();
+                ok(json!({"authenticated": signed_in, "user_id": user,
+                          "onboarding_completed": user > 0}))
+            }
+            ("GET", "/api/users") => ok(json!([
+                {"id": 1, "name": "dev"}, {"id": 2, "name": "Alice"}, {"id": 3, "name": "Bob"}
+            ])),
+            ("GET", "/api/clients") => ok(self.clients(user)),
+            ("POST", "/api/clients") => self.create(asked, user),
+            ("DELETE", "/api/clients/<int:client_id>") => {
+                lock(&self.clients).retain(|(_, id, _)| Some(*id) != client);
+                ok(json!({"success": true}))
+            }
+            ("GET", "/api/client_connectors") => self.links(client),
+            ("POST", "/api/client_connectors") => self.link(asked, client),
             ("GET", "/api/flows") => ok(self.list(user, client)),
             ("POST", "/api/flows") => self.store(asked, user, client),
             ("GET", "/api/connectors/list") => ok(json!([
@@ -108,15 +148,79 @@ impl Legacy {
                 // The app's own made-up answer; whoever sees it was not answered by the sidecar.
                 ok(json!({"source": "mock", "answered_by": "legacy"}))
             }
-            _ => error(StatusCode::NOT_FOUND, "Not Found"),
+            (_, path) if route.body == "html" => page(&format!(
+                "<h1>Camarad</h1>\n<p>{path}</p>\n<p>{}</p>\n",
+                marks.join(" ")
+            )),
+            // Lists where the contract says that the app answers with one.
+            (
+                "GET",
+                "/api/flows/templates"
+                | "/api/orchestrator/templates"
+                | "/api/orchestrator/history"
+                | "/api/conversations"
+                | "/api/chats"
+                | "/api/boardroom/meetings"
+                | "/api/agents/list",
+            ) => ok(self.rows(reached, marks)),
+            _ => ok(json!({"client_id": client, "marks": marks, "ok": true})),
         }
     }
 
-    /// The query's client; the app checks no owner here.
-    fn links(&self, asked: &Asked) -> Response<Body> {
-        let client = asked
-            .parameter("client_id")
-            .and_then(|id| id.parse::<u64>().ok());
+    /// The marks of everybody whose data an answer holds: `u1.c10`, `u1.c0` for what belongs to no client.
+    fn marks(&self, route: &Route, reached: &Reached) -> Vec<String> {
+        let Reached { user, client } = *reached;
+        let own = |client: u64| format!("u{}.c{client}", self.owner(client).unwrap_or(user));
+        match client {
+            _ if route.path == "/api/users" => (1..=3).map(|user| format!("u{user}.c0")).collect(),
+            Some(client) => vec![own(client)],
+            None if route.is_shared() => Vec::new(),
+            None if route.spans_clients() => {
+                let clients = lock(&self.clients);
+                let all = clients.iter().filter(|(owner, ..)| *owner == user);
+                let all = all.map(|(_, id, _)| format!("u{user}.c{id}"));
+                all.chain([format!("u{user}.c0")]).collect()
+            }
+            None => vec![format!("u{user}.c0")],
+        }
+    }
+
+    fn rows(&self, reached: &Reached, marks: &[String]) -> Value {
+        let client = |mark: &String| {
+            mark.rsplit('c')
+                .next()
+                .and_then(|id| id.parse::<u64>().ok())
+        };
+        let rows = marks.iter().enumerate().map(|(n, mark)| {
+            let client = reached.client.or_else(|| client(mark)).filter(|id| *id > 0);
+            json!({"id": n + 1, "client_id": client, "mark": mark})
+        });
+        rows.collect()
+    }
+
+    fn owner(&self, client: u64) -> Option<u64> {
+        let clients = lock(&self.clients);
+        let row = clients.iter().find(|(_, id, _)| *id == client)?;
+        Some(row.0)
+    }
+
+    fn clients(&self, user: u64) -> Value {
+        let clients = lock(&self.clients);
+        let own = clients.iter().filter(|(owner, ..)| *owner == user);
+        own.map(|(_, id, name)| json!({"id": id, "name": name}))
+            .collect()
+    }
+
+    fn create(&self, asked: &Asked, user: u64) -> Response<Body> {
+        let name = asked.json()["name"].as_str().unwrap_or("Client").to_owned();
+        let mut clients = lock(&self.clients);
+        let id = clients.iter().map(|(_, id, _)| id + 1).max().unwrap_or(1);
+        clients.push((user, id, name.clone()));
+        ok(json!({"id": id, "name": name, "user_id": user}))
+    }
+
+    /// Whose links they are does not matter to the app.
+    fn links(&self, client: Option<u64>) -> Response<Body> {
         let links = lock(&self.links);
         let own = links.iter().filter(|(owner, _)| Some(*owner) == client);
         ok(own
@@ -124,16 +228,12 @@ impl Legacy {
             .collect())
     }
 
-    /// The client of the body and of nowhere else, whoever asks.
-    fn link(&self, asked: &Asked) -> Response<Body> {
-        let body = asked.json();
-        let client = match &body["client_id"] {
-            Value::String(text) => text.parse().ok(),
-            other => other.as_u64(),
-        };
+    /// The client of the body, whoever asks.
+    fn link(&self, asked: &Asked, client: Option<u64>) -> Response<Body> {
         let Some(client) = client else {
             return error(StatusCode::BAD_REQUEST, "client_id required");
         };
+        let body = asked.json();
         let slug = body["connector_slug"].as_str().unwrap_or_default();
         lock(&self.links).push((client, slug.to_owned()));
         ok(json!({"success": true, "client_id": client}))
@@ -174,23 +274,6 @@ fn method_of(asked: &Asked) -> &str {
     }
 }
 
-/// `int(camarad_user_id)` when positive, else 0: nobody checks anything.
-fn user_of(asked: &Asked) -> u64 {
-    let cookie = asked.cookie("camarad_user_id").unwrap_or_default();
-    cookie.parse().unwrap_or(0)
-}
-
-fn owner(client: u64) -> Option<u64> {
-    let row = CLIENTS.iter().find(|(_, id, _)| *id == client)?;
-    Some(row.0)
-}
-
-fn clients(user: u64) -> Value {
-    let own = CLIENTS.iter().filter(|(owner, ..)| *owner == user);
-    own.map(|(_, id, name)| json!({"id": id, "name": name}))
-        .collect()
-}
-
 fn ok(value: Value) -> Response<Body> {
     json_answer(StatusCode::OK, &value)
 }
@@ -199,12 +282,7 @@ fn error(status: StatusCode, words: &str) -> Response<Body> {
     json_answer(status, &json!({"error": words}))
 }
 
-/// Pages need both cookies and look at neither.
-fn page(asked: &Asked, html: &str) -> Response<Body> {
-    let token = asked.cookie("camarad_cb_token").unwrap_or_default();
-    if user_of(asked) == 0 || token.is_empty() {
-        return found("/signup?next=%2Fapp");
-    }
+fn page(html: &str) -> Response<Body> {
     let mut answer = with_type("text/html; charset=utf-8", html.to_owned());
     answer.headers_mut().insert(
         "cache-control",
@@ -240,8 +318,8 @@ fn static_file(asked: &Asked) -> Response<Body> {
     answer
 }
 
-fn judge(asked: &Asked) -> Response<Body> {
-    let mut segments = asked.path.trim_start_matches("/judge/").split('/');
+fn judge(asked: &Asked, what: &str) -> Response<Body> {
+    let mut segments = what.split('/');
     let what = segments.next().unwrap_or_default();
     let number: usize = segments.next().and_then(|n| n.parse().ok()).unwrap_or(0);
     match what {

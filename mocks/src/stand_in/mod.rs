@@ -7,6 +7,7 @@
 mod coolbits;
 pub mod faults;
 mod legacy;
+mod routes;
 mod server;
 
 use faults::Faults;

@@ -294,11 +294,11 @@ impl Asked {
         self.header("authorization")?.strip_prefix("Bearer ")
     }
 
-    /// The first cookie of this name, as the app takes it.
-    pub(super) fn cookie(&self, name: &str) -> Option<&str> {
+    /// The first cookie of this name, as the app takes it: quotes and octal escapes are undone.
+    pub(super) fn cookie(&self, name: &str) -> Option<String> {
         let header = self.header("cookie")?;
         let mut pairs = header.split(';').filter_map(|p| p.trim().split_once('='));
-        pairs.find_map(|(n, v)| (n == name).then_some(v))
+        pairs.find_map(|(n, v)| (n == name).then(|| unquote(v)))
     }
 
     /// The body as JSON, null when it is none.
@@ -307,12 +307,36 @@ impl Asked {
     }
 }
 
+fn unquote(value: &str) -> String {
+    let Some(inner) = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) else {
+        return value.to_owned();
+    };
+    let mut plain = String::new();
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        plain.push_str(&rest[..at]);
+        let escaped = &rest[at + 1..];
+        match escaped
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok())
+        {
+            Some(octet) => {
+                plain.push(octet as char);
+                rest = &escaped[3..];
+            }
+            None => rest = escaped,
+        }
+    }
+    plain + rest
+}
+
 impl From<&Asked> for Call {
     fn from(asked: &Asked) -> Self {
+        let cookie = asked.cookie("camarad_cb_token");
         let secrets: Vec<&str> = asked
             .bearer()
             .into_iter()
-            .chain(asked.cookie("camarad_cb_token"))
+            .chain(cookie.as_deref())
             .filter(|token| !token.is_empty())
             .collect();
         let mut headers = BTreeMap::<String, String>::new();

@@ -7,14 +7,32 @@
 //! what is forwarded.
 
 mod permit;
+mod scope;
 
 pub use permit::{Permit, UpstreamIdentity};
+pub use scope::{Reach, named, says_where};
 
-use crate::identity::{Clients, Identity};
-use crate::ids::{ClientId, Named, Unreadable};
-use crate::matrix::{Auth, ClientScope, Found, Rule};
+use crate::identity::Identity;
+use crate::ids::ClientId;
+use crate::matrix::{Auth, Found, Mode};
 use crate::normalise::Asked;
 use crate::refusal::Refusal;
+
+/// What is known besides the request, its token and its rule.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tenancy<'a> {
+    /// The app's own list of the user's clients, where it was asked for.
+    pub directory: Option<&'a [ClientId]>,
+    /// Clients that were created through us with this token.
+    pub created: &'a [ClientId],
+    /// On rules about clients themselves, the header has to agree with the target.
+    pub strict_management: bool,
+    /// The caller's address lies in the operator's own networks.
+    pub internal: bool,
+    /// Something about the scope is known to be wrong already: a body that cannot
+    /// be read, or a list of clients that cannot be had.
+    pub broken: Option<Refusal>,
+}
 
 /// Decides whether the identity may do what is asked.
 ///
@@ -24,90 +42,49 @@ pub fn authorise(
     asked: Asked,
     identity: Result<Option<Identity>, Refusal>,
     found: Found,
+    tenancy: &Tenancy<'_>,
 ) -> Result<Permit, Refusal> {
-    let rule = found.rule;
-    let (identity, client) = match rule.auth {
-        Auth::Public => {
-            let identity = identity.ok().flatten();
-            let client = named_on_public(&asked, identity.as_ref());
-            (identity, client)
-        }
-        Auth::Required => {
-            let identity = identity?.ok_or(Refusal::TokenMissing)?;
-            let in_path = found.client_in_path.as_deref();
-            let client = client(&asked, in_path, identity.clients(), &rule)?;
-            (Some(identity), client)
-        }
+    let identity = match found.rule.auth {
+        Auth::Public => identity.ok().flatten(),
+        Auth::Required => Some(identity?.ok_or(Refusal::TokenMissing)?),
+        Auth::Internal if tenancy.internal => identity.ok().flatten(),
+        Auth::Internal => return Err(Refusal::InternalOnly),
+    };
+    let reach = identity
+        .as_ref()
+        .map(|identity| Reach::new(identity.clients(), tenancy));
+    let decided = match (&reach, tenancy.broken) {
+        (None, _) => Ok(None),
+        (Some(_), Some(broken)) if found.rule.auth == Auth::Required => Err(broken),
+        (Some(reach), _) => match found.rule.auth {
+            Auth::Required => scope::decide(&asked, &found, reach, tenancy.strict_management),
+            _ => scope::decide_public(&asked, &found, reach),
+        },
+    };
+    let (client, is_scoped, reported) = match (decided, found.rule.mode) {
+        // Anonymous callers say nothing about clients in any mode.
+        (Ok(client), Mode::Enforce | Mode::Report) => (client, true, None),
+        (Ok(_) | Err(_), Mode::Off) => (None, reach.is_none(), None),
+        (Err(refusal), Mode::Report) => (None, false, Some(refusal)),
+        (Err(refusal), Mode::Enforce) => return Err(refusal),
     };
     let forged_user = match (&asked.claimed_user, &identity) {
         (None, _) => false,
         (Some(claimed), Some(identity)) => *claimed != identity.user().to_string(),
         (Some(_), None) => true,
     };
-    Ok(Permit {
-        rule,
-        query: asked.query.with_client(client.map(|c| c.to_string())),
+    Ok(Permit::new(
+        asked,
+        found.rule,
         identity,
-        client,
-        method: asked.method,
-        path: asked.path,
-        cookies: asked.cookies,
-        forged_user,
-    })
-}
-
-/// A public page is never refused for a client left over from another login; it is only not told it.
-fn named_on_public(asked: &Asked, identity: Option<&Identity>) -> Option<ClientId> {
-    let named = agreed(&[asked.client_header, asked.client_query]).ok()??;
-    let identity = identity?;
-    match named {
-        Named::Client(client) if identity.clients().allow(client) => Some(client),
-        _ => None,
-    }
-}
-
-fn client(
-    asked: &Asked,
-    in_path: Option<&str>,
-    clients: &Clients,
-    rule: &Rule,
-) -> Result<Option<ClientId>, Refusal> {
-    let scope = rule.client;
-    // Where a body is read, one that names no client says so, and conflicts like any other.
-    let in_body = rule
-        .client_in_body
-        .as_ref()
-        .map(|_| asked.client_body.unwrap_or(Ok(Named::NoClient)));
-    let named = match scope {
-        // The object's client decides; the header only says which client is open in the UI.
-        ClientScope::Managed => agreed(&[in_path.map(Named::parse), asked.client_query, in_body])?,
-        _ => agreed(&[asked.client_header, asked.client_query, in_body])?,
-    };
-    match (named, scope) {
-        (Some(Named::Client(client)), _) if clients.allow(client) => Ok(Some(client)),
-        (Some(Named::Client(_)), _) => Err(Refusal::ClientNotAllowed),
-        (Some(Named::NoClient) | None, ClientScope::User | ClientScope::Managed) => Ok(None),
-        (Some(Named::NoClient) | None, ClientScope::Scoped) => match clients {
-            Clients::Claimed(ids) => match ids[..] {
-                [only] => Ok(Some(only)),
-                _ => Err(Refusal::ClientRequired),
-            },
-            Clients::Unclaimed => Err(Refusal::ClientRequired),
+        reach,
+        permit::Scope {
+            client,
+            is_scoped,
+            reported,
+            forged_user,
         },
-    }
-}
-
-/// What all places that are present say together.
-fn agreed(places: &[Option<Result<Named, Unreadable>>]) -> Result<Option<Named>, Refusal> {
-    let mut decided = None;
-    for place in places.iter().flatten() {
-        let named = place.map_err(|Unreadable| Refusal::ClientUnreadable)?;
-        if decided.is_some_and(|other| other != named) {
-            return Err(Refusal::ClientConflict);
-        }
-        decided = Some(named);
-    }
-    Ok(decided)
+    ))
 }
 
 #[cfg(test)]
@@ -115,7 +92,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::identity::{Issuer, KeyedIssuer, identify};
     use crate::keys::KeySet;
-    use crate::matrix::{BUILT_IN, Matrix};
+    use crate::matrix::Matrix;
     use crate::normalise::{RawRequest, normalise};
     use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
@@ -167,8 +144,13 @@ pub(crate) mod tests {
             query: query.as_bytes(),
             headers: &headers,
         })?;
-        let found = Matrix::parse(BUILT_IN).unwrap().find("GET", &asked.path);
-        authorise(asked, Ok(identity), found)
+        let found = Matrix::built_in().unwrap().find("GET", &asked.path);
+        let listed = [10, 11].map(|id| ClientId::parse(&id.to_string()).unwrap());
+        let tenancy = Tenancy {
+            directory: Some(&listed),
+            ..Tenancy::default()
+        };
+        authorise(asked, Ok(identity), found, &tenancy)
     }
 
     const FLOWS: &str = "/api/flows";
@@ -242,11 +224,74 @@ pub(crate) mod tests {
                 Err(ClientNotAllowed),
             ),
             (
-                "no claim at all",
+                "no claim, one of the app's list",
                 None,
                 FLOWS,
                 &[(h, "10")],
+                Ok(Some(10)),
+            ),
+            (
+                "no claim, not on the app's list",
+                None,
+                FLOWS,
+                &[(h, "20")],
                 Err(ClientNotAllowed),
+            ),
+            (
+                "no claim, required",
+                None,
+                "/api/conversations/1/messages",
+                &[],
+                Err(ClientRequired),
+            ),
+            (
+                "a route that spans the user",
+                Some(&[10]),
+                "/api/maturity",
+                &[(h, "10")],
+                Err(UserWideDenied),
+            ),
+            (
+                "the same without a claim",
+                None,
+                "/api/maturity",
+                &[(h, "10")],
+                Ok(None),
+            ),
+            (
+                "the active client of the cookie",
+                Some(&[10, 11]),
+                "/api/app/search",
+                &[("Cookie", "camarad_client_id=11")],
+                Ok(Some(11)),
+            ),
+            (
+                "a foreign client in the cookie is no name",
+                Some(&[10, 11]),
+                "/api/app/search",
+                &[("Cookie", "camarad_client_id=20")],
+                Err(ClientRequired),
+            ),
+            (
+                "a page whose cookie is stale",
+                Some(&[10]),
+                "/chat",
+                &[("Cookie", "camarad_client_id=20")],
+                Ok(Some(10)),
+            ),
+            (
+                "the cookie does not conflict",
+                Some(&[10, 11]),
+                "/chat",
+                &[("Cookie", "camarad_client_id=11"), (h, "10")],
+                Ok(Some(10)),
+            ),
+            (
+                "a place that is not read must not contradict",
+                Some(&[10, 11]),
+                "/api/app/search?client_id=10",
+                &[("Cookie", "camarad_client_id=10"), (h, "11")],
+                Err(ClientConflict),
             ),
             (
                 "two in one header",
@@ -291,11 +336,11 @@ pub(crate) mod tests {
                 Err(ClientRequired),
             ),
             (
-                "none named, none claimed",
+                "none named, none claimed: everything of the user",
                 None,
                 FLOWS,
                 &[],
-                Err(ClientRequired),
+                Ok(None),
             ),
             (
                 "user route, none named",
@@ -305,11 +350,11 @@ pub(crate) mod tests {
                 Ok(None),
             ),
             (
-                "user route, foreign client",
+                "a route that reads no client, and a stale one",
                 Some(&[10]),
                 "/api/clients",
                 &[(h, "20")],
-                Err(ClientNotAllowed),
+                Ok(None),
             ),
             (
                 "drawer on the other own client",
@@ -407,7 +452,7 @@ pub(crate) mod tests {
         assert_eq!(
             upstream.cookie,
             Some(format!(
-                "camarad_user_id=1; camarad_cb_token={token}; camarad_client_id=10; theme=dark"
+                "camarad_user_id=1; camarad_cb_token={token}; theme=dark"
             ))
         );
     }
@@ -431,17 +476,125 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_clients_cookie_goes_on_only_when_it_is_allowed() {
-        let cookie = |value: &str| {
+    fn the_clients_cookie_goes_on_only_where_it_is_read_and_allowed() {
+        let cookie = |target: &str, value: &str| {
             let header = format!("camarad_client_id={value}");
-            let permit = permit(
-                Some(identity(1, Some(&[10, 11]))),
-                "/app",
-                &[("Cookie", &header)],
-            );
-            permit.unwrap().upstream_identity().cookie.unwrap()
+            let who = identity(1, Some(&[10, 11]));
+            let permit = permit(Some(who), target, &[("Cookie", &header)])?;
+            Ok(permit.upstream_identity().cookie.unwrap())
         };
-        assert!(cookie("11").ends_with("camarad_client_id=11"));
-        assert!(!cookie("20").contains("camarad_client_id"));
+        let read = cookie("/api/app/search", "11").unwrap();
+        assert!(read.ends_with("camarad_client_id=11"), "{read}");
+        let not_read = cookie("/app", "11").unwrap();
+        assert!(!not_read.contains("camarad_client_id"), "{not_read}");
+        assert_eq!(
+            cookie("/api/app/search", "20"),
+            Err(Refusal::ClientRequired)
+        );
+    }
+
+    fn with_mode(mode: Mode, headers: &[(&str, &str)], token: bool) -> Result<Permit, Refusal> {
+        let headers: Vec<(&str, &[u8])> = std::iter::once(("Host", "app"))
+            .chain(headers.iter().copied())
+            .map(|(n, v)| (n, v.as_bytes()))
+            .collect();
+        let asked = normalise(&RawRequest {
+            method: "GET",
+            path: b"/api/flows",
+            query: b"client_id=20",
+            headers: &headers,
+        })?;
+        let mut matrix = Matrix::built_in().unwrap();
+        matrix.set_modes(Some(mode), &Default::default()).unwrap();
+        let found = matrix.find("GET", &asked.path);
+        let who = token.then(|| identity(1, Some(&[10])));
+        authorise(asked, Ok(who), found, &Tenancy::default())
+    }
+
+    #[test]
+    fn what_is_only_reported_goes_on_as_it_was_asked_and_identity_is_never_relaxed() {
+        let foreign = [
+            ("X-Client-ID", "abc"),
+            ("X-User-ID", "2"),
+            ("Cookie", "camarad_user_id=2"),
+        ];
+        for (mode, reported) in [
+            (Mode::Report, Some(Refusal::ClientUnreadable)),
+            (Mode::Off, None),
+        ] {
+            let permit = with_mode(mode, &foreign, true).unwrap();
+            assert_eq!(permit.reported(), reported);
+            assert!(!permit.is_scoped());
+            assert_eq!(permit.target(), "/api/flows?client_id=20");
+            let upstream = permit.upstream_identity();
+            assert_eq!(upstream.client_id.as_deref(), Some("abc"));
+            assert_eq!(upstream.user_id.as_deref(), Some("1"));
+            assert_eq!(
+                with_mode(mode, &foreign, false).err(),
+                Some(Refusal::TokenMissing)
+            );
+        }
+        let refused = with_mode(Mode::Enforce, &foreign, true).err();
+        assert_eq!(refused, Some(Refusal::ClientUnreadable));
+    }
+
+    #[test]
+    fn an_internal_route_needs_the_operators_own_network() {
+        let ask = |internal| {
+            let asked = normalise(&RawRequest {
+                method: "GET",
+                path: b"/api/billing/cost-telemetry",
+                query: b"",
+                headers: &[("Host", b"app"), ("X-Internal-Token", b"t")],
+            })?;
+            let found = Matrix::built_in().unwrap().find("GET", &asked.path);
+            let tenancy = Tenancy {
+                internal,
+                ..Tenancy::default()
+            };
+            authorise(asked, Ok(None), found, &tenancy)
+        };
+        assert_eq!(ask(false).err(), Some(Refusal::InternalOnly));
+        let permit = ask(true).unwrap();
+        assert_eq!(
+            permit.upstream_identity().internal_token.as_deref(),
+            Some("t")
+        );
+        let elsewhere = super::tests::permit(
+            Some(identity(1, Some(&[10]))),
+            FLOWS,
+            &[("X-Internal-Token", "t")],
+        );
+        assert!(
+            elsewhere
+                .unwrap()
+                .upstream_identity()
+                .internal_token
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_created_client_is_in_reach_while_the_app_lists_it() {
+        let ids = |ids: &[u64]| -> Vec<ClientId> {
+            ids.iter()
+                .map(|id| ClientId::parse(&id.to_string()).unwrap())
+                .collect()
+        };
+        let created = ids(&[12]);
+        for (directory, expected) in [
+            (Some(ids(&[10, 12])), true),
+            (Some(ids(&[10])), false),
+            (None, false),
+        ] {
+            let tenancy = Tenancy {
+                directory: directory.as_deref(),
+                created: &created,
+                ..Tenancy::default()
+            };
+            let reach = Reach::new(identity(1, Some(&[10])).clients(), &tenancy);
+            assert_eq!(reach.allows(created[0]), expected, "{directory:?}");
+            assert!(reach.is_limited());
+        }
     }
 }

@@ -1,25 +1,41 @@
 //! The permit itself: what was decided, and the form in which it is forwarded.
 //!
-//! Its fields are visible to [`super::authorise`] alone, which makes every one.
+//! [`super::authorise`] makes every one.
 
+use super::Reach;
 use crate::cookies::{self, Cookies};
 use crate::identity::Identity;
 use crate::ids::{ClientId, UserId};
-use crate::matrix::Rule;
+use crate::matrix::{Auth, Place, Rule};
+use crate::normalise::Asked;
 use crate::path::CanonicalPath;
 use crate::query::Query;
+use crate::refusal::Refusal;
 use std::sync::Arc;
 
 /// Leave to do exactly what was asked, as the identity, within the client.
 #[derive(Clone)]
 pub struct Permit {
-    pub(super) rule: Arc<Rule>,
-    pub(super) identity: Option<Identity>,
+    rule: Arc<Rule>,
+    identity: Option<Identity>,
+    reach: Option<Reach>,
+    scope: Scope,
+    method: String,
+    path: CanonicalPath,
+    query: Query,
+    cookies: Cookies,
+    /// `X-Client-ID` as it came; used where the scope was not decided.
+    asked_client: Option<String>,
+    internal_token: Option<String>,
+}
+
+/// What was decided about the client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
     pub(super) client: Option<ClientId>,
-    pub(super) method: String,
-    pub(super) path: CanonicalPath,
-    pub(super) query: Query,
-    pub(super) cookies: Cookies,
+    /// False where the rule's mode lets pass what was asked, as it was asked.
+    pub(super) is_scoped: bool,
+    pub(super) reported: Option<Refusal>,
     pub(super) forged_user: bool,
 }
 
@@ -33,9 +49,42 @@ pub struct UpstreamIdentity {
     pub authorization: Option<String>,
     /// `Cookie`.
     pub cookie: Option<String>,
+    /// `X-Internal-Token`.
+    pub internal_token: Option<String>,
 }
 
 impl Permit {
+    pub(super) fn new(
+        asked: Asked,
+        rule: Arc<Rule>,
+        identity: Option<Identity>,
+        reach: Option<Reach>,
+        scope: Scope,
+    ) -> Self {
+        let query = match scope.is_scoped {
+            false => asked.query,
+            true => {
+                let client = scope.client.filter(|_| rule.reads(Place::Query));
+                asked
+                    .query
+                    .with_client(client.map(|client| client.to_string()))
+            }
+        };
+        let internal = rule.auth == Auth::Internal;
+        Self {
+            rule,
+            identity,
+            reach,
+            scope,
+            method: asked.method,
+            path: asked.path,
+            query,
+            cookies: asked.cookies,
+            asked_client: asked.client_header_text,
+            internal_token: asked.internal_token.filter(|_| internal),
+        }
+    }
+
     /// The rule that applies.
     pub fn rule(&self) -> &Rule {
         &self.rule
@@ -53,7 +102,7 @@ impl Permit {
 
     /// The decided client.
     pub fn client(&self) -> Option<ClientId> {
-        self.client
+        self.scope.client
     }
 
     /// Method, upper case.
@@ -82,12 +131,27 @@ impl Permit {
 
     /// The caller claimed to be a user that the token does not prove.
     pub fn forged_user(&self) -> bool {
-        self.forged_user
+        self.scope.forged_user
     }
 
-    /// The managed headers for the app: set from what was decided, or removed.
+    /// False where the client was not decided on, because the rule's mode lets it pass.
+    pub fn is_scoped(&self) -> bool {
+        self.scope.is_scoped
+    }
+
+    /// What would have been refused if the rule were enforced.
+    pub fn reported(&self) -> Option<Refusal> {
+        self.scope.reported
+    }
+
+    /// The clients the identity may use.
+    pub fn reach(&self) -> Option<&Reach> {
+        self.reach.as_ref()
+    }
+
+    /// The managed headers for the app: the decided client in the places that the
+    /// route reads and in no other, everything else set from the identity or removed.
     pub fn upstream_identity(&self) -> UpstreamIdentity {
-        let client_id = self.client.map(|c| c.to_string());
         let user_id = self.user().map(|u| u.to_string());
         let token = self.identity.as_ref().map(|i| i.token().expose());
         let mut set = Vec::with_capacity(3);
@@ -95,21 +159,24 @@ impl Permit {
             set.push((cookies::USER_ID, user.clone()));
             set.push((cookies::TOKEN, token.to_owned()));
         }
-        if let Some(client) = self.client.or_else(|| self.client_of_cookie()) {
-            set.push((cookies::CLIENT_ID, client.to_string()));
-        }
+        let (client_id, client_cookie) = match self.scope.is_scoped {
+            true => {
+                let at = |place| self.scope.client.filter(|_| self.rule.reads(place));
+                let text = |client: ClientId| client.to_string();
+                (at(Place::Header).map(text), at(Place::Cookie).map(text))
+            }
+            false => {
+                let cookie = self.cookies.managed(cookies::CLIENT_ID).map(str::to_owned);
+                (self.asked_client.clone(), cookie)
+            }
+        };
+        set.extend(client_cookie.map(|client| (cookies::CLIENT_ID, client)));
         UpstreamIdentity {
             cookie: self.cookies.rebuild(&set),
             authorization: token.map(|t| format!("Bearer {t}")),
             client_id,
             user_id,
+            internal_token: self.internal_token.clone(),
         }
-    }
-
-    /// The active client of the UI's cookie, where the identity may use it.
-    fn client_of_cookie(&self) -> Option<ClientId> {
-        let client = ClientId::parse(self.cookies.managed(cookies::CLIENT_ID)?).ok()?;
-        let identity = self.identity.as_ref()?;
-        identity.clients().allow(client).then_some(client)
     }
 }

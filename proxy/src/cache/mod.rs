@@ -188,8 +188,8 @@ fn cached(entry: &Entry, result: CacheResult) -> Cached {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use camarad_policies::authorise::{Permit, authorise};
-    use camarad_policies::matrix::{BUILT_IN, Matrix};
+    use camarad_policies::authorise::{Permit, Tenancy, authorise};
+    use camarad_policies::matrix::Matrix;
     use camarad_policies::normalise::{RawRequest, normalise};
     use camarad_policies::record::Source;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -203,12 +203,12 @@ mod tests {
             headers: &[("Host", b"app")],
         })
         .unwrap();
-        let found = Matrix::parse(BUILT_IN).unwrap().find("GET", &asked.path);
-        authorise(asked, Ok(None), found).unwrap()
+        let found = Matrix::built_in().unwrap().find("GET", &asked.path);
+        authorise(asked, Ok(None), found, &Tenancy::default()).unwrap()
     }
 
     fn key(query: &str) -> CacheKey {
-        CacheKey::new(&permit(query), 0)
+        CacheKey::new(&permit(query), 0).unwrap()
     }
 
     fn fetched(body: &'static str, seconds: u64) -> Fetched {

@@ -3,6 +3,7 @@
 use super::context::Context;
 use crate::budget::Held;
 use bytes::Bytes;
+use camarad_policies::normalise::METHODS;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
 use http::StatusCode;
@@ -91,6 +92,7 @@ impl Answer {
                 );
                 answer.with(header::WWW_AUTHENTICATE, &error)
             }
+            405 => answer.with(header::ALLOW, &METHODS.join(", ")),
             503 => answer.with(header::RETRY_AFTER, "5"),
             _ => answer,
         }

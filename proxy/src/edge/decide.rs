@@ -3,12 +3,13 @@
 use super::Sidecar;
 use super::body::Whole;
 use super::context::Context;
-use camarad_policies::authorise::{Permit, authorise};
+use camarad_policies::authorise::{Permit, Tenancy, authorise, named, says_where};
 use camarad_policies::body;
+use camarad_policies::csrf::{self, Origins};
 use camarad_policies::forwarded::{self, Said};
 use camarad_policies::host;
-use camarad_policies::identity::Identity;
-use camarad_policies::matrix::is_api;
+use camarad_policies::identity::{Clients, Identity};
+use camarad_policies::matrix::{Found, Mode, is_api};
 use camarad_policies::normalise::{Asked, Credential, RawRequest, normalise};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{Plan, Switch, route};
@@ -50,19 +51,54 @@ impl Sidecar {
             // A public rule looks past it; the record does not.
             context.record.code = Some(refusal.answer().code);
         }
+        self.check_site(session, context, &asked, &found)?;
         let mut whole = None;
-        if let (Some(field), Ok(Some(_))) = (&found.rule.client_in_body, &identity) {
+        let mut broken = None;
+        if let (false, Ok(Some(_))) = (found.rule.body_clients.is_empty(), &identity) {
             // Only for somebody who is known: nobody else may make us hold a body.
             let read = self.read_body(session, context).await?;
-            if session.req_header().headers.contains_key(CONTENT_ENCODING) {
-                return Err(Refusal::BodyMalformed);
+            let encoded = session.req_header().headers.contains_key(CONTENT_ENCODING);
+            let says = match encoded {
+                true => Err(Refusal::BodyMalformed),
+                false => body::clients(&read.bytes, &found.rule.body_clients),
+            };
+            match says {
+                Ok(says) => asked.client_body = says,
+                Err(refusal) => broken = Some(refusal),
             }
-            asked.client_body = body::client(&read.bytes, field)?;
             whole = Some(read);
         }
-        let permit = authorise(asked, identity, found)?;
+        context.record.mode = found.rule.mode.as_str();
+        context.record.client_asked = says_where(&asked, &found);
+        let (mut listed, mut created) = (None, Arc::default());
+        if let Ok(Some(identity)) = &identity {
+            created = self.tenants.created(identity.token());
+            let limits = identity.clients();
+            let unknown = named(&asked, &found)
+                .into_iter()
+                .any(|id| !limits.allow(id));
+            // A limited token names its clients itself, save those it created.
+            let worth_asking = *limits == Clients::Unclaimed || !created.is_empty();
+            if unknown && worth_asking && found.rule.mode != Mode::Off {
+                match self.clients_of(identity, context).await {
+                    Ok(clients) => listed = Some(clients),
+                    Err(refusal) => broken = broken.or(Some(refusal)),
+                }
+            }
+        }
+        let address = context.forwarded.as_ref().map(|said| said.client);
+        let internal = &self.config.server.internal_networks;
+        let tenancy = Tenancy {
+            directory: listed.as_deref(),
+            created: &created,
+            strict_management: self.config.tenancy.strict_management,
+            internal: address.is_some_and(|ip| internal.iter().any(|net| net.contains(&ip))),
+            broken,
+        };
+        let permit = authorise(asked, identity, found, &tenancy)?;
         context.record.client = permit.client().map(|client| client.get());
         context.record.forged_user = permit.forged_user();
+        context.record.reported = permit.reported().map(|refusal| refusal.answer().code);
         context.record.allowed = true;
         let plan = route(&permit, &switch);
         Ok(Decision {
@@ -102,6 +138,35 @@ impl Sidecar {
             context.forwarded = Some(read);
         }
         host::allow(&host, &server.allowed_hosts)
+    }
+
+    /// Refuses what a page of another site made the caller's browser do.
+    fn check_site(
+        &self,
+        session: &Session,
+        context: &Context,
+        asked: &Asked,
+        found: &Found,
+    ) -> Result<(), Refusal> {
+        let headers = &session.req_header().headers;
+        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+        let forwarded = context.forwarded.as_ref();
+        let proto = forwarded.map_or("http", |said| said.proto);
+        let host = forwarded
+            .and_then(|said| said.host.as_deref())
+            .unwrap_or_default();
+        let own = format!("{proto}://{host}");
+        let origins = Origins {
+            fetch_site: text("sec-fetch-site"),
+            origin: text("origin"),
+            own: &own,
+        };
+        let by_cookie = matches!(asked.credential, Credential::Cookie(_));
+        csrf::check(&asked.method, by_cookie, origins)?;
+        match found.rule.login && asked.method == "POST" {
+            true => csrf::check_login(text("content-type"), origins),
+            false => Ok(()),
+        }
     }
 
     async fn identify(&self, asked: &Asked) -> Result<Option<Identity>, Refusal> {

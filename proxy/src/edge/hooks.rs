@@ -126,6 +126,9 @@ impl ProxyHttp for Sidecar {
             return Ok(());
         }
         self.close_when_stopping(session);
+        if let Some(permit) = &context.permit {
+            self.clients_change(permit);
+        }
         context.record.source = Some(Source::Legacy);
         if head.status.is_server_error() {
             context.record.origin = Some(Origin::Legacy);
@@ -252,6 +255,7 @@ impl Sidecar {
         let answer = match &decision.plan {
             Plan::Stream => match self.check_body(session, context, self.config.limits.upload) {
                 Ok(()) => {
+                    self.clients_change(&decision.permit);
                     // A caller that goes away ends a read, never a write.
                     let safe = session.req_header().method.is_safe();
                     session.as_downstream_mut().set_abort_on_close(safe);

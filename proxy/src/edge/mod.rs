@@ -11,6 +11,7 @@ mod body;
 mod connection;
 mod context;
 mod decide;
+mod directory;
 mod failure;
 mod hooks;
 mod legacy;
@@ -27,6 +28,7 @@ use crate::cache::Cache;
 use crate::gateway::{Gateway, SwitchBoard};
 use crate::keys::KeyStore;
 use crate::observe::Observer;
+use crate::tenants::Tenants;
 use camarad_config::Config;
 use camarad_policies::matrix::Matrix;
 use pingora::connectors::http::v1::Connector;
@@ -37,6 +39,7 @@ pub(crate) struct Sidecar {
     pub(crate) config: Arc<Config>,
     pub(crate) matrix: Matrix,
     pub(crate) keys: Arc<KeyStore>,
+    pub(crate) tenants: Tenants,
     pub(crate) switch: Arc<SwitchBoard>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) cache: Arc<Cache>,

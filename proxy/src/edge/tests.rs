@@ -100,7 +100,7 @@ async fn a_panic_in_any_hook_is_a_500_with_a_record_and_the_next_request_is_fine
         ("request_filter", "GET", "/api/connectors/aws/ec2"),
         ("upstream_peer", "GET", "/static/app.js"),
         ("upstream_request_filter", "GET", "/static/app.js"),
-        ("request_body_filter", "POST", "/api/flows"),
+        ("request_body_filter", "POST", "/api/orchestrator/compose"),
         ("response_filter", "GET", "/static/app.js"),
     ] {
         let before = panics.get();
@@ -190,8 +190,9 @@ async fn work_that_must_go_on_begins_anew_after_a_panic() {
         ratio: 0.2,
         min_volume: 5,
     };
-    let log = crate::observe::AccessLog::open("off").unwrap();
-    let observer = std::sync::Arc::new(crate::observe::Observer::new(&burst, log).unwrap());
+    let off = || crate::observe::JsonLines::open("off").unwrap();
+    let observer = crate::observe::Observer::new(&burst, off(), off(), false).unwrap();
+    let observer = std::sync::Arc::new(observer);
     let begun = AtomicU32::new(0);
     let work = || async {
         if begun.fetch_add(1, Ordering::Relaxed) < 3 {

@@ -129,7 +129,7 @@ fn managed(permit: &Permit, context: &Context) -> Vec<Managed> {
         ("cookie", identity.cookie),
         ("x-request-id", Some(context.record.request_id.clone())),
         ("x-camarad-source", None),
-        ("x-internal-token", None),
+        ("x-internal-token", identity.internal_token),
         // Said with the names that the app's world knows; one form is enough.
         ("forwarded", None),
         ("x-forwarded-for", chain),

@@ -1,9 +1,9 @@
-//! The access log (one JSON line per request) and the application's own log.
+//! Logs of JSON lines (access and audit) and the application's own log.
 //!
 //! Writing never holds up a request: lines go through a bounded queue to a
 //! thread of their own, and what does not fit is dropped and counted.
 
-use camarad_policies::record::Record;
+use serde::Serialize;
 use std::io::Write;
 use std::sync::Mutex;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -11,15 +11,15 @@ use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuild
 /// Lines waiting to be written at most.
 const QUEUE: usize = 65_536;
 
-/// Where records go.
-pub(crate) struct AccessLog {
+/// Where lines go.
+pub(crate) struct JsonLines {
     writer: Option<Mutex<NonBlocking>>,
     dropped: Option<ErrorCounter>,
     /// Writes what is left when dropped.
     worker: Mutex<Option<WorkerGuard>>,
 }
 
-impl AccessLog {
+impl JsonLines {
     /// `stdout`, `off`, or a file that is appended to.
     pub(crate) fn open(target: &str) -> std::io::Result<Self> {
         let builder = NonBlockingBuilder::default()
@@ -35,6 +35,9 @@ impl AccessLog {
             }
             "stdout" => builder.finish(std::io::stdout()),
             path => {
+                if let Some(folder) = std::path::Path::new(path).parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
                 let file = std::fs::OpenOptions::new()
                     .create(true)
                     .append(true)
@@ -49,10 +52,10 @@ impl AccessLog {
         })
     }
 
-    pub(crate) fn write(&self, record: &Record) {
+    pub(crate) fn write(&self, line: &impl Serialize) {
         let Some(writer) = &self.writer else { return };
-        // A record is plain data; it always serialises.
-        let Ok(mut line) = serde_json::to_vec(record) else {
+        // Plain data always serialises.
+        let Ok(mut line) = serde_json::to_vec(line) else {
             return;
         };
         line.push(b'\n');

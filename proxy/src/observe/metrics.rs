@@ -76,6 +76,8 @@ metrics! {
     burst_5xx: IntGaugeVec ["origin"],
     /// Decisions on identity and client, by area of the app.
     tenancy_decisions_total: IntCounterVec ["area", "decision", "reason", "mode"],
+    /// Answers of the app that held an id of somebody else and were withheld.
+    egress_blocked_total: IntCounterVec ["route"],
     /// Requests that claimed a user id by cookie or header which the token does not prove.
     forged_identity_total: IntCounter [],
     /// What the cache did.

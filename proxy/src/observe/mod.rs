@@ -1,11 +1,12 @@
 //! Telling what happened: one [`Record`] per request, told to log and metrics
 //! in one place, so that the two cannot disagree.
 
+mod audit;
 mod burst;
 mod log;
 mod metrics;
 
-pub(crate) use log::{AccessLog, init_tracing};
+pub(crate) use log::{JsonLines, init_tracing};
 pub(crate) use metrics::Metrics;
 
 use crate::gateway::Failure;
@@ -22,12 +23,20 @@ use time::format_description::well_known::Rfc3339;
 pub(crate) struct Observer {
     pub(crate) metrics: Metrics,
     bursts: [Mutex<Burst>; 3],
-    log: AccessLog,
+    log: JsonLines,
+    audit: JsonLines,
+    /// Writes that were let through go into the audit log too.
+    audit_writes: bool,
     started: Instant,
 }
 
 impl Observer {
-    pub(crate) fn new(config: &BurstConfig, log: AccessLog) -> prometheus::Result<Self> {
+    pub(crate) fn new(
+        config: &BurstConfig,
+        log: JsonLines,
+        audit: JsonLines,
+        audit_writes: bool,
+    ) -> prometheus::Result<Self> {
         let metrics = Metrics::new()?;
         metrics
             .build_info
@@ -47,6 +56,8 @@ impl Observer {
             metrics,
             bursts: Origin::ALL.map(|_| Mutex::new(Burst::new(config))),
             log,
+            audit,
+            audit_writes,
             started: Instant::now(),
         })
     }
@@ -71,12 +82,14 @@ impl Observer {
             .with_label_values(&[&record.route])
             .observe(seconds);
         let protected = rule.is_none_or(|rule| rule.auth == Auth::Required);
-        if protected || !record.allowed {
-            let (decision, reason) = match record.allowed {
-                true => ("allow", "ok"),
-                false => ("refuse", record.code.unwrap_or("unknown")),
+        if protected || record.refused() {
+            let (decision, reason) = match (record.refused(), record.reported) {
+                (true, _) => ("refuse", record.code.unwrap_or("unknown")),
+                (false, Some(code)) => ("report", code),
+                (false, None) => ("allow", "ok"),
             };
-            let labels = [&record.area, decision, reason, "enforce"];
+            let mode = rule.map_or("enforce", |rule| rule.mode.as_str());
+            let labels = [&record.area, decision, reason, mode];
             m.tenancy_decisions_total.with_label_values(&labels).inc();
         }
         if record.forged_user {
@@ -98,6 +111,9 @@ impl Observer {
         }
         self.answered(Origin::Sidecar, failed(Origin::Sidecar));
         self.log.write(record);
+        if let Some(entry) = audit::Entry::of(record, self.audit_writes) {
+            self.audit.write(&entry);
+        }
     }
 
     /// Notes one request made of an upstream.
@@ -123,7 +139,7 @@ impl Observer {
         self.metrics.cache_bytes.set(cache_bytes as i64);
         self.metrics
             .log_dropped_total
-            .set(self.log.dropped() as i64);
+            .set((self.log.dropped() + self.audit.dropped()) as i64);
         let now = self.second();
         for (origin, burst) in Origin::ALL.iter().zip(&self.bursts) {
             let on = burst
@@ -141,6 +157,7 @@ impl Observer {
     /// Writes what is still waiting to be logged; for the end of the process.
     pub(crate) fn close(&self) {
         self.log.close();
+        self.audit.close();
     }
 
     fn answered(&self, origin: Origin, failed: bool) {

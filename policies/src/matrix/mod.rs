@@ -1,0 +1,317 @@
+//! The matrix: which rule answers for a method and path.
+//!
+//! The table is data (`tables/matrix.toml`), parsed once at start against the
+//! app's own list of routes (`tables/routes.json`); a route without a rule or
+//! with two is an error then, while an operator is watching, and not a surprise
+//! at three in the morning. What neither knows gets the fallback, which is
+//! protected.
+
+mod pattern;
+mod routes;
+mod table;
+
+pub use routes::{Route, Routes, RoutesError};
+pub use table::MatrixError;
+
+use crate::path::CanonicalPath;
+use crate::pointer::Pointer;
+use crate::route::Operation;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The built-in table.
+pub const BUILT_IN: &str = include_str!("../../tables/matrix.toml");
+/// The routes of the app, as they were observed.
+pub const ROUTES: &str = include_str!("../../tables/routes.json");
+
+/// Who may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// Anybody; a good token still makes an identity.
+    Public,
+    /// A verified token is needed.
+    Required,
+    /// Callers of the operator's own networks; the app checks a token of its own.
+    Internal,
+}
+
+/// What the client means to the route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientScope {
+    /// One client has to be named.
+    Required,
+    /// One client, or none: everything of the user.
+    Optional,
+    /// The client is the object; the header only says which one is open in the UI.
+    Managed,
+    /// The route reads no client.
+    None,
+}
+
+/// Where a request can name the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// `X-Client-ID`.
+    Header,
+    /// `client_id` of the query.
+    Query,
+    /// A segment of the path.
+    Path,
+    /// A field of a JSON body.
+    Body,
+    /// The cookie of the active client.
+    Cookie,
+}
+
+/// What a token that is limited to clients gets where no client is decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserWide {
+    /// Nothing.
+    #[default]
+    Deny,
+    /// The answer: nothing in it belongs to a client.
+    Allow,
+    /// The answer without the rows of other clients.
+    Filter,
+}
+
+/// What becomes of an answer with an id of somebody else in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnForeign {
+    /// It is not passed on.
+    #[default]
+    Block,
+    /// The row is dropped.
+    Filter,
+}
+
+/// How seriously the client scope of a rule is taken. Identity always is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Refused.
+    #[default]
+    Enforce,
+    /// Counted and told, and passed on as it was asked.
+    Report,
+    /// Not looked at.
+    Off,
+}
+
+/// How the request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serve {
+    /// Passed to the app, bodies untouched.
+    Stream,
+    /// Passed to the app; body and answer are held whole.
+    Whole,
+    /// Passed to the app, whose answer is made up and gets tagged as such.
+    MadeUp,
+    /// Answered by the gateway.
+    Connector(Operation),
+}
+
+/// One row of the matrix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Stable name; the `route` label of metrics.
+    pub name: String,
+    /// Area of the app: `connectors`, `chat`, `flows`, …
+    pub area: String,
+    /// Who may call.
+    pub auth: Auth,
+    /// What the client means.
+    pub client: ClientScope,
+    /// Where the route reads it.
+    pub places: Vec<Place>,
+    /// Where it stands in a JSON body; the body is strict JSON then.
+    pub body_clients: Vec<Pointer>,
+    /// What a limited token gets where no client is decided.
+    pub user_wide: UserWide,
+    /// Where client ids stand in the answer.
+    pub egress: Vec<Pointer>,
+    /// Where user ids stand in the answer.
+    pub egress_users: Vec<Pointer>,
+    /// What becomes of an answer with a foreign id.
+    pub on_foreign: OnForeign,
+    /// Where the answer names a client that was just created.
+    pub created: Vec<Pointer>,
+    /// How it is answered.
+    pub serve: Serve,
+    /// How long a tenant's answer may be kept, in seconds; `None`: not at all.
+    pub cache_seconds: Option<u64>,
+    /// How seriously the client scope is taken.
+    pub mode: Mode,
+    /// It is how sessions begin: JSON, and from our own pages.
+    pub login: bool,
+    /// The routes it answers for.
+    pub routes: Vec<Route>,
+}
+
+/// A rule, and what the path says where the rule looks at it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// The path segment that names the client, still percent-encoded.
+    pub client_in_path: Option<String>,
+}
+
+/// The rules of a path, by method.
+type Entry = BTreeMap<String, Arc<Rule>>;
+
+/// All rules, ready to be looked up.
+pub struct Matrix {
+    router: matchit::Router<Entry>,
+    rules: Vec<Arc<Rule>>,
+    unmatched: Arc<Rule>,
+    /// `OPTIONS` runs no code of the app's own: who may ask, and nothing else.
+    options: [Arc<Rule>; 2],
+}
+
+impl Matrix {
+    /// The built-in table, checked against the built-in routes.
+    pub fn built_in() -> Result<Self, MatrixError> {
+        let routes = Routes::parse(ROUTES).map_err(|e| MatrixError(vec![e.to_string()]))?;
+        Self::parse(BUILT_IN, &routes)
+    }
+
+    /// The rule for a method and canonical path. HEAD follows GET.
+    pub fn find(&self, method: &str, path: &CanonicalPath) -> Found {
+        let unmatched = || Found {
+            rule: self.unmatched.clone(),
+            client_in_path: None,
+        };
+        let Ok(found) = self.router.at(path.as_str()) else {
+            return unmatched();
+        };
+        let method = if method == "HEAD" { "GET" } else { method };
+        if method == "OPTIONS" {
+            let public = found.value.values().all(|rule| rule.auth == Auth::Public);
+            return Found {
+                rule: self.options[usize::from(!public)].clone(),
+                client_in_path: None,
+            };
+        }
+        found
+            .value
+            .get(method)
+            .map_or_else(unmatched, |rule| Found {
+                rule: rule.clone(),
+                client_in_path: rule
+                    .reads(Place::Path)
+                    .then(|| found.params.get("client_id").map(str::to_owned))
+                    .flatten(),
+            })
+    }
+
+    /// Every rule, those for what no route is known of included.
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    /// The routes of another list that no rule answers for.
+    pub fn gaps<'a>(&self, routes: &'a Routes) -> Vec<&'a Route> {
+        let is_known = |route: &Route| self.rules.iter().any(|rule| rule.routes.contains(route));
+        routes
+            .all()
+            .iter()
+            .filter(|route| !is_known(route))
+            .collect()
+    }
+
+    /// Sets how seriously the client scope is taken: of all rules, then of those named.
+    ///
+    /// Errors with the names that are no rule's.
+    pub fn set_modes(
+        &mut self,
+        all: Option<Mode>,
+        named: &BTreeMap<String, Mode>,
+    ) -> Result<(), Vec<String>> {
+        let is_rule = |name: &&String| self.rules.iter().any(|rule| rule.name == **name);
+        let unknown: Vec<String> = named
+            .keys()
+            .filter(|name| !is_rule(name))
+            .cloned()
+            .collect();
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        let mode = |rule: &Rule| named.get(&rule.name).copied().or(all).unwrap_or(rule.mode);
+        for at in 0..self.rules.len() {
+            let new = Rule {
+                mode: mode(&self.rules[at]),
+                ..(*self.rules[at]).clone()
+            };
+            self.replace(at, new);
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, at: usize, rule: Rule) {
+        let rule = Arc::new(rule);
+        let old = std::mem::replace(&mut self.rules[at], rule.clone());
+        let swap = |held: &mut Arc<Rule>| {
+            if Arc::ptr_eq(held, &old) {
+                *held = rule.clone();
+            }
+        };
+        let mut swap = swap;
+        swap(&mut self.unmatched);
+        self.options.iter_mut().for_each(&mut swap);
+        let mut paths: Vec<String> = old.routes.iter().map(Route::concrete).collect();
+        paths.extend(
+            self.rules
+                .iter()
+                .flat_map(|r| r.routes.iter().map(Route::concrete)),
+        );
+        for path in paths {
+            if let Ok(entry) = self.router.at_mut(&path) {
+                entry.value.values_mut().for_each(&mut swap);
+            }
+        }
+    }
+}
+
+impl Mode {
+    /// Value of the `mode` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Report => "report",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl Rule {
+    /// Whether the route reads the client there.
+    pub fn reads(&self, place: Place) -> bool {
+        self.places.contains(&place)
+    }
+
+    /// Whether a request with this method may change which clients a user has.
+    pub fn changes_clients(&self, method: &str) -> bool {
+        let is_write = !matches!(method, "GET" | "HEAD" | "OPTIONS");
+        is_write && (self.area == "clients" || !self.created.is_empty())
+    }
+
+    /// Whether its answers are looked through for ids of others.
+    pub fn has_egress(&self) -> bool {
+        !self.egress.is_empty() || !self.egress_users.is_empty()
+    }
+}
+
+/// Whether a path lies under `/api/`: errors there are JSON.
+pub fn is_api(path: &CanonicalPath) -> bool {
+    path.as_str() == "/api" || path.as_str().starts_with("/api/")
+}
+
+#[cfg(test)]
+mod tests;

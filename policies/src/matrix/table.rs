@@ -1,0 +1,268 @@
+//! From the text of the table to the [`Matrix`], with everything that is wrong with it.
+
+use super::pattern::Pattern;
+use super::{
+    Auth, ClientScope, Entry, Matrix, Mode, OnForeign, Place, Route, Routes, Rule, Serve, UserWide,
+};
+use crate::pointer::Pointer;
+use crate::route::Operation;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A table that cannot be used; every problem at once.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct MatrixError(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    rule: Vec<Row>,
+    fallback: Row,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Cache {
+    #[default]
+    No,
+    Tenant,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    #[serde(default)]
+    routes: Vec<String>,
+    area: String,
+    auth: Auth,
+    client: ClientScope,
+    #[serde(default)]
+    places: Vec<Place>,
+    #[serde(default)]
+    body_clients: Vec<String>,
+    #[serde(default)]
+    user_wide: UserWide,
+    #[serde(default)]
+    egress: Vec<String>,
+    #[serde(default)]
+    egress_users: Vec<String>,
+    #[serde(default)]
+    on_foreign: OnForeign,
+    #[serde(default)]
+    created: Vec<String>,
+    serve: String,
+    #[serde(default)]
+    cache: Cache,
+    cache_seconds: Option<u64>,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    login: bool,
+}
+
+impl Matrix {
+    /// Reads a table, and tells everything that is wrong with it: nonsense in a
+    /// rule, routes with two rules, routes of the app with none.
+    pub fn parse(text: &str, app: &Routes) -> Result<Self, MatrixError> {
+        let table: Table =
+            toml::from_str(text).map_err(|e| MatrixError(vec![e.message().to_owned()]))?;
+        let mut problems = Vec::new();
+        if !table.fallback.routes.is_empty() || table.fallback.auth != Auth::Required {
+            problems.push("fallback: it has no routes, and auth = \"required\"".to_owned());
+        }
+        let unmatched = table.fallback.rule(&mut problems);
+        let rules: Vec<Rule> = table
+            .rule
+            .into_iter()
+            .map(|row| row.rule(&mut problems))
+            .collect();
+        let mut names = BTreeSet::new();
+        for rule in rules.iter().chain([&unmatched]) {
+            if !names.insert(&rule.name) {
+                problems.push(format!("rule {}: the name stands twice", rule.name));
+            }
+        }
+        let mut rules: Vec<Arc<Rule>> = rules.into_iter().map(Arc::new).collect();
+        let router = router(&rules, app, &mut problems);
+        if !problems.is_empty() {
+            return Err(MatrixError(problems));
+        }
+        let unmatched = Arc::new(unmatched);
+        let options = [
+            ("options.public", Auth::Public),
+            ("options", Auth::Required),
+        ];
+        let options = options.map(|(name, auth)| Arc::new(options_rule(name, auth)));
+        rules.push(unmatched.clone());
+        rules.extend(options.iter().cloned());
+        Ok(Self {
+            router,
+            rules,
+            unmatched,
+            options,
+        })
+    }
+}
+
+fn router(rules: &[Arc<Rule>], app: &Routes, problems: &mut Vec<String>) -> matchit::Router<Entry> {
+    let mut claimed: BTreeMap<&Route, &Arc<Rule>> = BTreeMap::new();
+    for rule in rules {
+        if rule.routes.is_empty() {
+            problems.push(format!("rule {}: no routes", rule.name));
+        }
+        for route in &rule.routes {
+            if let Some(other) = claimed.insert(route, rule) {
+                let (one, two) = (&other.name, &rule.name);
+                problems.push(format!("{route}: claimed by rule {one} and by rule {two}"));
+            }
+        }
+    }
+    for route in app.all() {
+        if !claimed.contains_key(route) {
+            problems.push(format!("{route}: no rule answers for it"));
+        }
+    }
+    let mut patterns: Vec<(Pattern, Entry)> = Vec::new();
+    for (route, rule) in claimed {
+        let Some(pattern) = Pattern::parse(&route.path) else {
+            problems.push(format!("rule {}: {route}: not a path pattern", rule.name));
+            continue;
+        };
+        match patterns.iter_mut().find(|(other, _)| *other == pattern) {
+            Some((_, entry)) => drop(entry.insert(route.method.clone(), rule.clone())),
+            None => patterns.push((pattern, Entry::from([(route.method.clone(), rule.clone())]))),
+        }
+    }
+    let mut router = matchit::Router::new();
+    for (pattern, own) in &patterns {
+        // The app goes on to the wider pattern where the narrow one lacks the method.
+        let wider = patterns
+            .iter()
+            .filter(|(other, _)| other != pattern && other.covers(pattern));
+        let mut entry = own.clone();
+        for (_, methods) in wider {
+            for (method, rule) in methods {
+                entry.entry(method.clone()).or_insert_with(|| rule.clone());
+            }
+        }
+        if let Err(problem) = router.insert(pattern.router(), entry) {
+            problems.push(format!("{}: {problem}", pattern.router()));
+        }
+    }
+    router
+}
+
+fn options_rule(name: &str, auth: Auth) -> Rule {
+    Rule {
+        name: name.to_owned(),
+        area: "other".to_owned(),
+        auth,
+        client: ClientScope::None,
+        places: Vec::new(),
+        body_clients: Vec::new(),
+        user_wide: UserWide::Allow,
+        egress: Vec::new(),
+        egress_users: Vec::new(),
+        on_foreign: OnForeign::Block,
+        created: Vec::new(),
+        serve: Serve::Stream,
+        cache_seconds: None,
+        mode: Mode::Enforce,
+        login: false,
+        routes: Vec::new(),
+    }
+}
+
+impl Row {
+    fn rule(self, problems: &mut Vec<String>) -> Rule {
+        let name = self.name.clone();
+        let mut problem = |what: String| problems.push(format!("rule {name}: {what}"));
+        let serve = match self.serve.as_str() {
+            "stream" => Serve::Stream,
+            "whole" => Serve::Whole,
+            "made_up" => Serve::MadeUp,
+            name => Operation::parse(name).map(Serve::Connector).unwrap_or_else(|| {
+                let known = Operation::ALL.map(|o| format!("{:?}", o.name())).join(", ");
+                problem(format!(
+                    "serve = {name:?}, expected \"stream\", \"whole\", \"made_up\" or one of {known}"
+                ));
+                Serve::Stream
+            }),
+        };
+        let mut pointers = |key: &str, texts: &[String]| {
+            let parsed = texts.iter().filter_map(|text| {
+                let pointer = Pointer::parse(text);
+                if pointer.is_none() {
+                    problem(format!(
+                        "{key} = {text:?}, expected a pointer such as \"/*/client_id\""
+                    ));
+                }
+                pointer
+            });
+            parsed.collect::<Vec<_>>()
+        };
+        let egress = pointers("egress", &self.egress);
+        let egress_users = pointers("egress_users", &self.egress_users);
+        let body_clients = pointers("body_clients", &self.body_clients);
+        let created = pointers("created", &self.created);
+        let routes = self.routes.iter().filter_map(|text| {
+            let route = Route::parse(text);
+            if route.is_none() {
+                problem(format!("routes: {text:?}, expected \"METHOD /path\""));
+            }
+            route
+        });
+        let routes: Vec<Route> = routes.collect();
+        if matches!(serve, Serve::Connector(_)) && self.auth == Auth::Public {
+            problem("connector data cannot be public".into());
+        }
+        let reads_json = !egress.is_empty() || !egress_users.is_empty() || !created.is_empty();
+        if (!body_clients.is_empty() || reads_json) && matches!(serve, Serve::Stream) {
+            problem("a body that is read cannot be streamed; serve = \"whole\"".into());
+        }
+        if body_clients.is_empty() == self.places.contains(&Place::Body) {
+            problem("body_clients and the place \"body\" belong together".into());
+        }
+        if (self.client == ClientScope::None) != self.places.is_empty() {
+            problem("a client has places, and client = \"none\" has none".into());
+        }
+        let filters = self.on_foreign == OnForeign::Filter || self.user_wide == UserWide::Filter;
+        if filters && !egress.iter().chain(&egress_users).all(Pointer::is_wild) {
+            problem("only rows can be filtered: egress needs a \"*\"".into());
+        }
+        if filters && egress.is_empty() && egress_users.is_empty() {
+            problem("nothing to filter by: egress is empty".into());
+        }
+        let cached = self.cache == Cache::Tenant;
+        if cached != self.cache_seconds.is_some() {
+            problem("cache = \"tenant\" and cache_seconds belong together".into());
+        }
+        if self
+            .cache_seconds
+            .is_some_and(|seconds| !(30..=60).contains(&seconds))
+        {
+            problem("cache_seconds: expected 30 to 60".into());
+        }
+        Rule {
+            name: self.name,
+            area: self.area,
+            auth: self.auth,
+            client: self.client,
+            places: self.places,
+            body_clients,
+            user_wide: self.user_wide,
+            egress,
+            egress_users,
+            on_foreign: self.on_foreign,
+            created,
+            serve,
+            cache_seconds: self.cache_seconds,
+            mode: self.mode,
+            login: self.login,
+            routes,
+        }
+    }
+}

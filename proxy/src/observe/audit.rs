@@ -1,0 +1,66 @@
+//! The audit log: one JSON line for each refusal, each `report` hit and, where
+//! that is configured, each write that was let through.
+//!
+//! It answers "who tried what, and what was decided", with ids and a token's
+//! hash; never a token, a body or what a caller wrote in an id's place.
+
+use camarad_policies::record::Record;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One line.
+#[derive(Debug, Serialize)]
+pub(super) struct Entry<'a> {
+    time: &'a str,
+    request_id: &'a str,
+    /// `refuse`, `report` or `allow`.
+    decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    mode: &'static str,
+    rule: &'a str,
+    area: &'a str,
+    method: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<u64>,
+    /// What each place of the request named: an id, `none` or `unreadable`.
+    client_asked: &'a BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_allowed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_address: Option<&'a str>,
+    forged_user: bool,
+}
+
+impl<'a> Entry<'a> {
+    /// The line for a request, if it deserves one.
+    pub(super) fn of(record: &'a Record, with_writes: bool) -> Option<Self> {
+        let is_write = !matches!(record.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+        let decision = match (record.refused(), record.reported) {
+            (true, _) => "refuse",
+            (_, Some(_)) => "report",
+            _ if with_writes && is_write => "allow",
+            _ => return None,
+        };
+        Some(Self {
+            time: &record.time,
+            request_id: &record.request_id,
+            decision,
+            code: record.reported.or(record.code),
+            mode: record.mode,
+            rule: &record.route,
+            area: &record.area,
+            method: &record.method,
+            status: record.status,
+            user: record.user,
+            client_asked: &record.client_asked,
+            client_allowed: record.client,
+            token_hash: record.token_hash.as_deref(),
+            client_address: record.client_address.as_deref(),
+            forged_user: record.forged_user,
+        })
+    }
+}
