@@ -17,6 +17,7 @@ mod google_ads;
 mod h1;
 mod identity;
 mod jwks;
+mod leaks;
 mod legacy_faults;
 mod limits;
 mod observability;

@@ -6,7 +6,7 @@ mod raw;
 mod token;
 
 pub use process::{Setup, Sidecar, StandIn, command};
-pub use raw::{Answer, Raw, once, request};
+pub use raw::{Answer, Raw, once, raw_answer, request};
 pub use token::{Claims, SECRET, now, token};
 
 use reqwest::{Method, Response};

@@ -192,3 +192,13 @@ pub async fn once(sidecar: &Sidecar, request: &str) -> Answer {
     let answer = raw.answer(method).await;
     answer.unwrap_or_else(|| panic!("no answer to {request:?}"))
 }
+
+/// Sends these bytes on a connection of their own; head and body of the answer, as text.
+pub async fn raw_answer(address: SocketAddr, bytes: &[u8], method: &str) -> (String, String) {
+    let mut raw = Raw::to(address).await;
+    raw.try_send(bytes).await;
+    let answer = raw.answer(method).await;
+    answer.map_or_else(Default::default, |answer| {
+        (answer.head.clone(), answer.text())
+    })
+}

@@ -6,10 +6,12 @@
 //! at three in the morning. What neither knows gets the fallback, which is
 //! protected.
 
+mod cases;
 mod pattern;
 mod routes;
 mod table;
 
+pub use cases::{CASES, Case};
 pub use routes::{Route, Routes, RoutesError};
 pub use table::MatrixError;
 
