@@ -52,7 +52,7 @@ async fn a_link_can_only_be_made_for_ones_own_client() {
             "/api/client_connectors?client_id=10",
             r#"{"client_id": 11}"#,
             400,
-            "client_required",
+            "client_conflict",
         ),
         (
             "/api/client_connectors?client_id=10",
@@ -64,7 +64,7 @@ async fn a_link_can_only_be_made_for_ones_own_client() {
             "/api/client_connectors?client_id=10",
             "",
             400,
-            "client_conflict",
+            "client_required",
         ),
     ];
     for (target, body, status, code) in rows {

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::matrix_table::Format;
 use crate::token::MintArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -30,6 +31,14 @@ pub(crate) enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// What the app supports and what is enforced, for every route.
+    Matrix {
+        #[command(subcommand)]
+        command: Option<MatrixCommand>,
+        /// How the table is written.
+        #[arg(long, value_enum, default_value = "md")]
+        format: Format,
+    },
     /// Tokens for trying things out.
     Token {
         #[command(subcommand)]
@@ -48,6 +57,16 @@ pub(crate) enum Command {
         /// Stop when standard input ends, that is, with whoever started this.
         #[arg(long)]
         until_stdin_closes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MatrixCommand {
+    /// Check that every route of a list has a rule; fails and names those that have none.
+    Check {
+        /// A list of the shape of policies/tables/routes.json.
+        #[arg(long)]
+        routes: PathBuf,
     },
 }
 

@@ -10,6 +10,7 @@ mod edge;
 mod gateway;
 mod json;
 mod keys;
+mod matrix_table;
 mod observe;
 mod panics;
 mod process;
@@ -19,7 +20,7 @@ mod token;
 use camarad_config::{Config, Inputs, Problems, load};
 use camarad_mocks::stand_in::{self, faults::Faults};
 use clap::Parser;
-use cli::{Cli, Command, StandIn, TokenCommand};
+use cli::{Cli, Command, MatrixCommand, StandIn, TokenCommand};
 use process::{Signals, StartError};
 use std::fmt::Display;
 use std::future::Future;
@@ -66,6 +67,19 @@ fn main() -> ExitCode {
             }
             Err(problems) => fail(&problems),
         },
+        Command::Matrix { command, format } => {
+            let told = match command {
+                None => matrix_table::table(format).map(|text| text.trim_end().to_owned()),
+                Some(MatrixCommand::Check { routes }) => matrix_table::check(&routes),
+            };
+            match told {
+                Ok(text) => {
+                    say(&text);
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(&error),
+            }
+        }
         Command::Token {
             command: TokenCommand::Mint(args),
         } => match token::mint(&args) {

@@ -12,7 +12,7 @@ mod routes;
 mod table;
 
 pub use cases::{CASES, Case};
-pub use routes::{Route, Routes, RoutesError};
+pub use routes::{Observed, Route, Routes, RoutesError};
 pub use table::MatrixError;
 
 use crate::path::CanonicalPath;
