@@ -61,6 +61,91 @@ async fn check_says_good_or_everything_that_is_wrong() {
 }
 
 #[tokio::test]
+async fn the_matrix_is_printed_and_checked_against_a_newer_app() {
+    for (format, begins) in [
+        ("md", "# Client scope"),
+        ("json", "["),
+        ("csv", "method,path,area,"),
+    ] {
+        let (code, stdout, _) = run(&["matrix", "--format", format], &[]).await;
+        assert_eq!(code, Some(0));
+        assert!(stdout.starts_with(begins), "{format}");
+        assert!(
+            stdout.contains("/api/flows/<int:flow_id>/duplicate"),
+            "{format}"
+        );
+    }
+    let known = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../policies/tables/routes.json"
+    );
+    let (code, stdout, _) = run(&["matrix", "check", "--routes", known], &[]).await;
+    assert_eq!(
+        (code, &stdout[..]),
+        (Some(0), "all 274 routes have a rule\n")
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let newer = dir.path().join("routes.json");
+    let mut routes: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(known).unwrap()).unwrap();
+    let mut added = routes["routes"][0].clone();
+    added["path"] = json!("/api/flows/<int:flow_id>/share");
+    routes["routes"].as_array_mut().unwrap().push(added);
+    let mut check = |count: u64| {
+        routes["count"] = json!(count);
+        std::fs::write(&newer, routes.to_string()).unwrap();
+    };
+    let newer = newer.to_str().unwrap().to_owned();
+    let args = ["matrix", "check", "--routes", &newer];
+    check(275);
+    let (code, _, stderr) = run(&args, &[]).await;
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.contains("1 of 275 routes have no rule") && stderr.contains("/share"),
+        "{stderr}"
+    );
+    check(274);
+    let (code, _, stderr) = run(&args, &[]).await;
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.contains("it says 274 routes and has 275"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = run(&["matrix", "check", "--routes", "/no/such/file"], &[]).await;
+    assert!(
+        code == Some(2) && stderr.contains("/no/such/file cannot be read"),
+        "{stderr}"
+    );
+}
+
+#[tokio::test]
+async fn modes_and_networks_that_do_not_exist_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bad.toml");
+    let text = "[server]\ninternal_networks = [\"here\"]\n[tenancy]\nmode = \"strict\"\n\
+                management = \"lax\"\n[tenancy.modes]\n\"flows.lists\" = \"report\"\n\"users\" = \"on\"\n";
+    std::fs::write(&file, text).unwrap();
+    let (code, _, stderr) = run(&["check", "--config", file.to_str().unwrap()], &ISSUER).await;
+    assert_eq!(code, Some(2));
+    for told in [
+        "server.internal_networks: \"here\": expected networks",
+        "tenancy.mode: \"strict\": expected \"enforce\", \"report\" or \"off\"",
+        "tenancy.management: \"lax\": expected \"ambient\" or \"strict\"",
+        "tenancy.modes.flows.lists: no rule has this name",
+        "tenancy.modes.users: \"on\": expected",
+    ] {
+        assert!(stderr.contains(told), "{told}\n{stderr}");
+    }
+    std::fs::write(&file, "[tenancy]\nmode = \"report\"\n").unwrap();
+    let (code, _, stderr) = run(&["check", "--config", file.to_str().unwrap()], &ISSUER).await;
+    assert_eq!(code, Some(0));
+    assert!(
+        stderr.contains("tenancy.mode is report: clients are not kept apart there"),
+        "{stderr}"
+    );
+}
+
+#[tokio::test]
 async fn run_without_an_issuer_says_what_to_set() {
     let (code, _, stderr) = run(&["run"], &[]).await;
     assert_eq!(code, Some(2));

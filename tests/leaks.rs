@@ -500,3 +500,83 @@ async fn honest_requests_get_what_the_app_gives() {
     }
     assert!(differing.is_empty(), "{differing:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_report_mode_scope_refuses_nothing_and_counts_everything() {
+    let report = Setup::default().set("SIDECAR__TENANCY__MODE", "report");
+    let (enforcing, reporting) = tokio::join!(
+        Sidecar::with_stand_ins(Setup::default()),
+        Sidecar::with_stand_ins(report)
+    );
+    let mut attempts = attempts(&Tokens::new());
+    // One mind-set of routes is enough here: those of five areas, and not the hundred alike.
+    attempts.retain(|attempt| {
+        ["chat", "flows", "history", "settings"].contains(&&attempt.rule.area[..])
+    });
+    let all = camarad_policies::refusal::Refusal::ALL.iter();
+    let scope: BTreeSet<&str> = all
+        .filter(|r| r.is_scope())
+        .map(|r| r.answer().code)
+        .collect();
+    let mut asked = Vec::new();
+    for attempt in &attempts {
+        let (enforced, _) = ask(enforcing.0.address, attempt).await;
+        let (reported, _) = ask(reporting.0.address, attempt).await;
+        let case = format!("{} [{}]", attempt.route, attempt.case.name);
+        asked.push((
+            header(&enforced, "x-request-id"),
+            header(&reported, "x-request-id"),
+            case,
+        ));
+    }
+    // The records, not the answers: pages and HEADs tell no code.
+    let last = asked.last().unwrap();
+    tokio::join!(enforcing.0.record(&last.0), reporting.0.record(&last.1));
+    let records = |sidecar: &Sidecar| -> BTreeMap<String, Value> {
+        let records = sidecar.records().into_iter();
+        records
+            .map(|record| (record["request_id"].as_str().unwrap().to_owned(), record))
+            .collect()
+    };
+    let (enforced, reported) = (records(&enforcing.0), records(&reporting.0));
+    let code = |record: &Value, name: &str| record[name].as_str().unwrap_or_default().to_owned();
+    let (mut refused, mut unidentified) = (0, 0);
+    for (enforced_id, reported_id, case) in asked {
+        let (enforced, reported) = (&enforced[&enforced_id], &reported[&reported_id]);
+        let was = code(enforced, "code");
+        assert!(
+            !scope.contains(&code(reported, "code")[..]),
+            "{case}: {reported}"
+        );
+        if scope.contains(&was[..]) {
+            assert_eq!(code(reported, "reported"), was, "{case}");
+            refused += 1;
+        }
+        if was.starts_with("token_") && enforced["status"] == 401 {
+            assert_eq!(
+                (code(reported, "code"), &reported["status"]),
+                (was, &json!(401)),
+                "{case}"
+            );
+            unidentified += 1;
+        }
+    }
+    assert!(
+        refused > 100 && unidentified > 100,
+        "{refused} {unidentified}"
+    );
+    let page = reporting.0.metrics().await;
+    let reports = page
+        .lines()
+        .filter(|line| line.contains("decision=\"report\""));
+    let told: f64 = reports
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+        .sum();
+    assert_eq!(told as usize, refused, "everything is counted");
+}
+
+fn header(head: &str, name: &str) -> String {
+    let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+    let found = lines.find(|(n, _)| n.eq_ignore_ascii_case(name));
+    found.map_or_else(String::new, |(_, value)| value.trim().to_owned())
+}

@@ -24,3 +24,4 @@ mod observability;
 mod service_account;
 mod stream_lane;
 mod tagging;
+mod tenancy;

@@ -182,7 +182,7 @@ impl Setup {
             child,
             said,
             log,
-            _dir: dir,
+            dir,
         }
     }
 }
@@ -194,7 +194,7 @@ pub struct Sidecar {
     pub child: Child,
     said: Arc<Mutex<String>>,
     log: PathBuf,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Sidecar {
@@ -251,13 +251,7 @@ impl Sidecar {
 
     /// The access log so far, one value a line.
     pub fn records(&self) -> Vec<Value> {
-        let text = read(&self.log);
-        // A last line without its end is still being written.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        lines(&self.log)
     }
 
     /// The record of a request, by the id its answer carried; waits for it to be written.
@@ -271,9 +265,22 @@ impl Sidecar {
         find().unwrap()
     }
 
+    /// The audit log so far, one value a line.
+    pub fn audit(&self) -> Vec<Value> {
+        lines(&self.dir.path().join("state/audit.jsonl"))
+    }
+
+    /// The first line of the audit log with this code; waits for it to be written.
+    pub async fn audited(&self, code: &str) -> Value {
+        let find = || self.audit().into_iter().find(|line| line["code"] == code);
+        super::eventually("it is in the audit log", || async { find().is_some() }).await;
+        find().unwrap()
+    }
+
     /// Everything it said and logged, for looking for what must not be there.
     pub fn everything_told(&self) -> String {
-        format!("{}{}", self.said.lock().unwrap(), read(&self.log))
+        let audit = read(&self.dir.path().join("state/audit.jsonl"));
+        format!("{}{}{audit}", self.said.lock().unwrap(), read(&self.log))
     }
 
     /// Waits until it has said this; its last words may arrive after its end.
@@ -288,6 +295,16 @@ impl Sidecar {
             .status();
         assert!(status.unwrap().success());
     }
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = read(path);
+    // A last line without its end is still being written.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let values = whole
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    values.collect()
 }
 
 fn read(path: &Path) -> String {

@@ -210,6 +210,9 @@ fn is_list(key: &str) -> bool {
     skeleton().pointer(&pointer).is_some_and(|v| v.is_array())
 }
 
+/// Tables whose keys are the operator's own.
+const NAMED_FREELY: [&str; 2] = ["gateway.accounts.", "tenancy.modes."];
+
 /// Why a leaf cannot be taken: unknown, or not of its type.
 fn unfit(leaf: &Leaf, known: &serde_json::Value) -> Option<Problem> {
     let key = key_of(&leaf.path);
@@ -220,7 +223,7 @@ fn unfit(leaf: &Leaf, known: &serde_json::Value) -> Option<Problem> {
             message,
         })
     };
-    if !key.starts_with("gateway.accounts.") {
+    if !NAMED_FREELY.iter().any(|table| key.starts_with(table)) {
         let mut at = known;
         for segment in &leaf.path {
             let next = match segment {

@@ -55,6 +55,8 @@ pub enum Fault {
     NotConnected,
     /// 200 with another customer's figures, saying so.
     WrongAccount,
+    /// The app answers for client 20, whoever asks.
+    ForeignRow,
 }
 
 /// The faults in force.

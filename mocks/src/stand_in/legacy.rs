@@ -68,7 +68,7 @@ impl Default for Legacy {
 }
 
 impl StandIn for Legacy {
-    fn answer(&self, asked: &Asked, _: Fault) -> Response<Body> {
+    fn answer(&self, asked: &Asked, fault: Fault) -> Response<Body> {
         let path = asked.path.as_str();
         if path == "/judge/writes" {
             return ok(json!(*lock(&self.writes)));
@@ -92,6 +92,13 @@ impl StandIn for Legacy {
             Ok(reached) => reached,
             Err((StatusCode::FOUND, _)) => return found("/signup?next=%2Fapp"),
             Err((status, words)) => return error(status, words),
+        };
+        let reached = match fault {
+            Fault::ForeignRow => Reached {
+                client: Some(20),
+                ..reached
+            },
+            _ => reached,
         };
         // Before the answer: a client that is deleted is still its owner's here.
         let marks = self.marks(route, &reached);

@@ -82,7 +82,7 @@ impl Observer {
             .with_label_values(&[&record.route])
             .observe(seconds);
         let protected = rule.is_none_or(|rule| rule.auth == Auth::Required);
-        if protected || record.refused() {
+        if protected || record.refused() || record.reported.is_some() {
             let (decision, reason) = match (record.refused(), record.reported) {
                 (true, _) => ("refuse", record.code.unwrap_or("unknown")),
                 (false, Some(code)) => ("report", code),
