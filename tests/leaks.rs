@@ -62,6 +62,10 @@ impl Tokens {
         let bad = BTreeMap::from([
             ("token expired", expired),
             ("token of another key", other),
+            (
+                "token revoked",
+                token(Claims::new(1, &[10]).with("jti", json!("revoked"))),
+            ),
             ("token with alg none", none),
             (
                 "token with RS256 for HS256",
@@ -392,6 +396,8 @@ async fn nobody_reads_or_writes_as_somebody_else() {
     let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     let tokens = Tokens::new();
     let attempts = attempts(&tokens);
+    let revoked = json!({"token": tokens.bad["token revoked"]});
+    assert_eq!(sidecar.revoke(revoked).await.status, 200);
     let mut leaks = run(sidecar.address, &attempts, &BTreeMap::new()).await;
     let cold = leaks.len();
     let victims = warm(sidecar.address, &attempts, &tokens).await;

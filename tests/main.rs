@@ -6,6 +6,7 @@
 mod support;
 
 mod accept_and_stop;
+mod binding;
 mod body_client;
 mod cache;
 mod callers;

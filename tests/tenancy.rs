@@ -315,7 +315,9 @@ async fn another_site_changes_nothing_with_the_session_cookie() {
             for (name, value) in &fields {
                 ask = ask.with(name, value);
             }
-            ask.client("10").body("{}").send()
+            ask.client("10")
+                .body(r#"{"token": "session-of-user-1"}"#)
+                .send()
         };
         let by_cookie = ask(Ask::new("POST", &url).with("Cookie", &cookie)).await;
         let expected = if passes { 200 } else { 403 };

@@ -30,6 +30,8 @@ pub struct Config {
     pub tenancy: Tenancy,
     /// The audit log.
     pub audit: Audit,
+    /// Whose token it is, where the token does not say so.
+    pub sessions: Sessions,
     /// Coolbits.
     pub gateway: Gateway,
     /// The cache.
@@ -78,6 +80,13 @@ pub struct Tenancy {
     pub strict_management: bool,
     /// Life of a user's list of clients.
     pub directory_ttl: Duration,
+}
+
+/// Whose token it is, where the token does not say so.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    /// Key of the sealed cookie, at least 32 bytes.
+    pub seal_key: Option<Secret>,
 }
 
 /// The audit log.
@@ -205,6 +214,8 @@ pub struct IssuerConfig {
 pub enum KeyConfig {
     /// Known already: a secret or a file.
     Fixed(Arc<KeySet>),
+    /// None: the app's own login is asked, whether the token is good and whose it is.
+    Login,
     /// A JWK set to be fetched.
     Url {
         /// Where from.
@@ -218,6 +229,7 @@ impl std::fmt::Debug for KeyConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Fixed(_) => f.write_str("Fixed(***)"),
+            Self::Login => f.write_str("Login"),
             Self::Url { url, .. } => write!(f, "Url({url})"),
         }
     }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub tenancy: TenancySettings,
     /// What was refused, and who asked.
     pub audit: AuditSettings,
+    /// Whose token it is, where the token does not say so.
+    pub sessions: SessionsSettings,
     /// Coolbits, and when it is asked.
     pub gateway: GatewaySettings,
     /// The cache of connector answers.
@@ -75,6 +77,16 @@ pub struct TenancySettings {
     pub management: String,
     /// How long the app's list of a user's clients is kept.
     pub directory_ttl: Span,
+}
+
+/// Whose token it is, where the token does not say so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionsSettings {
+    /// Key of at least 32 bytes for the sealed cookie; none keeps bindings in memory only.
+    pub seal_key: Secret,
+    /// File that holds the key.
+    pub seal_key_file: String,
 }
 
 /// What was refused, and who asked.
@@ -209,7 +221,7 @@ pub struct JwtSettings {
     pub secret_file: String,
     /// URL of the issuer's JWK set.
     pub jwks_url: String,
-    /// The claim that holds the app's user id; there is no default.
+    /// The claim that holds the app's user id; empty: the app's own login says whose a token is.
     pub user_claim: String,
 }
 
@@ -219,6 +231,8 @@ pub struct JwtSettings {
 pub struct IssuerSettings {
     /// Name in logs and metrics.
     pub name: String,
+    /// `keyed`, or `coolbits`: no key; a token is good if the app's own login takes it.
+    pub kind: String,
     /// HS256 secret of at least 32 bytes.
     pub secret: Secret,
     /// File that holds the secret.
@@ -227,9 +241,11 @@ pub struct IssuerSettings {
     pub jwks_url: String,
     /// File that holds the issuer's JWK set.
     pub jwks_file: String,
+    /// File with one public key in PEM.
+    pub pem_file: String,
     /// How often the JWK set is fetched again.
     pub refresh: Span,
-    /// Algorithms the issuer is pinned to; empty means HS256 for a secret, RS256, ES256 and EdDSA for a JWK set.
+    /// Algorithms the issuer is pinned to; empty means HS256 for a secret, RS256, ES256 and EdDSA for public keys.
     pub algorithms: Vec<String>,
     /// Required `iss`.
     pub issuer: String,
@@ -237,7 +253,7 @@ pub struct IssuerSettings {
     pub audience: String,
     /// Clock skew allowed on `exp` and `nbf`.
     pub leeway: Span,
-    /// The claim that holds the app's user id; there is no default.
+    /// The claim that holds the app's user id; empty: the app's own login says whose a token is.
     pub user_claim: String,
     /// The claim that holds the client ids.
     pub clients_claim: String,
@@ -357,10 +373,12 @@ impl Default for IssuerSettings {
     fn default() -> Self {
         Self {
             name: String::new(),
+            kind: "keyed".into(),
             secret: Secret::default(),
             secret_file: String::new(),
             jwks_url: String::new(),
             jwks_file: String::new(),
+            pem_file: String::new(),
             refresh: Span::seconds(300),
             algorithms: Vec::new(),
             issuer: String::new(),

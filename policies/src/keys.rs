@@ -30,6 +30,9 @@ pub enum KeyError {
     /// A set without one key that could verify a signature.
     #[error("no usable signature key (need RSA, EC or OKP, `use` absent or \"sig\")")]
     NoUsableKey,
+    /// Not the PEM of a public key.
+    #[error("not a public key in PEM (RSA, EC with P-256 or P-384, or Ed25519)")]
+    NotAPem,
     /// RFC 7518, 3.2: a secret at least as long as the hash.
     #[error("an HMAC secret needs at least 32 bytes, this one has {0}")]
     SecretTooShort(usize),
@@ -45,6 +48,31 @@ impl KeySet {
             kid: None,
             algorithms: vec![Algorithm::HS256],
             key: DecodingKey::from_secret(secret),
+        };
+        Ok(Self { keys: vec![key] })
+    }
+
+    /// The one public key of a PEM text (RFC 7468): RSA, EC or Ed25519.
+    pub fn pem(text: &[u8]) -> Result<Self, KeyError> {
+        use Algorithm::*;
+        type Read = fn(&[u8]) -> jsonwebtoken::errors::Result<DecodingKey>;
+        let kinds: [(Read, &[Algorithm]); 3] = [
+            (
+                DecodingKey::from_rsa_pem,
+                &[RS256, RS384, RS512, PS256, PS384, PS512],
+            ),
+            // A signature of the other curve does not verify.
+            (DecodingKey::from_ec_pem, &[ES256, ES384]),
+            (DecodingKey::from_ed_pem, &[EdDSA]),
+        ];
+        let found = kinds
+            .iter()
+            .find_map(|(read, algorithms)| Some((read(text).ok()?, algorithms)));
+        let (key, algorithms) = found.ok_or(KeyError::NotAPem)?;
+        let key = Key {
+            kid: None,
+            algorithms: algorithms.to_vec(),
+            key,
         };
         Ok(Self { keys: vec![key] })
     }

@@ -32,3 +32,4 @@ pub mod query;
 pub mod record;
 pub mod refusal;
 pub mod route;
+pub mod seal;

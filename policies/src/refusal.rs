@@ -115,6 +115,10 @@ refusals! {
     TokenUnknownKey = 401, "token_unknown_key", "Authentication required";
     /// `alg` is not one that the issuer is pinned to.
     TokenAlgorithmNotAllowed = 401, "token_algorithm_not_allowed", "Authentication required";
+    /// The app's login, which decides about tokens of this kind, does not take it.
+    TokenNotAccepted = 401, "token_not_accepted", "Authentication required";
+    /// An operator ended it, or the sessions of its user.
+    TokenRevoked = 401, "token_revoked", "Authentication required";
     /// A required claim is missing or not of its type.
     TokenClaimsInvalid = 401, "token_claims_invalid", "Authentication required";
     /// The issuer's keys could not be had yet.

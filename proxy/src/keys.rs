@@ -5,13 +5,16 @@
 //! are the caller's to invent.
 
 use crate::observe::Observer;
+use crate::sessions::now;
 use arc_swap::ArcSwap;
 use camarad_config::{IssuerConfig, KeyConfig};
-use camarad_policies::identity::{Identity, Issuer, KeyedIssuer, identify};
+use camarad_policies::identity::{Issuer, KeyedIssuer, Token, Verified, by_login, identify};
 use camarad_policies::keys::KeySet;
 use camarad_policies::refusal::Refusal;
+use quick_cache::sync::Cache;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
@@ -20,14 +23,31 @@ use url::Url;
 const LEAST_BETWEEN: Duration = Duration::from_secs(10);
 /// Longest time for one fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a token that passed is not looked at again.
+const REMEMBERED: Duration = Duration::from_secs(300);
+/// Tokens remembered at most.
+const MOST_VERIFIED: usize = 10_000;
 /// A key set larger than this is none.
 const LARGEST: usize = 1024 * 1024;
 
 /// All issuers with their keys.
 pub(crate) struct KeyStore {
     issuers: Vec<Held>,
+    /// The issuer whose tokens the app's login judges, if there is one.
+    login: Option<Issuer>,
+    verified: Cache<[u8; 32], Remembered>,
+    /// Changes with every change of keys.
+    generation: AtomicU64,
     http: reqwest::Client,
     observer: Arc<Observer>,
+}
+
+/// A token that passed, and until when that need not be looked at again.
+#[derive(Clone)]
+struct Remembered {
+    verified: Verified,
+    generation: u64,
+    at: Instant,
 }
 
 struct Held {
@@ -49,15 +69,19 @@ impl KeyStore {
         configs: &[IssuerConfig],
         observer: Arc<Observer>,
     ) -> Result<Self, reqwest::Error> {
+        let login = configs
+            .iter()
+            .find(|config| matches!(config.keys, KeyConfig::Login));
         let issuers = configs
             .iter()
-            .map(|config| match &config.keys {
-                KeyConfig::Fixed(keys) => Held {
+            .filter_map(|config| match &config.keys {
+                KeyConfig::Login => None,
+                KeyConfig::Fixed(keys) => Some(Held {
                     issuer: config.issuer.clone(),
                     keys: ArcSwap::new(keys.clone()),
                     source: None,
-                },
-                KeyConfig::Url { url, refresh } => Held {
+                }),
+                KeyConfig::Url { url, refresh } => Some(Held {
                     issuer: config.issuer.clone(),
                     keys: ArcSwap::default(),
                     source: Some(Published {
@@ -66,7 +90,7 @@ impl KeyStore {
                         tried: Mutex::default(),
                         fetched: ArcSwap::from_pointee(None),
                     }),
-                },
+                }),
             })
             .collect();
         let http = reqwest::Client::builder()
@@ -75,14 +99,40 @@ impl KeyStore {
             .build()?;
         Ok(Self {
             issuers,
+            login: login.map(|config| config.issuer.clone()),
+            verified: Cache::new(MOST_VERIFIED),
+            generation: AtomicU64::new(0),
             http,
             observer,
         })
     }
 
     /// Verifies a token with the keys of now, fetching published ones once if its key is not known.
-    pub(crate) async fn identify(&self, token: &str) -> Result<Identity, Refusal> {
-        match self.try_identify(token) {
+    ///
+    /// What passed is remembered by the whole token's hash, for at most
+    /// [`REMEMBERED`], never past its end and never past a change of keys.
+    pub(crate) async fn identify(&self, token: &str) -> Result<Verified, Refusal> {
+        let hash = *Token::new(token).hash();
+        let generation = self.generation.load(Ordering::SeqCst);
+        if let Some(known) = self.verified.get(&hash)
+            && known.generation == generation
+            && known.at.elapsed() < REMEMBERED
+            && known.verified.expires().is_none_or(|end| now() < end)
+        {
+            return Ok(known.verified);
+        }
+        let verified = self.verify(token).await?;
+        let remembered = Remembered {
+            verified: verified.clone(),
+            generation,
+            at: Instant::now(),
+        };
+        self.verified.insert(hash, remembered);
+        Ok(verified)
+    }
+
+    async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
+        let outcome = match self.try_identify(token) {
             Err(Refusal::TokenUnknownKey | Refusal::KeysUnavailable) if self.may_learn() => {
                 for held in &self.issuers {
                     self.fetch(held, LEAST_BETWEEN).await;
@@ -90,10 +140,24 @@ impl KeyStore {
                 self.try_identify(token)
             }
             outcome => outcome,
+        };
+        let Some(login) = &self.login else {
+            return outcome;
+        };
+        match outcome {
+            // None of the keyed issuers made it. What one of them made and does not
+            // let in (expired, say) must not come in by another door.
+            Err(
+                Refusal::TokenMalformed
+                | Refusal::TokenAlgorithmNotAllowed
+                | Refusal::TokenUnknownKey
+                | Refusal::TokenBadSignature,
+            ) => by_login(token, &login.name, login.forward_to_coolbits),
+            outcome => outcome,
         }
     }
 
-    fn try_identify(&self, token: &str) -> Result<Identity, Refusal> {
+    fn try_identify(&self, token: &str) -> Result<Verified, Refusal> {
         let keys: Vec<Arc<KeySet>> = self.issuers.iter().map(|h| h.keys.load_full()).collect();
         let keyed: Vec<KeyedIssuer<'_>> = self
             .issuers
@@ -104,8 +168,7 @@ impl KeyStore {
                 keys,
             })
             .collect();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        identify(token, &keyed, now.map_or(0, |now| now.as_secs()))
+        identify(token, &keyed, now())
     }
 
     fn may_learn(&self) -> bool {
@@ -170,6 +233,7 @@ impl KeyStore {
         match self.download(&source.url).await {
             Ok(keys) => {
                 held.keys.store(Arc::new(keys));
+                self.generation.fetch_add(1, Ordering::SeqCst);
                 source.fetched.store(Arc::new(Some(Instant::now())));
             }
             Err(words) => {

@@ -14,6 +14,7 @@ mod matrix_table;
 mod observe;
 mod panics;
 mod process;
+mod sessions;
 mod tenants;
 mod token;
 

@@ -9,9 +9,11 @@ use crate::gateway::{Gateway, SwitchBoard};
 use crate::keys::KeyStore;
 use crate::observe::{JsonLines, Observer};
 use crate::panics::kept_up;
+use crate::sessions::Sessions;
 use crate::tenants::Tenants;
 use camarad_config::Config;
 use camarad_policies::matrix::Matrix;
+use camarad_policies::seal::SealKey;
 use pingora::connectors::http::v1::Connector;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -80,6 +82,13 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     };
     let state_dir = &config.server.state_dir;
     std::fs::create_dir_all(state_dir).map_err(at("server.state_dir", &state_dir.display()))?;
+    let key = config.sessions.seal_key.as_ref();
+    let key = key.and_then(|key| SealKey::new(key.expose().as_bytes()));
+    let sessions = Sessions::open(key, state_dir);
+    let sessions = Arc::new(sessions.map_err(at(
+        "sessions.json in server.state_dir",
+        &state_dir.display(),
+    ))?);
     let target = &config.server.access_log;
     let log = JsonLines::open(target).map_err(at("server.access_log", target))?;
     let target = &config.audit.log;
@@ -117,6 +126,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         matrix,
         keys: keys.clone(),
         tenants: Tenants::new(config.tenancy.directory_ttl),
+        sessions: sessions.clone(),
         switch: switch.clone(),
         gateway,
         cache: cache.clone(),
@@ -132,6 +142,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         config: config.admin.clone(),
         switch,
         cache,
+        sessions,
         keys: keys.clone(),
         observer,
         draining: AtomicBool::new(false),

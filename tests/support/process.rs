@@ -249,6 +249,16 @@ impl Sidecar {
         assert_eq!(got.status, 200);
     }
 
+    /// Ends sessions as an operator does.
+    pub async fn revoke(&self, order: Value) -> Got {
+        Ask::new("POST", &format!("http://{}/sessions/revoke", self.admin))
+            .bearer(Self::ADMIN_TOKEN)
+            .with("Content-Type", "application/json")
+            .body(order.to_string())
+            .send()
+            .await
+    }
+
     /// The access log so far, one value a line.
     pub fn records(&self) -> Vec<Value> {
         lines(&self.log)

@@ -55,16 +55,27 @@ pub(super) fn check_issuers(
         }
         checked.extend(check_issuer(c, &key, written));
     }
+    let logins = checked
+        .iter()
+        .filter(|config| matches!(config.keys, KeyConfig::Login));
+    if logins.count() > 1 {
+        c.problem(
+            "issuers",
+            "at most one of kind \"coolbits\": there is one login".into(),
+        );
+    }
     checked
 }
 
 fn check_issuer(c: &mut Checker, key: &str, settings: IssuerSettings) -> Option<IssuerConfig> {
     let IssuerSettings {
         name,
+        kind,
         secret,
         secret_file,
         jwks_url,
         jwks_file,
+        pem_file,
         refresh,
         algorithms,
         issuer,
@@ -74,24 +85,49 @@ fn check_issuer(c: &mut Checker, key: &str, settings: IssuerSettings) -> Option<
         clients_claim,
         forward_to_coolbits,
     } = settings;
+    let is_login = match kind.as_str() {
+        "keyed" => false,
+        "coolbits" => true,
+        other => {
+            let message = format!("{other:?}: expected \"keyed\" or \"coolbits\"");
+            c.problem(&format!("{key}.kind"), message);
+            return None;
+        }
+    };
     let given = [
         !secret.is_empty() || !secret_file.is_empty(),
         !jwks_url.is_empty(),
         !jwks_file.is_empty(),
+        !pem_file.is_empty(),
     ];
+    let pinned = [&issuer, &audience, &user_claim];
+    if is_login {
+        if given.contains(&true) || pinned.iter().any(|text| !text.is_empty()) {
+            let message = "of kind \"coolbits\" has no keys and no claims: the app's login decides";
+            c.problem(key, message.into());
+        }
+        return Some(IssuerConfig {
+            issuer: Issuer {
+                name,
+                algorithms: Vec::new(),
+                issuer: None,
+                audience: None,
+                leeway: 0,
+                user_claim: None,
+                clients_claim,
+                forward_to_coolbits,
+            },
+            keys: KeyConfig::Login,
+        });
+    }
     if given.iter().filter(|g| **g).count() != 1 {
-        let wanted = "needs exactly one of secret (or secret_file), jwks_url, jwks_file";
+        let wanted = "needs exactly one of secret (or secret_file), jwks_url, jwks_file, pem_file";
         c.problem(key, wanted.into());
         return None;
     }
-    for (field, claim) in [
-        ("user_claim", &user_claim),
-        ("clients_claim", &clients_claim),
-    ] {
-        if claim.is_empty() {
-            let message = "is required: the name of a claim, such as \"uid\"";
-            c.problem(&format!("{key}.{field}"), message.into());
-        }
+    if clients_claim.is_empty() {
+        let message = "is required: the name of a claim, such as \"clients\"";
+        c.problem(&format!("{key}.clients_claim"), message.into());
     }
     let symmetric = given[0];
     let allowed = match symmetric {
@@ -133,11 +169,16 @@ fn check_issuer(c: &mut Checker, key: &str, settings: IssuerSettings) -> Option<
             KeySet::secret(secret.expose().as_bytes()),
         )?
     } else if jwks_url.is_empty() {
-        let file_key = format!("{key}.jwks_file");
-        match std::fs::read(&jwks_file) {
-            Ok(text) => fixed(c, &file_key, KeySet::jwks(&text))?,
+        type Read = fn(&[u8]) -> Result<KeySet, camarad_policies::keys::KeyError>;
+        let (field, file, read): (_, _, Read) = match pem_file.is_empty() {
+            true => ("jwks_file", &jwks_file, KeySet::jwks),
+            false => ("pem_file", &pem_file, KeySet::pem),
+        };
+        let file_key = format!("{key}.{field}");
+        match std::fs::read(file) {
+            Ok(text) => fixed(c, &file_key, read(&text))?,
             Err(error) => {
-                c.problem(&file_key, format!("{jwks_file:?} cannot be read: {error}"));
+                c.problem(&file_key, format!("{file:?} cannot be read: {error}"));
                 return None;
             }
         }
@@ -167,7 +208,7 @@ fn check_issuer(c: &mut Checker, key: &str, settings: IssuerSettings) -> Option<
             issuer: set(issuer),
             audience: set(audience),
             leeway: leeway.as_secs(),
-            user_claim,
+            user_claim: set(user_claim),
             clients_claim,
             forward_to_coolbits,
         },

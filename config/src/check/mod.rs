@@ -8,7 +8,7 @@ mod issuers;
 mod limits;
 mod tenancy;
 
-use crate::checked::{Admin, Audit, Burst, Cache, Config, Gateway, Legacy, Server};
+use crate::checked::{Admin, Audit, Burst, Cache, Config, Gateway, Legacy, Server, Sessions};
 use crate::load::Problem;
 use crate::secret::Secret;
 use crate::settings::{
@@ -103,6 +103,7 @@ pub(crate) fn check(
         legacy,
         tenancy,
         audit,
+        sessions,
         gateway,
         cache,
         burst,
@@ -133,6 +134,30 @@ pub(crate) fn check(
     let burst = check_burst(c, burst);
     let admin = check_admin(c, admin);
     let issuers = issuers::check_issuers(c, jwt, issuers);
+    let seal_key = c.secret(
+        "sessions.seal_key",
+        sessions.seal_key,
+        &sessions.seal_key_file,
+    );
+    if let Some(length) = seal_key
+        .as_ref()
+        .map(|key| key.expose().len())
+        .filter(|n| *n < 32)
+    {
+        let message = format!("has {length} bytes: expected at least 32");
+        c.problem("sessions.seal_key", message);
+    }
+    if seal_key.is_none()
+        && issuers
+            .iter()
+            .any(|config| config.issuer.user_claim.is_none())
+    {
+        c.warnings.push(
+            "sessions.seal_key is not set: after a restart the app's login is asked again about every token"
+                .into(),
+        );
+    }
+    let sessions = Sessions { seal_key };
     match (server, legacy, gateway, admin) {
         (Some(server), Some(legacy), Some(gateway), Some(admin)) if c.problems.is_empty() => {
             Ok(Config {
@@ -141,6 +166,7 @@ pub(crate) fn check(
                 legacy,
                 tenancy,
                 audit,
+                sessions,
                 gateway,
                 cache,
                 burst,

@@ -13,13 +13,15 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Names of the environment that stand for a key (design, "Fixed names").
-const NAMES: [(&str, &str); 17] = [
+const NAMES: [(&str, &str); 19] = [
     ("SIDECAR_LISTEN", "server.listen"),
     ("SIDECAR_ADMIN_LISTEN", "admin.listen"),
     ("SIDECAR_ADMIN_TOKEN", "admin.token"),
     ("SIDECAR_ADMIN_TOKEN_FILE", "admin.token_file"),
     ("SIDECAR_STATE_DIR", "server.state_dir"),
     ("SIDECAR_ACCESS_LOG", "server.access_log"),
+    ("SIDECAR_SEAL_KEY", "sessions.seal_key"),
+    ("SIDECAR_SEAL_KEY_FILE", "sessions.seal_key_file"),
     ("SIDECAR_JWT_SECRET", "jwt.secret"),
     ("SIDECAR_JWT_SECRET_FILE", "jwt.secret_file"),
     ("SIDECAR_JWKS_URL", "jwt.jwks_url"),
@@ -273,7 +275,7 @@ fn shown(value: &Value) -> String {
 }
 
 fn is_secret(path: &[Segment]) -> bool {
-    matches!(path.last(), Some(Segment::Key(name)) if matches!(name.as_str(), "secret" | "token"))
+    matches!(path.last(), Some(Segment::Key(name)) if matches!(name.as_str(), "secret" | "token" | "seal_key"))
 }
 
 #[cfg(test)]

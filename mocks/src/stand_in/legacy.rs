@@ -10,6 +10,8 @@
 use super::faults::Fault;
 use super::routes::{self, Reached, Route};
 use super::server::{Asked, Body, StandIn, found, full, json_answer, lock, sha256_hex, with_type};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, Response, StatusCode};
@@ -142,7 +144,15 @@ impl Legacy {
                 {"id": 1, "name": "dev"}, {"id": 2, "name": "Alice"}, {"id": 3, "name": "Bob"}
             ])),
             ("GET", "/api/clients") => ok(self.clients(user)),
-            ("POST", "/api/clients") => self.create(asked, user),
+            ("POST", "/api/auth/session") => login(asked),
+            ("POST", "/api/auth/onboarding") => {
+                let made = self.create(user, asked.json()["company_name"].as_str());
+                ok(json!({"success": true, "onboarding_completed": true, "client_id": made.0}))
+            }
+            ("POST", "/api/clients") => {
+                let (id, name) = self.create(user, asked.json()["name"].as_str());
+                ok(json!({"id": id, "name": name, "user_id": user}))
+            }
             ("DELETE", "/api/clients/<int:client_id>") => {
                 lock(&self.clients).retain(|(_, id, _)| Some(*id) != client);
                 ok(json!({"success": true}))
@@ -222,12 +232,12 @@ impl Legacy {
             .collect()
     }
 
-    fn create(&self, asked: &Asked, user: u64) -> Response<Body> {
-        let name = asked.json()["name"].as_str().unwrap_or("Client").to_owned();
+    fn create(&self, user: u64, name: Option<&str>) -> (u64, String) {
+        let name = name.unwrap_or("Client").to_owned();
         let mut clients = lock(&self.clients);
         let id = clients.iter().map(|(_, id, _)| id + 1).max().unwrap_or(1);
         clients.push((user, id, name.clone()));
-        ok(json!({"id": id, "name": name, "user_id": user}))
+        (id, name)
     }
 
     /// Whose links they are does not matter to the app.
@@ -283,6 +293,43 @@ fn method_of(asked: &Asked) -> &str {
         "HEAD" => "GET",
         other => other,
     }
+}
+
+/// The login asks nobody here: a token is `session-of-user-<id>`, or names its user by an e-mail in its payload.
+fn login(asked: &Asked) -> Response<Body> {
+    let token = asked.json()["token"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    if token.is_empty() {
+        return error(StatusCode::BAD_REQUEST, "missing_token");
+    }
+    let email = || {
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+        let claims: Value = serde_json::from_slice(&payload).ok()?;
+        let email = claims["email"].as_str()?.strip_prefix("user")?;
+        email.strip_suffix("@example.com").map(str::to_owned)
+    };
+    let opaque = token.strip_prefix("session-of-user-").map(str::to_owned);
+    let user = opaque.or_else(email).and_then(|id| id.parse::<u64>().ok());
+    let Some(user) = user else {
+        let words = json!({"error": "auth_failed", "detail": "coolbits_auth_me_http_401"});
+        return json_answer(StatusCode::UNAUTHORIZED, &words);
+    };
+    let mut answer = ok(json!({
+        "success": true, "authenticated": true, "user_id": user, "next": "/app",
+        "email": format!("user{user}@example.com"), "onboarding_completed": true,
+    }));
+    for (name, value) in [
+        ("camarad_user_id", user.to_string()),
+        ("camarad_cb_token", token),
+    ] {
+        let cookie = format!("{name}={value}; Max-Age=2592000; Path=/; SameSite=Lax");
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            answer.headers_mut().append("set-cookie", cookie);
+        }
+    }
+    answer
 }
 
 fn ok(value: Value) -> Response<Body> {

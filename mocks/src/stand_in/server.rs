@@ -351,7 +351,12 @@ impl From<&Asked> for Call {
                 .or_insert(text);
         }
         let body = match serde_json::from_slice::<Value>(&asked.body) {
-            Ok(value) => value,
+            Ok(mut value) => {
+                if let Some(Value::String(token)) = value.get_mut("token") {
+                    *token = short_hash(token);
+                }
+                value
+            }
             Err(_) if asked.body.is_empty() => Value::Null,
             Err(_) => json!({"bytes": asked.body.len(), "sha256": sha256_hex(&asked.body)}),
         };

@@ -112,7 +112,7 @@ pub(crate) mod tests {
             issuer: None,
             audience: None,
             leeway: 0,
-            user_claim: "uid".into(),
+            user_claim: Some("uid".into()),
             clients_claim: "clients".into(),
             forward_to_coolbits: true,
         };
@@ -126,6 +126,7 @@ pub(crate) mod tests {
             1_800_000_000,
         )
         .unwrap()
+        .bound_to(crate::ids::UserId::parse(&user.to_string()).unwrap())
     }
 
     pub(crate) fn permit(

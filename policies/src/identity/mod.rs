@@ -1,9 +1,11 @@
 //! From a bearer token to an [`Identity`], or to the reason why not.
 //!
-//! [`identify`] is the only function that makes an `Identity`, and every way a
-//! token can arrive goes through it: one verification, one strictness. It checks
-//! form, pinned algorithm, signature, then claims, in that order, so that no
-//! claim of an unverified token is ever acted on (RFC 8725, 3.1, 3.10).
+//! [`identify`] is where every token of a keyed issuer goes through: one
+//! verification, one strictness. It checks form, pinned algorithm, signature,
+//! then claims, in that order, so that no claim of an unverified token is ever
+//! acted on (RFC 8725, 3.1, 3.10). What it gives is [`Verified`]; that becomes an
+//! `Identity` with the user of its claim or, where its issuer names none, with
+//! the one that the app's own login says.
 //!
 //! Misuse to beware of: `iss` is compared *after* the signature was verified
 //! with that issuer's keys. Choosing an issuer by the token's own `iss` first
@@ -11,7 +13,7 @@
 
 mod subject;
 
-pub use subject::{Clients, Identity, Token};
+pub use subject::{Clients, Identity, Token, Verified};
 
 use crate::ids::{ClientId, UserId};
 use crate::keys::KeySet;
@@ -37,8 +39,8 @@ pub struct Issuer {
     pub audience: Option<String>,
     /// Clock skew allowed on `exp` and `nbf`, in seconds.
     pub leeway: u64,
-    /// The claim that holds the app's user id.
-    pub user_claim: String,
+    /// The claim that holds the app's user id; `None`: the app's login says whose a token is.
+    pub user_claim: Option<String>,
     /// The claim that holds the client ids.
     pub clients_claim: String,
     /// Whether Coolbits may be given this issuer's tokens.
@@ -58,13 +60,13 @@ pub struct KeyedIssuer<'a> {
 /// `now` is seconds since the epoch. When no issuer accepts the token, the
 /// error is that of the issuer it got furthest with, so that an expired token
 /// of one issuer is not reported as badly signed by another.
-pub fn identify(token: &str, issuers: &[KeyedIssuer<'_>], now: u64) -> Result<Identity, Refusal> {
+pub fn identify(token: &str, issuers: &[KeyedIssuer<'_>], now: u64) -> Result<Verified, Refusal> {
     let parts = Parts::split(token)?;
     let mut worst = Refusal::TokenUnknownKey;
     let mut furthest = 0;
     for keyed in issuers {
         match verify(&parts, keyed, now) {
-            Ok(identity) => return Ok(identity),
+            Ok(verified) => return Ok(verified),
             Err(refusal) if depth(refusal) >= furthest => {
                 furthest = depth(refusal);
                 worst = refusal;
@@ -140,7 +142,7 @@ fn object(part: &str) -> Result<Map<String, Value>, Refusal> {
     serde_json::from_slice(&bytes).map_err(|_| Refusal::TokenMalformed)
 }
 
-fn verify(parts: &Parts<'_>, keyed: &KeyedIssuer<'_>, now: u64) -> Result<Identity, Refusal> {
+fn verify(parts: &Parts<'_>, keyed: &KeyedIssuer<'_>, now: u64) -> Result<Verified, Refusal> {
     let issuer = keyed.issuer;
     if keyed.keys.is_empty() {
         return Err(Refusal::KeysUnavailable);
@@ -165,10 +167,18 @@ fn verify(parts: &Parts<'_>, keyed: &KeyedIssuer<'_>, now: u64) -> Result<Identi
     if !signed {
         return Err(Refusal::TokenBadSignature);
     }
-    check_times(&parts.claims, issuer.leeway, now)?;
+    let expires = check_times(&parts.claims, issuer.leeway, now)?;
     check_parties(&parts.claims, issuer)?;
-    Ok(Identity {
-        user: user(&parts.claims, &issuer.user_claim)?,
+    let claim = issuer.user_claim.as_deref();
+    Ok(Verified {
+        user: claim.map(|claim| user(&parts.claims, claim)).transpose()?,
+        expires: Some(expires),
+        issued: parts
+            .claims
+            .get("iat")
+            .and_then(Value::as_f64)
+            .map(|iat| iat as u64),
+        by_login: false,
         clients: clients(&parts.claims, &issuer.clients_claim)?,
         token: Token::new(parts.token),
         issuer: issuer.name.clone(),
@@ -177,7 +187,9 @@ fn verify(parts: &Parts<'_>, keyed: &KeyedIssuer<'_>, now: u64) -> Result<Identi
 }
 
 /// `exp` is required; both are NumericDates (RFC 7519, section 2).
-fn check_times(claims: &Map<String, Value>, leeway: u64, now: u64) -> Result<(), Refusal> {
+///
+/// Gives the second from which on it is no longer good, leeway included.
+fn check_times(claims: &Map<String, Value>, leeway: u64, now: u64) -> Result<u64, Refusal> {
     let date = |name: &str| match claims.get(name) {
         None => Ok(None),
         Some(value) => value.as_f64().map(Some).ok_or(Refusal::TokenClaimsInvalid),
@@ -190,7 +202,26 @@ fn check_times(claims: &Map<String, Value>, leeway: u64, now: u64) -> Result<(),
     if date("nbf")?.is_some_and(|begins| now + leeway < begins) {
         return Err(Refusal::TokenNotYetValid);
     }
-    Ok(())
+    Ok((expires + leeway).ceil() as u64)
+}
+
+/// Takes a token whose only judge is the app's login: no key is needed and no claim
+/// read. Only its form is looked at (`b64token`, RFC 6750, 2.1).
+pub fn by_login(token: &str, issuer: &str, forward_to_coolbits: bool) -> Result<Verified, Refusal> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.is_empty() || token.len() > LONGEST_TOKEN || !token.bytes().all(is_token) {
+        return Err(Refusal::TokenMalformed);
+    }
+    Ok(Verified {
+        user: None,
+        clients: Clients::Unclaimed,
+        token: Token::new(token),
+        issuer: issuer.to_owned(),
+        forward_to_coolbits,
+        expires: None,
+        issued: None,
+        by_login: true,
+    })
 }
 
 fn check_parties(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Refusal> {

@@ -30,6 +30,57 @@ pub struct Identity {
     pub(super) forward_to_coolbits: bool,
 }
 
+/// A token that passed; whose it is may still have to be asked.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    pub(super) user: Option<UserId>,
+    pub(super) clients: Clients,
+    pub(super) token: Token,
+    pub(super) issuer: String,
+    pub(super) forward_to_coolbits: bool,
+    pub(super) expires: Option<u64>,
+    pub(super) issued: Option<u64>,
+    pub(super) by_login: bool,
+}
+
+impl Verified {
+    /// The user, where the token itself says it.
+    pub fn user(&self) -> Option<UserId> {
+        self.user
+    }
+
+    /// The token.
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Seconds since the Unix epoch from which on it is no longer good, leeway included.
+    pub fn expires(&self) -> Option<u64> {
+        self.expires
+    }
+
+    /// `iat`, in seconds since the Unix epoch.
+    pub fn issued(&self) -> Option<u64> {
+        self.issued
+    }
+
+    /// Only the app's login vouches for it: to be asked again soon.
+    pub fn is_by_login(&self) -> bool {
+        self.by_login
+    }
+
+    /// The identity of this user, who is the token's own where it names one.
+    pub fn bound_to(self, user: UserId) -> Identity {
+        Identity {
+            user: self.user.unwrap_or(user),
+            clients: self.clients,
+            token: self.token,
+            issuer: self.issuer,
+            forward_to_coolbits: self.forward_to_coolbits,
+        }
+    }
+}
+
 impl Identity {
     /// The app's user id.
     pub fn user(&self) -> UserId {
@@ -68,7 +119,8 @@ impl Clients {
 }
 
 impl Token {
-    pub(super) fn new(text: &str) -> Self {
+    /// A token of this text; nothing about it is believed.
+    pub fn new(text: &str) -> Self {
         Self {
             text: text.into(),
             hash: Sha256::digest(text.as_bytes()).into(),

@@ -13,7 +13,7 @@ fn issuer() -> Issuer {
         issuer: Some("https://issuer.example".into()),
         audience: Some("camarad".into()),
         leeway: 30,
-        user_claim: "uid".into(),
+        user_claim: Some("uid".into()),
         clients_claim: "clients".into(),
         forward_to_coolbits: true,
     }
@@ -43,6 +43,10 @@ fn check(token: &str, issuer: &Issuer) -> Result<Identity, Refusal> {
         }],
         NOW,
     )
+    .map(|verified| {
+        let user = verified.user().unwrap();
+        verified.bound_to(user)
+    })
 }
 
 fn with(change: impl Fn(&mut Value)) -> Result<Identity, Refusal> {
@@ -297,4 +301,41 @@ fn a_token_never_prints_itself() {
     let printed = format!("{identity:?}");
     assert!(!printed.contains(identity.token().expose()));
     assert!(printed.contains(&identity.token().short_hash()));
+}
+
+#[test]
+fn an_issuer_without_a_user_claim_leaves_the_user_to_the_login() {
+    let issuer = Issuer {
+        user_claim: None,
+        ..issuer()
+    };
+    let token = encode(&json!({"alg": "HS256"}), &claims(), SECRET);
+    let keys = KeySet::secret(SECRET).unwrap();
+    let keyed = KeyedIssuer {
+        issuer: &issuer,
+        keys: &keys,
+    };
+    let verified = identify(&token, &[keyed], NOW).unwrap();
+    assert_eq!(
+        (verified.user(), verified.expires()),
+        (None, Some(NOW + 90))
+    );
+    let identity = verified.bound_to(crate::ids::UserId::parse("7").unwrap());
+    assert_eq!(identity.user().get(), 7);
+    assert!(matches!(identity.clients(), Clients::Claimed(ids) if ids.len() == 2));
+}
+
+#[test]
+fn a_token_for_the_login_has_the_form_of_one_and_claims_nothing() {
+    for good in ["abc", "a.b-c_d~e+f/g=="] {
+        let verified = by_login(good, "coolbits", true).unwrap();
+        assert!(verified.is_by_login() && verified.user().is_none());
+    }
+    for bad in ["", "a b", "a\"b", "a;b", "\u{e9}"] {
+        assert_eq!(
+            by_login(bad, "coolbits", true).err(),
+            Some(Refusal::TokenMalformed),
+            "{bad}"
+        );
+    }
 }

@@ -105,5 +105,6 @@ pub const CASES: &[Case] = &[
     case("token with alg none", always),
     case("token with RS256 for HS256", always),
     case("token with a kid of its own", always),
+    case("token revoked", always),
     case("token of another user's cookie", identified),
 ];

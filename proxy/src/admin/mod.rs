@@ -12,6 +12,7 @@ use crate::json;
 use crate::keys::KeyStore;
 use crate::observe::Observer;
 use crate::panics::{break_for_test, caught};
+use crate::sessions::{Revoke, RevokeError, SharedSessions, now};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -33,6 +34,7 @@ pub(crate) struct Admin {
     pub(crate) switch: Arc<SwitchBoard>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) keys: Arc<KeyStore>,
+    pub(crate) sessions: SharedSessions,
     pub(crate) observer: Arc<Observer>,
     pub(crate) draining: AtomicBool,
 }
@@ -41,6 +43,7 @@ pub(crate) struct Admin {
 pub(crate) fn router(admin: Arc<Admin>) -> Router {
     let controls = Router::new()
         .route("/gateway", post(set_gateway))
+        .route("/sessions/revoke", post(revoke_sessions))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .layer(middleware::from_fn_with_state(admin.clone(), guard));
     Router::new()
@@ -52,7 +55,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
             refusal(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "Known here: /metrics, /healthz, /readyz, POST /gateway",
+                "Known here: /metrics, /healthz, /readyz, POST /gateway, POST /sessions/revoke",
             )
         })
         .layer(middleware::from_fn_with_state(admin.clone(), unbroken))
@@ -110,6 +113,40 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
 #[serde(deny_unknown_fields)]
 struct GatewayOrder {
     enabled: bool,
+}
+
+/// Ends sessions: of a user, of one token, of everybody.
+async fn revoke_sessions(State(admin): State<Arc<Admin>>, body: Bytes) -> Response {
+    let order = match serde_json::from_slice::<Revoke>(&body) {
+        Ok(order) => order,
+        // Not the error's own text: it may quote the token.
+        Err(_) => {
+            let words = "expected one of {\"user\": 7}, {\"token\": \"...\"}, {\"token_sha256\": \"...\"}, {\"all\": true}";
+            return refusal(StatusCode::BAD_REQUEST, "order_invalid", words);
+        }
+    };
+    let what = match &order {
+        Revoke::User(_) => "a user",
+        Revoke::All(_) => "everybody",
+        Revoke::Token(_) | Revoke::TokenSha256(_) => "a token",
+    };
+    match admin.sessions.revoke(order, now()) {
+        Ok(()) => {
+            tracing::info!(of = what, "sessions were ended");
+            answer(StatusCode::OK, json!({"revoked": what}))
+        }
+        Err(error @ RevokeError::Invalid(_)) => {
+            refusal(StatusCode::BAD_REQUEST, "order_invalid", &error.to_string())
+        }
+        Err(error @ RevokeError::Io(_)) => {
+            tracing::error!("sessions could not be ended: {error}");
+            refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "not_written",
+                &error.to_string(),
+            )
+        }
+    }
 }
 
 async fn set_gateway(State(admin): State<Arc<Admin>>, body: Bytes) -> Response {

@@ -3,9 +3,11 @@
 use super::context::Context;
 use crate::budget::Held;
 use bytes::Bytes;
+use camarad_policies::cookies::SEAL;
 use camarad_policies::normalise::METHODS;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
+use camarad_policies::seal::LIFE;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
@@ -177,5 +179,15 @@ pub(super) fn tag(head: &mut ResponseHeader, context: &Context) -> pingora::Resu
     let source = context.record.source.unwrap_or(Source::Sidecar);
     head.insert_header(SOURCE, source.as_str())?;
     head.insert_header(REQUEST_ID, context.record.request_id.as_str())?;
+    if let Some(seal) = &context.seal {
+        let https = context
+            .forwarded
+            .as_ref()
+            .is_some_and(|said| said.proto == "https");
+        let secure = if https { "; Secure" } else { "" };
+        let cookie =
+            format!("{SEAL}={seal}; Path=/; Max-Age={LIFE}; HttpOnly; SameSite=Lax{secure}");
+        head.append_header(header::SET_COOKIE, cookie)?;
+    }
     Ok(())
 }

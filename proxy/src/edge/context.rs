@@ -21,6 +21,8 @@ pub(crate) struct Context {
     /// Bytes of a streamed body so far.
     pub(super) uploaded: u64,
     pub(super) permit: Option<Permit>,
+    /// A new seal for the caller's cookie.
+    pub(super) seal: Option<String>,
     /// Where the request came from; set before anything is decided.
     pub(super) forwarded: Option<Forwarded>,
     /// Errors under `/api/` are JSON.
@@ -51,6 +53,7 @@ impl Context {
             framing: Framing::Length(0),
             uploaded: 0,
             permit: None,
+            seal: None,
             forwarded: None,
             is_api: true,
             failed: None,

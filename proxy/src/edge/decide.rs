@@ -42,7 +42,7 @@ impl Sidecar {
         context.record.route.clone_from(&found.rule.name);
         context.record.area.clone_from(&found.rule.area);
         context.is_api = is_api(&asked.path);
-        let identity = self.identify(&asked).await;
+        let identity = self.identify(&asked, context).await;
         if let Ok(Some(identity)) = &identity {
             context.record.user = Some(identity.user().get());
             context.record.token_hash = Some(identity.token().short_hash());
@@ -169,11 +169,16 @@ impl Sidecar {
         }
     }
 
-    async fn identify(&self, asked: &Asked) -> Result<Option<Identity>, Refusal> {
+    async fn identify(
+        &self,
+        asked: &Asked,
+        context: &mut Context,
+    ) -> Result<Option<Identity>, Refusal> {
         match &asked.credential {
             Credential::None => Ok(None),
             Credential::Bearer(token) | Credential::Cookie(token) => {
-                self.keys.identify(token).await.map(Some)
+                let verified = self.keys.identify(token).await?;
+                self.bound(verified, asked, context).await.map(Some)
             }
         }
     }

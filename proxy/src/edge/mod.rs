@@ -7,6 +7,7 @@
 mod accept;
 mod answer;
 mod api_lane;
+mod binding;
 mod body;
 mod connection;
 mod context;
@@ -28,6 +29,7 @@ use crate::cache::Cache;
 use crate::gateway::{Gateway, SwitchBoard};
 use crate::keys::KeyStore;
 use crate::observe::Observer;
+use crate::sessions::SharedSessions;
 use crate::tenants::Tenants;
 use camarad_config::Config;
 use camarad_policies::matrix::Matrix;
@@ -40,6 +42,7 @@ pub(crate) struct Sidecar {
     pub(crate) matrix: Matrix,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) tenants: Tenants,
+    pub(crate) sessions: SharedSessions,
     pub(crate) switch: Arc<SwitchBoard>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) cache: Arc<Cache>,
