@@ -1,9 +1,10 @@
 //! The command line: what it says when all is well, and all that it says when not.
 
 use crate::support::{Ask, SECRET, command};
+use base64::Engine;
 use serde_json::json;
 use std::process::{Output, Stdio};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 async fn run(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let Output {
@@ -143,6 +144,170 @@ async fn modes_and_networks_that_do_not_exist_are_told() {
         stderr.contains("tenancy.mode is report: clients are not kept apart there"),
         "{stderr}"
     );
+}
+
+async fn verify(args: &[&str], token: &str, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut child = command()
+        .args([&["token", "verify"], args].concat())
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(token.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    let both = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(both).unwrap())
+}
+
+#[tokio::test]
+async fn a_token_is_verified_as_requests_are() {
+    let minted = |args: &'static [&'static str]| async move {
+        let (code, stdout, stderr) = run(&[&["token", "mint"], args].concat(), &ISSUER).await;
+        assert_eq!(code, Some(0), "{stderr}");
+        stdout
+    };
+    let good = minted(&["--user", "1", "--client", "10"]).await;
+    let (code, said) = verify(&[], &good, &ISSUER).await;
+    assert_eq!(code, Some(0));
+    assert!(
+        said.starts_with("valid\n{") && said.contains("\"uid\": 1"),
+        "{said}"
+    );
+    let expired = minted(&["--user", "1", "--ttl", "-1h"]).await;
+    let nobody = minted(&["--claim", "sub=\"x\""]).await;
+    let (message, _) = good.trim().rsplit_once('.').unwrap();
+    for (token, code) in [
+        (expired.clone(), "token_expired: `exp` has passed."),
+        (nobody, "token_claims_invalid: "),
+        (format!("{message}.AAAA"), "token_bad_signature: "),
+        ("words".into(), "token_malformed: "),
+        (String::new(), "token_malformed: "),
+    ] {
+        let (status, said) = verify(&[], &token, &ISSUER).await;
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.starts_with(code), "{code}: {said}");
+        let hidden = token.trim();
+        assert!(
+            hidden.len() < 10 || !said.contains(hidden),
+            "a token is not told"
+        );
+    }
+    assert_eq!(
+        verify(&["--ignore-claims"], &expired, &ISSUER).await.0,
+        Some(0)
+    );
+    let (code, said) = verify(&["--jwks", "/no/such/file"], &good, &[]).await;
+    assert!(
+        code == Some(2) && said.contains("/no/such/file cannot be read"),
+        "{said}"
+    );
+    let (code, said) = verify(&[], &good, &[]).await;
+    assert!(code == Some(2) && said.contains("no issuer"), "{said}");
+}
+
+/// The PEM text of a DER structure (RFC 7468).
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> = (0..text.len())
+        .step_by(64)
+        .map(|at| &text[at..text.len().min(at + 64)])
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
+}
+
+#[tokio::test]
+async fn every_kind_of_private_key_mints_what_its_public_key_verifies() {
+    use aws_lc_rs::encoding::AsDer;
+    use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+        Ed25519KeyPair, KeyPair,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let p256 = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let p384 = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
+    let ed = Ed25519KeyPair::generate().unwrap();
+    type Der = Vec<u8>;
+    let keys: [(&str, Der, Der, &[&str]); 4] = [
+        (
+            "rsa",
+            AsDer::<aws_lc_rs::encoding::Pkcs8V1Der>::as_der(&rsa)
+                .unwrap()
+                .as_ref()
+                .to_vec(),
+            rsa.public_key().as_der().unwrap().as_ref().to_vec(),
+            &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+        ),
+        (
+            "p256",
+            p256.to_pkcs8v1().unwrap().as_ref().to_vec(),
+            p256.public_key().as_der().unwrap().as_ref().to_vec(),
+            &["ES256"],
+        ),
+        (
+            "p384",
+            p384.to_pkcs8v1().unwrap().as_ref().to_vec(),
+            p384.public_key().as_der().unwrap().as_ref().to_vec(),
+            &["ES384"],
+        ),
+        (
+            "ed",
+            ed.to_pkcs8v1().unwrap().as_ref().to_vec(),
+            ed.public_key().as_der().unwrap().as_ref().to_vec(),
+            &["EdDSA"],
+        ),
+    ];
+    for (name, private, public, algorithms) in keys {
+        let path = |kind: &str| {
+            dir.path()
+                .join(format!("{name}.{kind}"))
+                .display()
+                .to_string()
+        };
+        std::fs::write(path("key"), pem("PRIVATE KEY", &private)).unwrap();
+        std::fs::write(path("pub"), pem("PUBLIC KEY", &public)).unwrap();
+        for algorithm in algorithms {
+            let args = [
+                "token",
+                "mint",
+                "--user",
+                "1",
+                "--key-file",
+                &path("key"),
+                "--alg",
+                algorithm,
+            ];
+            let (code, token, stderr) = run(&args, &[]).await;
+            assert_eq!(code, Some(0), "{algorithm}: {stderr}");
+            let settings = |pinned: &str| {
+                let file = path("toml");
+                let text = format!(
+                    "[[issuers]]\nname = \"pem\"\npem_file = {:?}\nuser_claim = \"uid\"\nalgorithms = [{pinned:?}]\n",
+                    path("pub")
+                );
+                std::fs::write(&file, text).unwrap();
+                file
+            };
+            let (code, said) = verify(&["--config", &settings(algorithm)], &token, &[]).await;
+            assert_eq!(code, Some(0), "{algorithm}: {said}");
+            let other = if *algorithm == "ES256" {
+                "ES384"
+            } else {
+                "ES256"
+            };
+            let (code, said) = verify(&["--config", &settings(other)], &token, &[]).await;
+            assert_eq!(code, Some(1), "{algorithm}");
+            assert!(said.starts_with("token_algorithm_not_allowed"), "{said}");
+        }
+    }
 }
 
 #[tokio::test]

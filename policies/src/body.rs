@@ -27,16 +27,21 @@ pub fn clients(body: &[u8], places: &[Pointer]) -> Result<Vec<Result<Named, Unre
     if body.is_empty() {
         return Ok(Vec::new());
     }
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let read = Strict { depth: 0 }.deserialize(&mut json);
-    let value = read.and_then(|value| json.end().map(|()| value));
-    match value {
-        Ok(value @ Value::Object(_)) => Ok(places
+    match strict(body) {
+        Some(value @ Value::Object(_)) => Ok(places
             .iter()
             .flat_map(|place| place.find(&value).into_iter().map(named))
             .collect()),
         _ => Err(Refusal::BodyMalformed),
     }
+}
+
+/// One JSON value, and nothing that could be read as another.
+pub(crate) fn strict(text: &[u8]) -> Option<Value> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = Strict { depth: 0 }.deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    Some(value)
 }
 
 /// An integer, a digit string or null.

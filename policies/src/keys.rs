@@ -5,14 +5,66 @@
 //! must lie in both. That is what makes the classic confusion of an RSA public
 //! key with an HMAC secret impossible to write down here.
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet, KeyAlgorithm, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, KeyAlgorithm,
+    KeyOperations, PublicKeyUse,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A signature algorithm that tokens may have (RFC 7518, 3.1; RFC 8037, 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[allow(missing_docs)] // The names are the definition.
+pub enum Algorithm {
+    HS256,
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    ES512,
+    EdDSA,
+}
+
+impl Algorithm {
+    /// Every algorithm that verifies with a public key.
+    pub const PUBLIC: [Algorithm; 10] = {
+        use Algorithm::*;
+        [
+            RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA,
+        ]
+    };
+
+    /// The algorithm of a JWS name; `none` and everything else is not one.
+    pub fn parse(name: &str) -> Option<Self> {
+        let name = Value::from(name);
+        Self::deserialize(name).ok()
+    }
+
+    /// As the library calls it; it does not know all of them.
+    fn library(self) -> Option<jsonwebtoken::Algorithm> {
+        format!("{self:?}").parse().ok()
+    }
+}
 
 /// One verification key.
 pub struct Key {
     kid: Option<String>,
     algorithms: Vec<Algorithm>,
-    key: DecodingKey,
+    key: Material,
+}
+
+enum Material {
+    Library(DecodingKey),
+    /// An uncompressed point of P-521, which the library does not verify with.
+    P521(Vec<u8>),
 }
 
 /// An issuer's verification keys, as of one moment.
@@ -47,7 +99,7 @@ impl KeySet {
         let key = Key {
             kid: None,
             algorithms: vec![Algorithm::HS256],
-            key: DecodingKey::from_secret(secret),
+            key: Material::Library(DecodingKey::from_secret(secret)),
         };
         Ok(Self { keys: vec![key] })
     }
@@ -72,38 +124,21 @@ impl KeySet {
         let key = Key {
             kid: None,
             algorithms: algorithms.to_vec(),
-            key,
+            key: Material::Library(key),
         };
         Ok(Self { keys: vec![key] })
     }
 
-    /// The usable keys of a JWK set. Symmetric and encryption keys are passed
-    /// over: a published set must never make a shared secret trusted.
+    /// The usable keys of a JWK set. Keys of kinds that we do not know are passed
+    /// over (RFC 7517, section 5), and so are symmetric and encryption keys: a
+    /// published set must never make a shared secret trusted.
     pub fn jwks(text: &[u8]) -> Result<Self, KeyError> {
-        let set: JwkSet = serde_json::from_slice(text)?;
-        let keys: Vec<Key> = set
-            .keys
-            .iter()
-            .filter(|jwk| {
-                matches!(
-                    jwk.common.public_key_use,
-                    None | Some(PublicKeyUse::Signature)
-                )
-            })
-            .filter_map(|jwk| {
-                let possible = algorithms_of(&jwk.algorithm);
-                let algorithms = match jwk.common.key_algorithm.map(pinned) {
-                    None => possible,
-                    Some(alg) => possible.into_iter().filter(|a| Some(*a) == alg).collect(),
-                };
-                (!algorithms.is_empty()).then_some(())?;
-                Some(Key {
-                    kid: jwk.common.key_id.clone(),
-                    algorithms,
-                    key: DecodingKey::from_jwk(jwk).ok()?,
-                })
-            })
-            .collect();
+        #[derive(Deserialize)]
+        struct Set {
+            keys: Vec<Value>,
+        }
+        let set: Set = serde_json::from_slice(text)?;
+        let keys: Vec<Key> = set.keys.into_iter().filter_map(of_jwk).collect();
         if keys.is_empty() {
             return Err(KeyError::NoUsableKey);
         }
@@ -115,11 +150,10 @@ impl KeySet {
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
-    ) -> impl Iterator<Item = &DecodingKey> {
+    ) -> impl Iterator<Item = &Key> {
         self.keys
             .iter()
             .filter(move |key| key.fits(kid) && key.algorithms.contains(&algorithm))
-            .map(|key| &key.key)
     }
 
     /// True when the token's `kid` is one that this set could hold.
@@ -133,7 +167,65 @@ impl KeySet {
     }
 }
 
+/// The key of one JWK, if it is one that verifies signatures.
+fn of_jwk(value: Value) -> Option<Key> {
+    // The library knows no ES512, so it is read here.
+    let is_es512 = value.get("alg").and_then(Value::as_str) == Some("ES512");
+    let jwk: Jwk = serde_json::from_value(value).ok()?;
+    let common = &jwk.common;
+    let verifies = match (&common.public_key_use, &common.key_operations) {
+        (Some(usage), _) if *usage != PublicKeyUse::Signature => false,
+        (_, Some(operations)) => operations.contains(&KeyOperations::Verify),
+        _ => true,
+    };
+    let possible = algorithms_of(&jwk.algorithm);
+    let pinned = match common.key_algorithm {
+        None => None,
+        Some(_) if is_es512 => Some(Some(Algorithm::ES512)),
+        Some(alg) => Some(pinned(alg)),
+    };
+    let algorithms: Vec<Algorithm> = match pinned {
+        None => possible,
+        Some(alg) => possible.into_iter().filter(|a| Some(*a) == alg).collect(),
+    };
+    if !verifies || algorithms.is_empty() {
+        return None;
+    }
+    let key = match &jwk.algorithm {
+        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P521 => {
+            Material::P521(point(ec)?)
+        }
+        _ => Material::Library(DecodingKey::from_jwk(&jwk).ok()?),
+    };
+    Some(Key {
+        kid: common.key_id.clone(),
+        algorithms,
+        key,
+    })
+}
+
+/// The uncompressed point (SEC 1, 2.3.3) of a P-521 key: two coordinates of 66 octets.
+fn point(ec: &EllipticCurveKeyParameters) -> Option<Vec<u8>> {
+    let coordinate = |text: &str| URL_SAFE_NO_PAD.decode(text).ok().filter(|c| c.len() == 66);
+    Some([vec![4], coordinate(&ec.x)?, coordinate(&ec.y)?].concat())
+}
+
 impl Key {
+    /// Whether this key made the signature, which is base64url.
+    pub(crate) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
+        match (&self.key, algorithm) {
+            (Material::P521(point), Algorithm::ES512) => {
+                let key = UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point);
+                let signature = URL_SAFE_NO_PAD.decode(signature);
+                signature.is_ok_and(|signature| key.verify(message, &signature).is_ok())
+            }
+            (Material::Library(key), algorithm) => algorithm.library().is_some_and(|algorithm| {
+                jsonwebtoken::crypto::verify(signature, message, key, algorithm).unwrap_or(false)
+            }),
+            _ => false,
+        }
+    }
+
     /// A key without an id fits any token; a token without one fits any key.
     fn fits(&self, kid: Option<&str>) -> bool {
         match (self.kid.as_deref(), kid) {
@@ -150,6 +242,7 @@ fn algorithms_of(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
         AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
             EllipticCurve::P256 => vec![ES256],
             EllipticCurve::P384 => vec![ES384],
+            EllipticCurve::P521 => vec![ES512],
             _ => vec![],
         },
         AlgorithmParameters::OctetKeyPair(_) => vec![EdDSA],
@@ -159,7 +252,7 @@ fn algorithms_of(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
 
 /// The JWS algorithm that a JWK's own `alg` pins it to; `None` for those that cannot sign.
 fn pinned(alg: KeyAlgorithm) -> Option<Algorithm> {
-    alg.to_string().parse().ok()
+    Algorithm::parse(&alg.to_string())
 }
 
 #[cfg(test)]

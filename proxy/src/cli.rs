@@ -2,6 +2,7 @@
 
 use crate::matrix_table::Format;
 use crate::token::MintArgs;
+use crate::token_verify::VerifyArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,8 +73,10 @@ pub(crate) enum MatrixCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Sign a token with an HS256 secret and print it.
+    /// Sign a token with a secret or a private key, and print it.
     Mint(MintArgs),
+    /// Read a token from standard input and say whether it is valid, and why not.
+    Verify(VerifyArgs),
 }
 
 /// A server that can be stood in for.

@@ -171,6 +171,13 @@ impl KeyStore {
         identify(token, &keyed, now())
     }
 
+    /// The keyed issuers with the keys of now.
+    pub(crate) fn current(&self) -> Vec<(Issuer, Arc<KeySet>)> {
+        let held = self.issuers.iter();
+        held.map(|held| (held.issuer.clone(), held.keys.load_full()))
+            .collect()
+    }
+
     fn may_learn(&self) -> bool {
         self.issuers.iter().any(|held| held.source.is_some())
     }

@@ -17,6 +17,7 @@ mod process;
 mod sessions;
 mod tenants;
 mod token;
+mod token_verify;
 
 use camarad_config::{Config, Inputs, Problems, load};
 use camarad_mocks::stand_in::{self, faults::Faults};
@@ -28,6 +29,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use token_verify::VerifyError;
 use tokio::io::AsyncReadExt;
 
 /// The C library's allocator keeps what bursts of large answers took; this one
@@ -90,6 +92,21 @@ fn main() -> ExitCode {
             }
             Err(error) => fail(&error),
         },
+        Command::Token {
+            command: TokenCommand::Verify(args),
+        } => block_on(1, async move {
+            match token_verify::verify(&args).await {
+                Ok(text) => {
+                    say(&text);
+                    ExitCode::SUCCESS
+                }
+                Err(VerifyError::Refused(refusal)) => {
+                    say(&format!("{}: {}", refusal.answer().code, refusal.why()));
+                    ExitCode::from(1)
+                }
+                Err(error) => fail(&error),
+            }
+        }),
         Command::Mock {
             which,
             listen,

@@ -1,10 +1,11 @@
-//! `token mint`: signs a token with the secret that the sidecar checks with.
+//! `token mint`: signs a token for trying things out.
 //!
-//! For trying things out. It reads the secret from where `run` reads it, so it
-//! can do nothing that whoever holds the secret could not.
+//! With the secret that the sidecar checks with, read from where `run` reads it,
+//! or with a private key in PEM. It can do nothing that whoever holds these
+//! could not.
 
 use clap::Args;
-use jsonwebtoken::{EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,9 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// What goes into the token.
 #[derive(Debug, Args)]
 pub(crate) struct MintArgs {
-    /// The app's user id.
+    /// The app's user id; leave it out for a token that names no user.
     #[arg(long)]
-    user: u64,
+    user: Option<u64>,
     /// A client id the user may use; repeat it for several, leave it out for a token without the claim.
     #[arg(long = "client")]
     clients: Vec<u64>,
@@ -30,6 +31,15 @@ pub(crate) struct MintArgs {
     /// File that holds the HS256 secret (else SIDECAR_JWT_SECRET_FILE or SIDECAR_JWT_SECRET).
     #[arg(long)]
     secret_file: Option<PathBuf>,
+    /// File that holds a private key in PEM, instead of a secret.
+    #[arg(long, conflicts_with = "secret_file", requires = "alg")]
+    key_file: Option<PathBuf>,
+    /// Algorithm of the private key, such as RS256, PS256, ES256 or EdDSA.
+    #[arg(long, requires = "key_file")]
+    alg: Option<Algorithm>,
+    /// The key's id, for the token's header.
+    #[arg(long)]
+    kid: Option<String>,
 }
 
 /// Why no token was made.
@@ -40,7 +50,11 @@ pub(crate) enum MintError {
     )]
     NoSecret,
     #[error("{0} cannot be read: {1}")]
-    SecretFile(String, std::io::Error),
+    File(String, std::io::Error),
+    #[error("{0} is no private key in PEM for this algorithm: {1}")]
+    Key(String, jsonwebtoken::errors::Error),
+    #[error("--alg {0}: a secret is no key file; leave --key-file and --alg out")]
+    Alg(String),
     #[error("--ttl {0:?}: expected a duration such as 1h or -1h")]
     Ttl(String),
     #[error("--claim {0:?}: expected NAME=JSON, such as iss='\"https://issuer\"'")]
@@ -51,13 +65,15 @@ pub(crate) enum MintError {
 
 /// Makes the token.
 pub(crate) fn mint(args: &MintArgs) -> Result<String, MintError> {
-    let secret = secret(args)?;
+    let (key, algorithm) = key(args)?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
     let mut claims = Map::new();
-    claims.insert(args.user_claim.clone(), json!(args.user));
+    if let Some(user) = args.user {
+        claims.insert(args.user_claim.clone(), json!(user));
+    }
     if !args.clients.is_empty() {
         claims.insert("clients".into(), json!(args.clients));
     }
@@ -69,8 +85,30 @@ pub(crate) fn mint(args: &MintArgs) -> Result<String, MintError> {
         let value: Value = serde_json::from_str(value).map_err(|_| malformed())?;
         claims.insert(name.into(), value);
     }
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    Ok(jsonwebtoken::encode(&Header::default(), &claims, &key)?)
+    let mut header = Header::new(algorithm);
+    header.kid.clone_from(&args.kid);
+    Ok(jsonwebtoken::encode(&header, &claims, &key)?)
+}
+
+fn key(args: &MintArgs) -> Result<(EncodingKey, Algorithm), MintError> {
+    let (Some(file), Some(algorithm)) = (&args.key_file, args.alg) else {
+        return Ok((
+            EncodingKey::from_secret(secret(args)?.as_bytes()),
+            Algorithm::HS256,
+        ));
+    };
+    let name = file.display().to_string();
+    let text = std::fs::read(file).map_err(|e| MintError::File(name.clone(), e))?;
+    let key = match algorithm {
+        Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(&text),
+        Algorithm::EdDSA => EncodingKey::from_ed_pem(&text),
+        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => {
+            return Err(MintError::Alg(format!("{algorithm:?}")));
+        }
+        _ => EncodingKey::from_rsa_pem(&text),
+    };
+    let key = key.map_err(|error| MintError::Key(name, error))?;
+    Ok((key, algorithm))
 }
 
 fn secret(args: &MintArgs) -> Result<String, MintError> {
@@ -82,7 +120,7 @@ fn secret(args: &MintArgs) -> Result<String, MintError> {
     match file {
         Some(path) => std::fs::read_to_string(&path)
             .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-            .map_err(|error| MintError::SecretFile(path.display().to_string(), error)),
+            .map_err(|error| MintError::File(path.display().to_string(), error)),
         None => set("SIDECAR_JWT_SECRET").ok_or(MintError::NoSecret),
     }
 }

@@ -4,8 +4,7 @@ use super::{Checker, MINUTE};
 use crate::checked::{IssuerConfig, KeyConfig};
 use crate::settings::{IssuerSettings, JwtSettings};
 use camarad_policies::identity::Issuer;
-use camarad_policies::keys::KeySet;
-use jsonwebtoken::Algorithm;
+use camarad_policies::keys::{Algorithm, KeySet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,12 +131,7 @@ fn check_issuer(c: &mut Checker, key: &str, settings: IssuerSettings) -> Option<
     let symmetric = given[0];
     let allowed = match symmetric {
         true => &[Algorithm::HS256][..],
-        false => {
-            use Algorithm::*;
-            &[
-                RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA,
-            ][..]
-        }
+        false => &Algorithm::PUBLIC[..],
     };
     let algorithms: Vec<Algorithm> = match (algorithms.is_empty(), symmetric) {
         (true, true) => vec![Algorithm::HS256],
@@ -147,7 +141,7 @@ fn check_issuer(c: &mut Checker, key: &str, settings: IssuerSettings) -> Option<
             .filter_map(|name| {
                 let expected = format!("any of {allowed:?}");
                 c.parsed(&format!("{key}.algorithms"), name, &expected, |name| {
-                    let parsed = name.parse::<Algorithm>().map_err(|_| ())?;
+                    let parsed = Algorithm::parse(name).ok_or(())?;
                     allowed.contains(&parsed).then_some(parsed).ok_or(())
                 })
             })

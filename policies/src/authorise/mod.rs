@@ -91,10 +91,11 @@ pub fn authorise(
 pub(crate) mod tests {
     use super::*;
     use crate::identity::{Issuer, KeyedIssuer, identify};
+    use crate::keys::Algorithm;
     use crate::keys::KeySet;
     use crate::matrix::Matrix;
     use crate::normalise::{RawRequest, normalise};
-    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+    use jsonwebtoken::{EncodingKey, Header};
 
     const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 

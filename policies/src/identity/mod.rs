@@ -16,11 +16,10 @@ mod subject;
 pub use subject::{Clients, Identity, Token, Verified};
 
 use crate::ids::{ClientId, UserId};
-use crate::keys::KeySet;
+use crate::keys::{Algorithm, KeySet};
 use crate::refusal::Refusal;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
 /// Longest token that is looked at, in bytes.
@@ -62,11 +61,28 @@ pub struct KeyedIssuer<'a> {
 /// of one issuer is not reported as badly signed by another.
 pub fn identify(token: &str, issuers: &[KeyedIssuer<'_>], now: u64) -> Result<Verified, Refusal> {
     let parts = Parts::split(token)?;
+    // Before any key: what has no claims is no token, whoever signed it.
+    parts.claims()?;
+    furthest(issuers, |keyed| verify(&parts, keyed, now))
+}
+
+/// Verifies the signature alone, and gives the payload, which may be anything (RFC 7515, 5.2).
+pub fn check_signed(token: &str, issuers: &[KeyedIssuer<'_>]) -> Result<Vec<u8>, Refusal> {
+    let parts = Parts::split(token)?;
+    furthest(issuers, |keyed| check_signature(&parts, keyed))?;
+    Ok(parts.payload)
+}
+
+/// What the first issuer says that takes it, or else the one it got furthest with.
+fn furthest<T>(
+    issuers: &[KeyedIssuer<'_>],
+    attempt: impl Fn(&KeyedIssuer<'_>) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
     let mut worst = Refusal::TokenUnknownKey;
     let mut furthest = 0;
     for keyed in issuers {
-        match verify(&parts, keyed, now) {
-            Ok(verified) => return Ok(verified),
+        match attempt(keyed) {
+            Ok(taken) => return Ok(taken),
             Err(refusal) if depth(refusal) >= furthest => {
                 furthest = depth(refusal);
                 worst = refusal;
@@ -95,7 +111,8 @@ struct Parts<'a> {
     signature: &'a str,
     algorithm: Option<Algorithm>,
     kid: Option<String>,
-    claims: Map<String, Value>,
+    payload: Vec<u8>,
+    claims: Option<Map<String, Value>>,
 }
 
 impl<'a> Parts<'a> {
@@ -109,14 +126,15 @@ impl<'a> Parts<'a> {
         if payload.contains('.') {
             return Err(malformed);
         }
-        let header = object(header)?;
-        let claims = object(payload)?;
+        let header = object(&decode(header)?).ok_or(malformed)?;
+        let payload = decode(payload)?;
+        let claims = object(&payload);
         // RFC 7515, 4.1.11: an extension that we do not understand must be refused.
         if header.contains_key("crit") {
             return Err(malformed);
         }
         let algorithm = match header.get("alg") {
-            Some(Value::String(alg)) => alg.parse().ok(),
+            Some(Value::String(alg)) => Algorithm::parse(alg),
             _ => return Err(malformed),
         };
         let kid = match header.get("kid") {
@@ -130,19 +148,31 @@ impl<'a> Parts<'a> {
             signature,
             algorithm,
             kid,
+            payload,
             claims,
         })
     }
+
+    fn claims(&self) -> Result<&Map<String, Value>, Refusal> {
+        self.claims.as_ref().ok_or(Refusal::TokenMalformed)
+    }
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, Refusal> {
-    let bytes = URL_SAFE_NO_PAD
+fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
+    URL_SAFE_NO_PAD
         .decode(part)
-        .map_err(|_| Refusal::TokenMalformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| Refusal::TokenMalformed)
+        .map_err(|_| Refusal::TokenMalformed)
 }
 
-fn verify(parts: &Parts<'_>, keyed: &KeyedIssuer<'_>, now: u64) -> Result<Verified, Refusal> {
+/// A JSON object without a name twice (RFC 7515, section 4; RFC 7519, section 4).
+fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    match crate::body::strict(bytes) {
+        Some(Value::Object(object)) => Some(object),
+        _ => None,
+    }
+}
+
+fn check_signature(parts: &Parts<'_>, keyed: &KeyedIssuer<'_>) -> Result<(), Refusal> {
     let issuer = keyed.issuer;
     if keyed.keys.is_empty() {
         return Err(Refusal::KeysUnavailable);
@@ -160,26 +190,29 @@ fn verify(parts: &Parts<'_>, keyed: &KeyedIssuer<'_>, now: u64) -> Result<Verifi
     if candidates.peek().is_none() {
         return Err(Refusal::TokenAlgorithmNotAllowed);
     }
-    let signed = candidates.any(|key| {
-        jsonwebtoken::crypto::verify(parts.signature, parts.message.as_bytes(), key, algorithm)
-            .unwrap_or(false)
-    });
-    if !signed {
-        return Err(Refusal::TokenBadSignature);
+    let message = parts.message.as_bytes();
+    match candidates.any(|key| key.verify(algorithm, message, parts.signature)) {
+        true => Ok(()),
+        false => Err(Refusal::TokenBadSignature),
     }
-    let expires = check_times(&parts.claims, issuer.leeway, now)?;
-    check_parties(&parts.claims, issuer)?;
+}
+
+fn verify(parts: &Parts<'_>, keyed: &KeyedIssuer<'_>, now: u64) -> Result<Verified, Refusal> {
+    check_signature(parts, keyed)?;
+    let issuer = keyed.issuer;
+    let claims = parts.claims()?;
+    let expires = check_times(claims, issuer.leeway, now)?;
+    check_parties(claims, issuer)?;
     let claim = issuer.user_claim.as_deref();
     Ok(Verified {
-        user: claim.map(|claim| user(&parts.claims, claim)).transpose()?,
+        user: claim.map(|claim| user(claims, claim)).transpose()?,
         expires: Some(expires),
-        issued: parts
-            .claims
+        issued: claims
             .get("iat")
             .and_then(Value::as_f64)
             .map(|iat| iat as u64),
         by_login: false,
-        clients: clients(&parts.claims, &issuer.clients_claim)?,
+        clients: clients(claims, &issuer.clients_claim)?,
         token: Token::new(parts.token),
         issuer: issuer.name.clone(),
         forward_to_coolbits: issuer.forward_to_coolbits,

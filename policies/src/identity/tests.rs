@@ -29,7 +29,8 @@ fn encode(header: &Value, claims: &Value, secret: &[u8]) -> String {
         .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
         .join(".");
     let key = jsonwebtoken::EncodingKey::from_secret(secret);
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256);
+    let signature =
+        jsonwebtoken::crypto::sign(message.as_bytes(), &key, jsonwebtoken::Algorithm::HS256);
     format!("{message}.{}", signature.unwrap())
 }
 
@@ -336,6 +337,50 @@ fn a_token_for_the_login_has_the_form_of_one_and_claims_nothing() {
             by_login(bad, "coolbits", true).err(),
             Some(Refusal::TokenMalformed),
             "{bad}"
+        );
+    }
+}
+
+/// RFC 7515, appendix A.4: the library's algorithms end before ES512, ours do not.
+#[test]
+fn the_es512_example_of_the_rfc_verifies() {
+    let jwks = br#"{"keys":[{"kty":"EC","crv":"P-521",
+        "x":"AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
+        "y":"ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2"}]}"#;
+    let token = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn";
+    let keys = KeySet::jwks(jwks).unwrap();
+    let issuer = Issuer {
+        algorithms: vec![Algorithm::ES512],
+        ..issuer()
+    };
+    let keyed = || KeyedIssuer {
+        issuer: &issuer,
+        keys: &keys,
+    };
+    assert_eq!(check_signed(token, &[keyed()]), Ok(b"Payload".to_vec()));
+    assert_eq!(
+        identify(token, &[keyed()], NOW).err(),
+        Some(Refusal::TokenMalformed)
+    );
+    let changed = token.replacen("UGF5", "UGF4", 1);
+    assert_eq!(
+        check_signed(&changed, &[keyed()]),
+        Err(Refusal::TokenBadSignature)
+    );
+}
+
+#[test]
+fn a_name_that_stands_twice_makes_no_token() {
+    for (header, payload) in [
+        (r#"{"alg":"none","alg":"HS256"}"#, r#"{"uid":1}"#),
+        (r#"{"alg":"HS256"}"#, r#"{"uid":1,"uid":2}"#),
+    ] {
+        let parts = [header, payload].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let token = format!("{}.AAAA", parts.join("."));
+        assert_eq!(
+            check(&token, &issuer()).err(),
+            Some(Refusal::TokenMalformed),
+            "{header}"
         );
     }
 }
