@@ -454,4 +454,24 @@ mod tests {
             "{problem}"
         );
     }
+
+    #[test]
+    fn issuers_and_seals_that_cannot_be_are_told() {
+        let file = "[sessions]\nseal_key = \"short\"\n\
+                    [[issuers]]\nname = \"a\"\nkind = \"keyless\"\n\
+                    [[issuers]]\nname = \"b\"\nkind = \"coolbits\"\njwks_url = \"http://x/\"\n\
+                    [[issuers]]\nname = \"c\"\nkind = \"coolbits\"\n\
+                    [[issuers]]\nname = \"d\"\npem_file = \"/no/such/file\"\n";
+        let told = read(file, &[]).unwrap_err().to_string();
+        for words in [
+            "sessions.seal_key: has 5 bytes: expected at least 32",
+            "issuers[0].kind: \"keyless\": expected \"keyed\" or \"coolbits\"",
+            "issuers[1]: of kind \"coolbits\" has no keys and no claims",
+            "issuers: at most one of kind \"coolbits\"",
+            "issuers[3].pem_file: \"/no/such/file\" cannot be read",
+        ] {
+            assert!(told.contains(words), "{words}\n{told}");
+        }
+        assert!(!told.contains("short"), "{told}");
+    }
 }
