@@ -2,16 +2,13 @@
 
 use super::Sidecar;
 use super::context::Context;
-use super::upstream_request;
 use crate::sessions::{Standing, now};
 use bytes::Bytes;
-use camarad_policies::authorise::{Tenancy, authorise};
 use camarad_policies::cookies;
 use camarad_policies::identity::{Identity, Verified};
 use camarad_policies::ids::UserId;
-use camarad_policies::normalise::{Asked, RawRequest, normalise};
+use camarad_policies::normalise::Asked;
 use camarad_policies::refusal::Refusal;
-use pingora::http::RequestHeader;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -82,10 +79,8 @@ impl Sidecar {
         let body: Bytes = json!({"token": verified.token().expose()})
             .to_string()
             .into();
-        let Some(head) = self.login_head(context, &body) else {
-            return Login::Unavailable;
-        };
-        let Ok(fetched) = self.fetch_legacy(head, body).await else {
+        let fetched = self.ask_app("POST", PATH, None, body, context).await;
+        let Some(fetched) = fetched else {
             return Login::Unavailable;
         };
         let answer: Value = serde_json::from_slice(&fetched.body).unwrap_or_default();
@@ -97,24 +92,6 @@ impl Sidecar {
             (400, _) => Login::Refused,
             _ => Login::Unavailable,
         }
-    }
-
-    fn login_head(&self, context: &Context, body: &Bytes) -> Option<RequestHeader> {
-        let host = self.config.legacy.authority.as_bytes();
-        let asked = normalise(&RawRequest {
-            method: "POST",
-            path: PATH,
-            query: b"",
-            headers: &[("Host", host)],
-        });
-        let asked = asked.ok()?;
-        let found = self.matrix.find(&asked.method, &asked.path);
-        let permit = authorise(asked, Ok(None), found, &Tenancy::default()).ok()?;
-        let mut head = RequestHeader::build("POST", PATH, None).ok()?;
-        head.insert_header("host", host).ok()?;
-        head.insert_header("content-type", "application/json")
-            .ok()?;
-        upstream_request::whole(&head, &permit, context, body).ok()
     }
 }
 

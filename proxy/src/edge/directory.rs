@@ -2,14 +2,10 @@
 
 use super::Sidecar;
 use super::context::Context;
-use super::upstream_request;
 use bytes::Bytes;
-use camarad_policies::authorise::{Tenancy, authorise};
 use camarad_policies::identity::Identity;
 use camarad_policies::ids::ClientId;
-use camarad_policies::normalise::{RawRequest, normalise};
 use camarad_policies::refusal::Refusal;
-use pingora::http::RequestHeader;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,21 +40,10 @@ impl Sidecar {
         identity: &Identity,
         context: &Context,
     ) -> Option<Vec<ClientId>> {
-        let host = self.config.legacy.authority.as_bytes();
-        let asked = normalise(&RawRequest {
-            method: "GET",
-            path: PATH,
-            query: b"",
-            headers: &[("Host", host)],
-        });
-        let asked = asked.ok()?;
-        let found = self.matrix.find(&asked.method, &asked.path);
-        let who = Ok(Some(identity.clone()));
-        let permit = authorise(asked, who, found, &Tenancy::default()).ok()?;
-        let mut head = RequestHeader::build("GET", PATH, None).ok()?;
-        head.insert_header("host", host).ok()?;
-        let head = upstream_request::whole(&head, &permit, context, &Bytes::new()).ok()?;
-        let fetched = self.fetch_legacy(head, Bytes::new()).await.ok()?;
+        let who = Some(identity.clone());
+        let fetched = self
+            .ask_app("GET", PATH, who, Bytes::new(), context)
+            .await?;
         match fetched.status {
             200 => ids(&fetched.body),
             _ => None,

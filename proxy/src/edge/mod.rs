@@ -17,6 +17,7 @@ mod failure;
 mod hooks;
 mod legacy;
 mod line;
+mod own;
 mod upstream_request;
 
 #[cfg(test)]
