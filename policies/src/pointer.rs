@@ -41,19 +41,11 @@ impl Pointer {
         found
     }
 
-    /// The pointer in two: to the list whose rows it looks into, and on from a row.
-    /// `None` without a `*`.
-    pub fn rows(&self) -> Option<(Pointer, Pointer)> {
-        let at = self.0.iter().rposition(|step| *step == Step::Any)?;
-        let (list, row) = self.0.split_at(at);
-        Some((Self(list.to_vec()), Self(row[1..].to_vec())))
-    }
-
-    /// The value it points at, to change it; only for pointers without `*`.
-    pub(crate) fn find_mut<'a>(&self, value: &'a mut Value) -> Option<&'a mut Value> {
-        self.0.iter().try_fold(value, |at, step| match step {
+    /// Its steps, outermost first; `None` is `*`.
+    pub(crate) fn steps(&self) -> impl DoubleEndedIterator<Item = Option<&str>> {
+        self.0.iter().map(|step| match step {
             Step::Any => None,
-            Step::Member(name) => at.get_mut(name),
+            Step::Member(name) => Some(name.as_str()),
         })
     }
 

@@ -150,6 +150,7 @@ fn line(seen: &Observed, rule: &Rule) -> Line {
                 .egress
                 .iter()
                 .chain(&rule.egress_users)
+                .chain(&rule.egress_accounts)
                 .map(ToString::to_string)
                 .collect(),
             on_foreign: match rule.has_egress() {

@@ -15,6 +15,7 @@ pub use cases::{CASES, Case};
 pub use routes::{Observed, Route, Routes, RoutesError};
 pub use table::MatrixError;
 
+use crate::egress::Looks;
 use crate::path::CanonicalPath;
 use crate::pointer::Pointer;
 use crate::route::Operation;
@@ -91,6 +92,8 @@ pub enum OnForeign {
     Block,
     /// The row is dropped.
     Filter,
+    /// The row stays with the members that the rule keeps.
+    Redact,
 }
 
 /// How seriously the client scope of a rule is taken. Identity always is.
@@ -140,8 +143,14 @@ pub struct Rule {
     pub egress: Vec<Pointer>,
     /// Where user ids stand in the answer.
     pub egress_users: Vec<Pointer>,
+    /// Where account ids stand in the answer; a row of another account is always dropped.
+    pub egress_accounts: Vec<Pointer>,
     /// What becomes of an answer with a foreign id.
     pub on_foreign: OnForeign,
+    /// The members that a redacted row keeps.
+    pub keep: Vec<String>,
+    /// The pointers of all three kinds, ready to be looked for.
+    pub looks: Looks,
     /// Where the answer names a client that was just created.
     pub created: Vec<Pointer>,
     /// How it is answered.
@@ -306,7 +315,9 @@ impl Rule {
 
     /// Whether its answers are looked through for ids of others.
     pub fn has_egress(&self) -> bool {
-        !self.egress.is_empty() || !self.egress_users.is_empty()
+        [&self.egress, &self.egress_users, &self.egress_accounts]
+            .iter()
+            .any(|pointers| !pointers.is_empty())
     }
 }
 

@@ -4,6 +4,7 @@ use super::pattern::Pattern;
 use super::{
     Auth, ClientScope, Entry, Matrix, Mode, OnForeign, Place, Route, Routes, Rule, Serve, UserWide,
 };
+use crate::egress::{Kind, Looks, TooMany};
 use crate::pointer::Pointer;
 use crate::route::Operation;
 use serde::Deserialize;
@@ -50,7 +51,11 @@ struct Row {
     #[serde(default)]
     egress_users: Vec<String>,
     #[serde(default)]
+    egress_accounts: Vec<String>,
+    #[serde(default)]
     on_foreign: OnForeign,
+    #[serde(default)]
+    keep: Vec<String>,
     #[serde(default)]
     created: Vec<String>,
     serve: String,
@@ -166,7 +171,10 @@ fn options_rule(name: &str, auth: Auth) -> Rule {
         user_wide: UserWide::Allow,
         egress: Vec::new(),
         egress_users: Vec::new(),
+        egress_accounts: Vec::new(),
         on_foreign: OnForeign::Block,
+        keep: Vec::new(),
+        looks: Looks::default(),
         created: Vec::new(),
         serve: Serve::Stream,
         cache_seconds: None,
@@ -206,6 +214,7 @@ impl Row {
         };
         let egress = pointers("egress", &self.egress);
         let egress_users = pointers("egress_users", &self.egress_users);
+        let egress_accounts = pointers("egress_accounts", &self.egress_accounts);
         let body_clients = pointers("body_clients", &self.body_clients);
         let created = pointers("created", &self.created);
         let routes = self.routes.iter().filter_map(|text| {
@@ -219,7 +228,8 @@ impl Row {
         if matches!(serve, Serve::Connector(_)) && self.auth == Auth::Public {
             problem("connector data cannot be public".into());
         }
-        let reads_json = !egress.is_empty() || !egress_users.is_empty() || !created.is_empty();
+        let all_egress = || egress.iter().chain(&egress_users).chain(&egress_accounts);
+        let reads_json = all_egress().next().is_some() || !created.is_empty();
         if (!body_clients.is_empty() || reads_json) && matches!(serve, Serve::Stream) {
             problem("a body that is read cannot be streamed; serve = \"whole\"".into());
         }
@@ -229,13 +239,32 @@ impl Row {
         if (self.client == ClientScope::None) != self.places.is_empty() {
             problem("a client has places, and client = \"none\" has none".into());
         }
+        let redacts = self.on_foreign == OnForeign::Redact;
         let filters = self.on_foreign == OnForeign::Filter || self.user_wide == UserWide::Filter;
-        if filters && !egress.iter().chain(&egress_users).all(Pointer::is_wild) {
+        if (filters || redacts) && !all_egress().all(Pointer::is_wild) {
             problem("only rows can be filtered: egress needs a \"*\"".into());
         }
-        if filters && egress.is_empty() && egress_users.is_empty() {
+        if filters && all_egress().next().is_none() {
             problem("nothing to filter by: egress is empty".into());
         }
+        if redacts && egress.is_empty() && egress_users.is_empty() {
+            problem("nothing to redact by: egress is empty".into());
+        }
+        if redacts && filters {
+            problem("a row is either redacted or, by user_wide = \"filter\", dropped".into());
+        }
+        if redacts == self.keep.is_empty() {
+            problem("on_foreign = \"redact\" and keep belong together".into());
+        }
+        let clients = egress.iter().map(|pointer| (Kind::Client, pointer));
+        let users = egress_users.iter().map(|pointer| (Kind::User, pointer));
+        let accounts = egress_accounts
+            .iter()
+            .map(|pointer| (Kind::Account, pointer));
+        let looks = Looks::new(clients.chain(users).chain(accounts)).unwrap_or_else(|TooMany| {
+            problem(format!("egress: more than {} pointers", Looks::MOST));
+            Looks::default()
+        });
         let cached = self.cache == Cache::Tenant;
         if cached != self.cache_seconds.is_some() {
             problem("cache = \"tenant\" and cache_seconds belong together".into());
@@ -256,7 +285,10 @@ impl Row {
             user_wide: self.user_wide,
             egress,
             egress_users,
+            egress_accounts,
             on_foreign: self.on_foreign,
+            keep: self.keep,
+            looks,
             created,
             serve,
             cache_seconds: self.cache_seconds,

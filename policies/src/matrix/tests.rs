@@ -158,6 +158,23 @@ fn overlaps_gaps_and_nonsense_are_told_all_at_once() {
         row("j", "GET /api/j", "cache = \"tenant\"\ncache_seconds = 300"),
         row("a", "GET /api/k", ""),
         row("l", "GET /api/l", "body_clients = [\"/client_id\"]"),
+        row("m", "GET /api/m", "on_foreign = \"redact\""),
+        row("n", "GET /api/n", "keep = [\"name\"]"),
+        row(
+            "o",
+            "GET /api/o",
+            "on_foreign = \"redact\"\nkeep = [\"name\"]\negress = [\"/id\"]\nuser_wide = \"filter\"",
+        ),
+        row(
+            "p",
+            "GET /api/p",
+            "egress_accounts = [\"account\", \"/*/account\"]",
+        ),
+        row(
+            "q",
+            "GET /api/q",
+            &format!("egress = [{}]", "\"/*/id\",".repeat(65)),
+        ),
     ];
     let all = problems(&rows, app);
     for expected in [
@@ -173,6 +190,14 @@ fn overlaps_gaps_and_nonsense_are_told_all_at_once() {
         "rule a: the name stands twice",
         "rule f: the name stands twice",
         "rule l: body_clients and the place \"body\" belong together",
+        "rule m: on_foreign = \"redact\" and keep belong together",
+        "rule m: nothing to redact by",
+        "rule n: on_foreign = \"redact\" and keep belong together",
+        "rule o: only rows can be filtered",
+        "rule o: a row is either redacted or, by user_wide = \"filter\", dropped",
+        "rule p: egress_accounts = \"account\", expected a pointer",
+        "rule p: a body that is read cannot be streamed",
+        "rule q: egress: more than 64 pointers",
         "GET /api/flows: no rule answers for it",
     ] {
         assert!(all.contains(expected), "{expected}\n in\n{all}");

@@ -137,8 +137,9 @@ impl Sidecar {
         let mine = Mine {
             client: &allows,
             user: permit.user(),
+            account: &|_| true,
         };
-        match egress::check(rule, &body, &mine) {
+        match egress::check(rule, &body, &mine).outcome {
             Egress::Pass => Ok(body),
             Egress::Filtered { body, .. } => Ok(body.into()),
             _ if rule.mode != Mode::Enforce => {

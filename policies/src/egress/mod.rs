@@ -1,0 +1,182 @@
+//! Looking an answer of the app through for ids of somebody else.
+//!
+//! Each rule says where ids stand in its answers. One of another tenant there
+//! means that a check of the app or of ours was passed that should not have
+//! been: the answer is blocked, or, where the rule says so, its row cut out or
+//! down. Ids that stand elsewhere are only told of. Not here: fields that only
+//! look like ids of ours (`config.client_id`), and answers that are not JSON,
+//! which a rule with pointers refuses and others pass.
+
+mod looks;
+mod scan;
+mod splice;
+mod text;
+
+pub use looks::{Kind, Looks, TooMany};
+pub use scan::{DEEPEST, Hit, Seen, scan};
+pub use text::NotJson;
+
+use crate::ids::{ClientId, Named, UserId};
+use crate::matrix::{OnForeign, Rule, UserWide};
+use scan::unescaped;
+use splice::Cut;
+use std::borrow::Cow;
+
+/// What becomes of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Egress {
+    /// It goes on as it is.
+    Pass,
+    /// Rows were cut; this goes on instead.
+    Filtered {
+        /// The JSON that is left, byte for byte as the app wrote it.
+        body: Vec<u8>,
+        /// How many rows went.
+        dropped: usize,
+        /// How many rows stayed with only the members that the rule keeps.
+        redacted: usize,
+    },
+    /// It does not go on.
+    Blocked,
+    /// It cannot be looked through, and does not go on either.
+    Unreadable,
+}
+
+/// What was found in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What becomes of it.
+    pub outcome: Egress,
+    /// What goes on of it holds a foreign id outside of where the rule looks.
+    pub elsewhere: bool,
+}
+
+/// Whose ids an answer may hold.
+pub struct Mine<'a> {
+    /// Whether the caller may use the client.
+    pub client: &'a dyn Fn(ClientId) -> bool,
+    /// The caller.
+    pub user: Option<UserId>,
+    /// Whether the caller may see the account with this id (text, unescaped).
+    pub account: &'a dyn Fn(&str) -> bool,
+}
+
+/// Every client id that stands in an answer where the rule looks, in its order.
+pub fn clients(rule: &Rule, answer: &[u8]) -> Vec<ClientId> {
+    let mut clients = Vec::new();
+    let seen = scan(answer, &rule.looks, &mut |hit| {
+        if let (Kind::Client, true, Some(Named::Client(id))) =
+            (hit.kind, hit.pointed, named(hit.value))
+        {
+            clients.push(id);
+        }
+    });
+    match seen {
+        Ok(_) => clients,
+        Err(NotJson) => Vec::new(),
+    }
+}
+
+/// Looks a 2xx answer through.
+pub fn check(rule: &Rule, answer: &[u8], mine: &Mine<'_>) -> Checked {
+    let on_client = match (rule.on_foreign, rule.user_wide) {
+        (OnForeign::Redact, _) => Some(Cut::Down),
+        (OnForeign::Filter, _) | (_, UserWide::Filter) => Some(Cut::Out),
+        (OnForeign::Block, _) => None,
+    };
+    let mut cuts: Vec<(usize, Cut)> = Vec::new();
+    let mut is_blocked = false;
+    let mut elsewhere = false;
+    let seen = scan(answer, &rule.looks, &mut |hit| match hit.pointed {
+        false => elsewhere |= is_somebody_elses(&hit, mine),
+        true if mine.has(&hit) => {}
+        true => {
+            // No rule shows a row of an account that is not the caller's.
+            let cut = match hit.kind {
+                Kind::Account => Some(Cut::Out),
+                Kind::Client | Kind::User => on_client,
+            };
+            match (cut, hit.row) {
+                (Some(cut), Some(row)) if cuts.last() != Some(&(row, cut)) => cuts.push((row, cut)),
+                (Some(_), Some(_)) => {}
+                _ => is_blocked = true,
+            }
+        }
+    });
+    let outcome = match seen {
+        Err(NotJson) => {
+            elsewhere = false;
+            match rule.has_egress() {
+                true => Egress::Unreadable,
+                false => Egress::Pass,
+            }
+        }
+        // A shape that the rule does not know may hold anything.
+        Ok(seen) if on_client.is_some() && rule.has_egress() && seen.lists == 0 => Egress::Blocked,
+        Ok(_) if is_blocked => Egress::Blocked,
+        Ok(_) if cuts.is_empty() => Egress::Pass,
+        Ok(_) => match splice::splice(answer, cuts, &rule.keep) {
+            Some(left) => {
+                // What stood elsewhere may have been in the rows that went.
+                elsewhere = elsewhere && holds_elsewhere(rule, &left.body, mine);
+                Egress::Filtered {
+                    body: left.body,
+                    dropped: left.dropped,
+                    redacted: left.redacted,
+                }
+            }
+            None => Egress::Blocked,
+        },
+    };
+    Checked { outcome, elsewhere }
+}
+
+fn holds_elsewhere(rule: &Rule, body: &[u8], mine: &Mine<'_>) -> bool {
+    let mut elsewhere = false;
+    let _ = scan(body, &rule.looks, &mut |hit| {
+        elsewhere |= !hit.pointed && is_somebody_elses(&hit, mine);
+    });
+    elsewhere
+}
+
+/// Where no rule looks, a word that is no id of ours is nobody's.
+fn is_somebody_elses(hit: &Hit<'_>, mine: &Mine<'_>) -> bool {
+    named(hit.value).is_some() && !mine.has(hit)
+}
+
+impl Mine<'_> {
+    /// Whether what stands there is the caller's, or nobody's.
+    fn has(&self, hit: &Hit<'_>) -> bool {
+        match (hit.kind, named(hit.value)) {
+            (_, Some(Named::NoClient)) => true,
+            (Kind::Client, Some(Named::Client(client))) => (self.client)(client),
+            // Client and user ids share one grammar.
+            (Kind::User, Some(Named::Client(id))) => self.user.is_some_and(|u| u.get() == id.get()),
+            (Kind::Account, _) => account(hit.value).is_some_and(|id| (self.account)(&id)),
+            (Kind::Client | Kind::User, None) => false,
+        }
+    }
+}
+
+/// An id as it stands in JSON; `None` for what is neither an id nor a word for none.
+fn named(value: &[u8]) -> Option<Named> {
+    let text = match value {
+        [b'"', ..] => unescaped(value)?,
+        other => std::str::from_utf8(other).map(Cow::Borrowed).ok()?,
+    };
+    Named::parse(&text).ok()
+}
+
+/// An account's id as it stands in JSON: any string, or an integer.
+fn account(value: &[u8]) -> Option<Cow<'_, str>> {
+    match value {
+        [b'"', ..] => unescaped(value),
+        digits if digits.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(digits).map(Cow::Borrowed).ok()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! One pass over an answer's bytes: every id where a rule looks, and elsewhere.
+//!
+//! The pass proves that the whole text is JSON and finds the values on its way,
+//! without building any: answers of 8 MiB are looked through on a thread that has
+//! other callers waiting. Pointers mean what [`crate::pointer`] says, with two
+//! differences on the strict side: a key that stands twice is found twice (a parser
+//! would keep one of the two, and not all keep the same), and keys are compared unescaped.
+//!
+//! Hits are told before the end is seen. If the result is [`NotJson`], what was told
+//! means nothing.
+
+use super::looks::{Kind, Looks, Set};
+use super::text::{NotJson, Text};
+use std::borrow::Cow;
+
+/// Levels of nesting at most.
+pub const DEEPEST: usize = 128;
+
+/// A value that is, or should be, an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit<'a> {
+    /// Whose.
+    pub kind: Kind,
+    /// Its JSON text; only the opening bracket of an object or array.
+    pub value: &'a [u8],
+    /// Whether it stands where the rule looks; a member named `client_id` or
+    /// `user_id` elsewhere is told as well, unless it is in what is not ours.
+    pub pointed: bool,
+    /// Where the innermost array element begins that a `*` of the pointer stands for.
+    /// Its end is left to be found for the few rows that need one.
+    pub row: Option<usize>,
+}
+
+/// What was seen of the whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Arrays that stand where a pointer's last `*` expects its rows.
+    pub lists: usize,
+}
+
+/// Looks an answer through.
+pub fn scan<'a>(
+    body: &'a [u8],
+    looks: &Looks,
+    hit: &mut dyn FnMut(Hit<'a>),
+) -> Result<Seen, NotJson> {
+    std::str::from_utf8(body).map_err(|_| NotJson)?;
+    let scan = Scan {
+        text: Text { bytes: body, at: 0 },
+        looks,
+        hit,
+        open: [Open::default(); DEEPEST],
+        depth: 0,
+        lists: 0,
+    };
+    scan.run()
+}
+
+struct Scan<'a, 's> {
+    text: Text<'a>,
+    looks: &'s Looks,
+    hit: &'s mut dyn FnMut(Hit<'a>),
+    /// The containers around the present place, outermost first.
+    open: [Open; DEEPEST],
+    depth: usize,
+    lists: usize,
+}
+
+/// An object or array that was not closed yet.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    is_array: bool,
+    /// It is not in a member that is not ours.
+    is_ours: bool,
+    /// Pointers that match as far as here.
+    alive: Set,
+    /// Those of them that go on with `*`.
+    any: Set,
+    /// Those that end at its members.
+    ends: Set,
+    /// Where the present element of an array begins.
+    element: usize,
+}
+
+/// What is looked for at the value that comes next.
+#[derive(Clone, Copy)]
+struct Wanted {
+    is_ours: bool,
+    alive: Set,
+    anywhere: Option<Kind>,
+}
+
+impl<'a> Scan<'a, '_> {
+    fn run(mut self) -> Result<Seen, NotJson> {
+        let mut wanted = Wanted {
+            is_ours: true,
+            alive: self.looks.all(),
+            anywhere: None,
+        };
+        let mut at = Open::default();
+        loop {
+            let first = self.text.peek_past_space().ok_or(NotJson)?;
+            let start = self.text.at;
+            if let b'{' | b'[' = first {
+                self.text.at += 1;
+                self.tell(wanted, &at, start);
+                let inner = self.enter(first == b'[', wanted)?;
+                if self.text.peek_past_space() != Some(inner.close()) {
+                    self.open[self.depth] = at;
+                    self.depth += 1;
+                    at = inner;
+                    wanted = self.next(&mut at)?;
+                    continue;
+                }
+                self.text.at += 1;
+            } else {
+                self.text.scalar(first)?;
+                self.tell(wanted, &at, start);
+            }
+            loop {
+                let next = self.text.peek_past_space();
+                if self.depth == 0 {
+                    return match next {
+                        None => Ok(Seen { lists: self.lists }),
+                        Some(_) => Err(NotJson),
+                    };
+                }
+                self.text.at += 1;
+                if next == Some(b',') {
+                    break;
+                }
+                if next != Some(at.close()) {
+                    return Err(NotJson);
+                }
+                self.depth -= 1;
+                at = self.open[self.depth];
+            }
+            wanted = self.next(&mut at)?;
+        }
+    }
+
+    /// A container whose opening bracket was read.
+    fn enter(&mut self, is_array: bool, wanted: Wanted) -> Result<Open, NotJson> {
+        if self.depth == DEEPEST {
+            return Err(NotJson);
+        }
+        let level = self.looks.at(self.depth);
+        self.lists += usize::from(is_array && wanted.alive & level.rows != 0);
+        Ok(Open {
+            is_array,
+            is_ours: wanted.is_ours,
+            alive: wanted.alive,
+            any: wanted.alive & level.any,
+            ends: level.ends,
+            element: self.text.at,
+        })
+    }
+
+    /// Reads on to the next element, or through the key of the next member.
+    #[inline(always)]
+    fn next(&mut self, at: &mut Open) -> Result<Wanted, NotJson> {
+        let next = self.text.peek_past_space();
+        let start = self.text.at;
+        let mut wanted = Wanted {
+            is_ours: at.is_ours,
+            alive: at.any,
+            anywhere: None,
+        };
+        if at.is_array {
+            at.element = start;
+            return Ok(wanted);
+        }
+        if next != Some(b'"') {
+            return Err(NotJson);
+        }
+        let has_escapes = self.text.string()?;
+        let end = self.text.at;
+        if self.text.peek_past_space() != Some(b':') {
+            return Err(NotJson);
+        }
+        self.text.at += 1;
+        if at.is_ours || at.alive != 0 {
+            self.heed(at, &self.text.bytes[start..end], has_escapes, &mut wanted);
+        }
+        Ok(wanted)
+    }
+
+    /// What a member's key, in its quotes, changes in what is looked for.
+    #[inline(always)]
+    fn heed(&self, at: &Open, quoted: &[u8], has_escapes: bool, wanted: &mut Wanted) {
+        let name = match has_escapes {
+            false => self.looks.known(&quoted[1..quoted.len() - 1]),
+            true => unescaped(quoted).and_then(|key| self.looks.known(key.as_bytes())),
+        };
+        let Some(name) = name else { return };
+        let any = if name.is_not_ours { 0 } else { at.any };
+        wanted.alive = any | at.alive & name.named(self.depth - 1);
+        wanted.is_ours = at.is_ours && !name.is_not_ours;
+        wanted.anywhere = name.anywhere.filter(|_| at.is_ours);
+    }
+
+    /// Tells of a value if it is looked for; it ends where the text was read to.
+    #[inline(always)]
+    fn tell(&mut self, wanted: Wanted, at: &Open, start: usize) {
+        if wanted.alive & at.ends != 0 || wanted.anywhere.is_some() {
+            self.tell_hits(wanted, at, start);
+        }
+    }
+
+    fn tell_hits(&mut self, wanted: Wanted, at: &Open, start: usize) {
+        let value = &self.text.bytes[start..self.text.at];
+        let mut left = wanted.alive & at.ends;
+        if let (0, Some(kind)) = (left, wanted.anywhere) {
+            (self.hit)(Hit {
+                kind,
+                value,
+                pointed: false,
+                row: None,
+            });
+        }
+        while left != 0 {
+            let (kind, stars) = self.looks.pointer(left.trailing_zeros() as usize);
+            left &= left - 1;
+            let around = |level: &usize| match self.depth - 1 == *level {
+                true => at,
+                // What is open at a level was put away when the next was entered.
+                false => &self.open[level + 1],
+            };
+            let row = stars.iter().map(around).find(|open| open.is_array);
+            (self.hit)(Hit {
+                kind,
+                value,
+                pointed: true,
+                row: row.map(|open| open.element),
+            });
+        }
+    }
+}
+
+impl Open {
+    fn close(&self) -> u8 {
+        if self.is_array { b']' } else { b'}' }
+    }
+}
+
+/// The text of a string in its quotes; `None` with a surrogate that stands alone.
+pub(super) fn unescaped(quoted: &[u8]) -> Option<Cow<'_, str>> {
+    let plain = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    match memchr::memchr(b'\\', plain) {
+        None => std::str::from_utf8(plain).ok().map(Cow::Borrowed),
+        Some(_) => serde_json::from_slice(quoted).ok().map(Cow::Owned),
+    }
+}
