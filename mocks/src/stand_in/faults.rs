@@ -65,8 +65,10 @@ pub enum Fault {
 pub struct Faults {
     /// What goes wrong.
     pub fault: Fault,
-    /// Wait before every answer, in milliseconds.
+    /// Wait before every answer, in milliseconds; what is asked for is looked at afterwards.
     pub latency_ms: u64,
+    /// Wait only where the path contains this.
+    pub latency_only: Option<String>,
     /// Status for [`Fault::Status`].
     pub status: Option<u16>,
     /// Only where the path contains this.
@@ -76,6 +78,15 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// How long a request of this path waits, in milliseconds.
+    pub(crate) fn latency(&self, path: &str) -> u64 {
+        let hit = self.latency_only.as_ref();
+        match hit.is_none_or(|part| path.contains(part)) {
+            true => self.latency_ms,
+            false => 0,
+        }
+    }
+
     /// The fault for a request of this path, counting down `times`.
     pub(crate) fn take(&mut self, path: &str) -> Fault {
         let hit = self.only.as_ref().is_none_or(|part| path.contains(part));
@@ -87,5 +98,23 @@ impl Faults {
             }
             (true, None) => self.fault,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_path_can_be_slow_alone() {
+        let faults = r#"{"latency_ms": 300, "latency_only": "/chat/"}"#;
+        let faults: Faults = serde_json::from_str(faults).unwrap();
+        assert_eq!(faults.latency("/chat/business/seo"), 300);
+        assert_eq!(faults.latency("/api/conversations/4"), 0);
+        let all = Faults {
+            latency_only: None,
+            ..faults
+        };
+        assert_eq!(all.latency("/api/conversations/4"), 300);
     }
 }

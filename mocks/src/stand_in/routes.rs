@@ -90,8 +90,11 @@ impl Route {
             && asked
                 .cookie("camarad_cb_token")
                 .is_some_and(|t| !t.is_empty());
-        let is_page = self.body == "html";
-        if self.login_check && !has_session && self.path != "/api/auth/status" {
+        // The chat page sends to itself, and is sent away as a page is.
+        let is_page = self.body == "html" || self.path.starts_with("/chat/");
+        // These look at the session and answer anybody all the same.
+        let open = ["/", "/signup", "/api/auth/status"].contains(&self.path.as_str());
+        if self.login_check && !has_session && !open {
             let status = if is_page {
                 StatusCode::FOUND
             } else {
@@ -202,7 +205,7 @@ pub(super) fn user_of(asked: &Asked) -> u64 {
 }
 
 /// What Python's `int()` makes of a text: signs, spaces and `_` between digits are fine.
-fn python_int(text: &str) -> Option<u64> {
+pub(super) fn python_int(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.strip_prefix('+').unwrap_or(text);
     let edges = digits.starts_with('_') || digits.ends_with('_') || digits.contains("__");
@@ -215,7 +218,7 @@ fn python_int(text: &str) -> Option<u64> {
 }
 
 /// The body as Python's parser reads it: UTF-16 and a BOM are fine, the last of two keys wins.
-fn lenient(body: &[u8]) -> Value {
+pub(super) fn lenient(body: &[u8]) -> Value {
     let text = match body {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
@@ -224,7 +227,36 @@ fn lenient(body: &[u8]) -> Value {
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
         plain => String::from_utf8_lossy(plain).into_owned(),
     };
-    serde_json::from_str(&text).unwrap_or_default()
+    let read = serde_json::from_str(&text);
+    read.unwrap_or_else(|_| serde_json::from_str(&without_nan(&text)).unwrap_or_default())
+}
+
+/// Python reads `NaN` and its kin as numbers; here they are null.
+fn without_nan(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let (mut rest, mut quoted) = (text, false);
+    while let Some(c) = rest.chars().next() {
+        let word = ["-Infinity", "Infinity", "NaN"];
+        let word = word
+            .into_iter()
+            .find(|word| !quoted && rest.starts_with(word));
+        let taken = match (c, word) {
+            (_, Some(word)) => {
+                plain.push_str("null");
+                word.len()
+            }
+            ('\\', _) if quoted => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            (c, _) => {
+                quoted ^= c == '"';
+                c.len_utf8()
+            }
+        };
+        if word.is_none() {
+            plain.push_str(&rest[..taken]);
+        }
+        rest = &rest[taken..];
+    }
+    plain
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
@@ -283,5 +315,8 @@ mod tests {
             20
         );
         assert_eq!(lenient(b"nonsense"), Value::Null);
+        let nan = lenient(br#"{"x": NaN, "y": [-Infinity, "NaN \" NaN"], "client_id": 20}"#);
+        assert_eq!(nan["client_id"], 20);
+        assert_eq!(nan["y"][1], "NaN \" NaN");
     }
 }

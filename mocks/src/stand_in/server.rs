@@ -124,7 +124,7 @@ async fn respond<S: StandIn>(
     let (latency, fault, status) = {
         let mut faults = lock(&shared.faults);
         let fault = faults.take(&asked.path);
-        (faults.latency_ms, fault, faults.status)
+        (faults.latency(&asked.path), fault, faults.status)
     };
     tokio::time::sleep(Duration::from_millis(latency)).await;
     match fault {
