@@ -258,7 +258,7 @@ async fn an_honest_user_signs_in_and_works() {
         "/connectors",
         "/orchestrator",
         "/chat",
-        "/chat/seo/ads",
+        "/chat/business/seo?conv_id=4",
         "/settings",
         "/boardroom",
         "/agents",

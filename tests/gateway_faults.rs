@@ -274,7 +274,9 @@ async fn a_read_is_tried_once_more_and_a_selection_never() {
 
 #[tokio::test]
 async fn an_unknown_account_has_no_campaigns_in_the_mock() {
-    let setup = Setup::default().set("COOLBITS_GATEWAY_ENABLED", "off");
+    let setup = Setup::default()
+        .set("COOLBITS_GATEWAY_ENABLED", "off")
+        .set("SIDECAR__TENANCY__BIND_ACCOUNTS", "false");
     let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(setup).await;
     let answer = sidecar
         .ads(&alice(), "10", "campaigns?account_id=999-999-9999")

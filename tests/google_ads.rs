@@ -39,9 +39,14 @@ pub fn real(got: &Got) -> Value {
 pub const SELECT: &str = "POST /api/connectors/googleads/customer";
 pub const REPORT: &str = "GET /api/connectors/googleads/report";
 
+/// Accounts of all kinds, whoever is linked to them; `accounts.rs` is about that.
+fn unbound() -> Setup {
+    Setup::default().set("SIDECAR__TENANCY__BIND_ACCOUNTS", "false")
+}
+
 #[tokio::test]
 async fn campaigns_select_the_customer_and_read_its_report() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     let got = sidecar
         .ads(&alice(), "10", "campaigns?account_id=234-567-8901&days=7")
         .await;
@@ -95,7 +100,7 @@ async fn campaigns_select_the_customer_and_read_its_report() {
 
 #[tokio::test]
 async fn a_manager_is_named_under_every_alias_and_logs_in() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     real(
         &sidecar
             .ads(
@@ -123,7 +128,7 @@ async fn a_manager_is_named_under_every_alias_and_logs_in() {
 
 #[tokio::test]
 async fn accounts_are_listed_with_looked_up_names_and_nothing_is_selected() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     let answer = real(&sidecar.ads(&alice(), "10", "accounts").await);
     let names: Vec<_> = answer["accounts"]
         .as_array()
@@ -171,7 +176,7 @@ async fn accounts_are_listed_with_looked_up_names_and_nothing_is_selected() {
 
 #[tokio::test]
 async fn a_name_that_cannot_be_looked_up_keeps_its_placeholder() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     coolbits
         .faults(json!({"fault": "status", "status": 500, "only": "/report"}))
         .await;
@@ -181,7 +186,7 @@ async fn a_name_that_cannot_be_looked_up_keeps_its_placeholder() {
 
 #[tokio::test]
 async fn keywords_name_the_account_they_are_given_and_never_read_somebody_elses_selection() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     let target = "keywords?campaign_id=c-7&account_id=345-678-9012";
     let answer = real(&sidecar.ads(&alice(), "10", target).await);
     assert_eq!(answer["campaign_id"], "c-7");
@@ -210,7 +215,7 @@ async fn keywords_name_the_account_they_are_given_and_never_read_somebody_elses_
 
 #[tokio::test]
 async fn metrics_come_by_day_and_days_are_echoed() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     for (asked, echoed, rows) in [
         ("", 30, 30),
         ("?days=7", 7, 7),
@@ -239,7 +244,7 @@ async fn metrics_come_by_day_and_days_are_echoed() {
 
 #[tokio::test]
 async fn reports_are_the_campaigns_as_strings() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     let answer = real(&sidecar.ads(&alice(), "10", "reports").await);
     assert_eq!(answer["report_type"], "campaign_performance");
     assert!(answer["rows"][0]["Cost"].as_str().unwrap().starts_with('$'));
@@ -261,7 +266,7 @@ async fn reports_are_the_campaigns_as_strings() {
 
 #[tokio::test]
 async fn candidates_are_tried_in_the_contracts_order() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     let rows: [(&str, &[&str]); 5] = [
         (
             "accounts?mcc_id=1",
@@ -323,7 +328,7 @@ async fn candidates_are_tried_in_the_contracts_order() {
 
 #[tokio::test]
 async fn two_accounts_at_once_never_get_each_others_figures() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     let (alice, bob) = (alice(), bob());
     let accounts = ["123-456-7890", "234-567-8901", "345-678-9012"];
     let mut alone = BTreeMap::new();
@@ -369,7 +374,7 @@ async fn two_accounts_at_once_never_get_each_others_figures() {
 
 #[tokio::test]
 async fn an_answer_about_another_account_is_not_passed_on() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     coolbits.faults(fault("wrong_account")).await;
     for operation in ["campaigns", "keywords", "metrics", "reports"] {
         let answer = sidecar.ads(&alice(), "10", operation).await.json();
@@ -383,7 +388,7 @@ async fn an_answer_about_another_account_is_not_passed_on() {
 
 #[tokio::test]
 async fn an_account_without_digits_is_asked_of_nobody() {
-    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     let answer = sidecar
         .ads(&alice(), "10", "campaigns?account_id=abc")
         .await
@@ -399,7 +404,7 @@ async fn an_account_without_digits_is_asked_of_nobody() {
 
 #[tokio::test]
 async fn head_is_answered_like_get_without_a_body() {
-    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(unbound()).await;
     let get = sidecar.ads(&alice(), "10", "campaigns").await;
     let head =
         crate::support::Ask::new("HEAD", &sidecar.url("/api/connectors/google-ads/campaigns"));

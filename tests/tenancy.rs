@@ -117,7 +117,7 @@ async fn a_new_client_can_be_used_at_once_and_a_deleted_one_no_more() {
 
 #[tokio::test]
 async fn everybody_sees_oneself_and_the_clients_in_reach() {
-    let (sidecar, _coolbits, legacy) = started(Setup::default()).await;
+    let (sidecar, _coolbits, _legacy) = started(Setup::default()).await;
     let list = |path: &'static str, token: String| {
         let ask = sidecar.get(path).bearer(&token);
         async move { ask.send().await.json() }
@@ -138,11 +138,27 @@ async fn everybody_sees_oneself_and_the_clients_in_reach() {
         2
     );
     // The page always asks for all: of rows out of reach, what it draws the connector with stays.
-    legacy.faults(json!({"fault": "foreign_row"})).await;
+    let all = list("/api/connectors/list?all=1&client_id=11", limited).await;
+    let (mut own, mut drawn) = (0, 0);
+    for row in all.as_array().unwrap() {
+        match row.get("client_id").and_then(Value::as_u64) {
+            Some(client) => {
+                assert_eq!(client, 11, "{row}");
+                own += 1;
+            }
+            None => {
+                let members: Vec<&String> = row.as_object().unwrap().keys().collect();
+                assert_eq!(members, ["is_live", "name", "slug", "status"], "{row}");
+                drawn += 1;
+            }
+        }
+    }
     assert_eq!(
-        list("/api/connectors/list?all=1&client_id=11", limited).await,
-        json!([{"slug": "google-ads", "name": "Google Ads", "status": "connected", "is_live": true}])
+        (own, drawn),
+        (2, 22),
+        "its links; the catalogue and the other client's two"
     );
+    assert!(!all.to_string().contains("u1.c10"), "{all}");
 }
 
 #[tokio::test]
@@ -150,11 +166,7 @@ async fn an_answer_with_an_id_of_somebody_else_is_withheld() {
     let (sidecar, _coolbits, legacy) = started(Setup::default()).await;
     legacy.faults(json!({"fault": "foreign_row"})).await;
     for own in [alice(), unlimited(1)] {
-        for path in [
-            "/api/orchestrator/history",
-            "/api/connectors/ga",
-            "/api/flows/7",
-        ] {
+        for path in ["/api/orchestrator/history", "/api/connectors/ga"] {
             let got = sidecar.get(path).bearer(&own).client("10").send().await;
             assert_eq!(coded(&got), (502, "tenant_leak_blocked".into()), "{path}");
             assert!(got.json().get("client_id").is_none(), "{path}");
@@ -162,7 +174,7 @@ async fn an_answer_with_an_id_of_somebody_else_is_withheld() {
             assert_eq!(record["origin"], "legacy");
         }
     }
-    let series = "sidecar_egress_blocked_total{route=\"flows.one\"}";
+    let series = "sidecar_egress_blocked_total{route=\"connectors.read\"}";
     assert_eq!(sidecar.metric(series).await, 2.0);
     let blocked = sidecar.audited("tenant_leak_blocked").await;
     assert_eq!(

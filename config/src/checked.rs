@@ -7,6 +7,7 @@ use camarad_policies::head::Limits as HeadLimits;
 use camarad_policies::identity::Issuer;
 use camarad_policies::ids::ClientId;
 use camarad_policies::keys::KeySet;
+use camarad_policies::limit::Limit;
 use camarad_policies::matrix::Mode;
 use camarad_policies::route::Operation;
 use ipnet::IpNet;
@@ -78,8 +79,10 @@ pub struct Tenancy {
     pub modes: BTreeMap<String, Mode>,
     /// The header must agree with the target on rules about clients themselves.
     pub strict_management: bool,
-    /// Life of a user's list of clients.
+    /// Life of a user's list of clients, and of a client's list of accounts.
     pub directory_ttl: Duration,
+    /// Accounts must be linked to the client.
+    pub bind_accounts: bool,
 }
 
 /// Whose token it is, where the token does not say so.
@@ -125,6 +128,8 @@ pub struct Limits {
     pub connections: usize,
     /// Requests at once.
     pub requests: usize,
+    /// Refused requests of one user or address; `None` limits nobody.
+    pub refusals: Option<Limit>,
 }
 
 /// The existing app.

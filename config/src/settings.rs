@@ -75,8 +75,10 @@ pub struct TenancySettings {
     pub modes: BTreeMap<String, String>,
     /// On routes about clients themselves, whether the header must agree with the target: `ambient` or `strict`.
     pub management: String,
-    /// How long the app's list of a user's clients is kept.
+    /// How long the app's lists of a user's clients, and of a client's accounts, are kept.
     pub directory_ttl: Span,
+    /// Whether accounts of connectors must be linked to the client that is named.
+    pub bind_accounts: bool,
 }
 
 /// Whose token it is, where the token does not say so.
@@ -129,6 +131,10 @@ pub struct LimitsSettings {
     pub connections: usize,
     /// Requests at once; more are 503.
     pub requests: usize,
+    /// Refused requests in a row of one user, or of one address without a user; more are 429, and 0 limits nobody.
+    pub refusals: u32,
+    /// Time after which one more is allowed.
+    pub refusal_refill: Span,
 }
 
 /// The existing app.
@@ -284,6 +290,7 @@ impl Default for TenancySettings {
             modes: BTreeMap::new(),
             management: "ambient".into(),
             directory_ttl: Span::seconds(30),
+            bind_accounts: true,
         }
     }
 }
@@ -305,6 +312,8 @@ impl Default for LimitsSettings {
             buffered_bytes: 64 * 1024 * 1024,
             connections: 2048,
             requests: 1024,
+            refusals: 60,
+            refusal_refill: Span::seconds(1),
         }
     }
 }

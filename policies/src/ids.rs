@@ -1,4 +1,4 @@
-//! User and client ids, and the one grammar by which they are read.
+//! User, client and object ids, and the one grammar by which they are read.
 //!
 //! Grammar (design, "Client scope"): ASCII digits, no sign, no leading zero, at
 //! most 18 of them. Empty, `0`, `none`, `null`, `undefined` name *no client*,
@@ -15,6 +15,11 @@ pub struct UserId(u64);
 /// The app's client id; never zero, since the app means "no client" by 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct ClientId(u64);
+
+/// The id of something of a client's: a conversation, a flow, a link. Unique
+/// among its kind only, and given out again once it is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct ObjectId(u64);
 
 /// What one place in a request says about the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +58,35 @@ impl ClientId {
     }
 }
 
+impl ObjectId {
+    /// Reads a positive id; `0` and everything outside the grammar is [`Unreadable`].
+    pub fn parse(text: &str) -> Result<Self, Unreadable> {
+        digits(text).map(Self)
+    }
+
+    /// Reads what a place says: an id, or `None` for one of the words for none.
+    pub fn named(text: &str) -> Result<Option<Self>, Unreadable> {
+        match NONE.contains(&text) {
+            true => Ok(None),
+            false => Self::parse(text).map(Some),
+        }
+    }
+
+    /// The id as a number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// What names nothing.
+const NONE: [&str; 5] = ["", "0", "none", "null", "undefined"];
+
 impl Named {
     /// Reads what a place says: an id, or one of the words for no client.
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
-        match text {
-            "" | "0" | "none" | "null" | "undefined" => Ok(Self::NoClient),
-            id => ClientId::parse(id).map(Self::Client),
+        match NONE.contains(&text) {
+            true => Ok(Self::NoClient),
+            false => ClientId::parse(text).map(Self::Client),
         }
     }
 }
@@ -74,6 +102,12 @@ fn digits(text: &str) -> Result<u64, Unreadable> {
 }
 
 impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

@@ -12,18 +12,22 @@
 //! can no longer be tested as tables, and two requests can no longer be told to
 //! have seen the same configuration.
 
+pub mod accounts;
 pub mod authorise;
 pub mod body;
 pub mod cache_key;
 pub mod cookies;
 pub mod csrf;
 pub mod egress;
+pub mod fields;
 pub mod forwarded;
+pub mod guard;
 pub mod head;
 pub mod host;
 pub mod identity;
 pub mod ids;
 pub mod keys;
+pub mod limit;
 pub mod matrix;
 pub mod normalise;
 pub mod path;
@@ -31,5 +35,6 @@ pub mod pointer;
 pub mod query;
 pub mod record;
 pub mod refusal;
+pub mod request_ids;
 pub mod route;
 pub mod seal;

@@ -64,18 +64,43 @@ impl Query {
         Some(&pair.value)
     }
 
-    /// The query with its `client_id` set to this text, or taken out.
-    pub fn with_client(mut self, client: Option<String>) -> Self {
-        match client {
-            None => self.pairs.retain(|p| p.name != CLIENT_ID),
-            Some(value) => {
-                if let Some(pair) = self.pairs.iter_mut().find(|p| p.name == CLIENT_ID) {
-                    pair.raw = format!("{CLIENT_ID}={value}");
-                    pair.name = CLIENT_ID.to_owned();
-                    pair.value = value;
-                }
-            }
+    /// The decoded values of every parameter with one of these names, in order.
+    pub fn values<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a str> {
+        let named = self
+            .pairs
+            .iter()
+            .filter(|p| names.contains(&p.name.as_str()));
+        named.map(|p| p.value.as_str())
+    }
+
+    /// The query with its `client_id` set to this text where it has one, or taken out.
+    pub fn with_client(self, client: Option<String>) -> Self {
+        match (client, self.get(CLIENT_ID)) {
+            (Some(client), Some(_)) => self.with(CLIENT_ID, &client),
+            _ => self.without(CLIENT_ID),
         }
+    }
+
+    /// The query with exactly one parameter of this name: where the first stood, or at the end.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        let pair = Pair {
+            raw: format!("{name}={}", encode(value)),
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        match self.pairs.iter().position(|p| p.name == name) {
+            Some(at) => {
+                self = self.without(name);
+                self.pairs.insert(at, pair);
+            }
+            None => self.pairs.push(pair),
+        }
+        self
+    }
+
+    /// The query without any parameter of this name.
+    pub fn without(mut self, name: &str) -> Self {
+        self.pairs.retain(|p| p.name != name);
         self
     }
 
@@ -84,6 +109,22 @@ impl Query {
         let raws: Vec<&str> = self.pairs.iter().map(|p| p.raw.as_str()).collect();
         raws.join("&")
     }
+}
+
+/// Encodes all but what is plain in every query (RFC 3986, section 2.3), and `:`, as in account ids.
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"-._~:".contains(&b) => out.push(b as char),
+            b => {
+                use std::fmt::Write;
+                // Writing to a String cannot fail.
+                let _ = write!(out, "%{b:02X}");
+            }
+        }
+    }
+    out
 }
 
 /// Decodes `+` and `%XX`; a bad escape stays as it is, as it does in the app.
@@ -161,7 +202,30 @@ mod tests {
         assert_eq!(none.with_client(Some("7".into())).to_text(), "a=1");
     }
 
+    #[test]
+    fn a_parameter_that_is_set_stands_once_and_reads_as_it_was_set() {
+        let query = || Query::parse(b"a=1&%61=2&b=3").unwrap();
+        assert_eq!(query().with("a", "x&y=%").to_text(), "a=x%26y%3D%25&b=3");
+        assert_eq!(
+            query().with("c", "sc-domain:x").to_text(),
+            "a=1&%61=2&b=3&c=sc-domain:x"
+        );
+        assert_eq!(query().without("a").to_text(), "b=3");
+        let values: Vec<String> = query().values(&["b", "a"]).map(str::to_owned).collect();
+        assert_eq!(values, ["1", "2", "3"]);
+    }
+
     proptest! {
+        #[test]
+        fn what_is_set_is_what_is_read(value in "\\PC{0,20}", raw in "[ab=&%0-9]{0,12}") {
+            if let Ok(query) = Query::parse(raw.as_bytes()) {
+                let text = query.with("a", &value).to_text();
+                let again = Query::parse(text.as_bytes()).unwrap();
+                let values: Vec<&str> = again.values(&["a"]).collect();
+                prop_assert_eq!(values, [value.as_str()]);
+            }
+        }
+
         #[test]
         fn what_is_forwarded_reads_the_same(raw in "[a-z_=&%0-9+]{0,30}") {
             if let Ok(query) = Query::parse(raw.as_bytes()) {

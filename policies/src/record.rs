@@ -142,7 +142,10 @@ pub struct Record {
     /// What each place of the request named as its client; for the audit log.
     #[serde(skip)]
     pub client_asked: BTreeMap<&'static str, String>,
-    /// The answer held an id of somebody else and was withheld.
+    /// The object that the request named by id, and its kind; for the audit log.
+    #[serde(skip)]
+    pub object: Option<(&'static str, u64)>,
+    /// Refused for what it asked, or for what its answer held, after it had been allowed.
     #[serde(skip)]
     pub withheld: bool,
     /// The caller claimed another user than the token proves.
@@ -164,7 +167,8 @@ impl Record {
         self.code = Some(answer.code);
         self.source = Some(Source::Sidecar);
         self.origin = refusal.fault();
-        self.withheld |= refusal == Refusal::TenantLeakBlocked;
+        self.withheld |= refusal.is_scope()
+            || matches!(refusal, Refusal::TenantLeakBlocked | Refusal::RateLimited);
     }
 
     /// Whether the request, or its answer, was refused for what it asked.

@@ -133,6 +133,18 @@ refusals! {
     ClientConflict = 400, "client_conflict", "Conflicting client scope";
     /// The client is not one that the identity may use.
     ClientNotAllowed = 404, "client_not_allowed", "Client not found or not owned";
+    /// An id in a path, query or body that is no id.
+    ObjectUnreadable = 400, "object_unreadable", "Invalid id";
+    /// Two places name different objects.
+    ObjectConflict = 400, "object_conflict", "Conflicting ids";
+    /// The object is not there, or not within what was decided; nobody is told which.
+    ObjectNotFound = 404, "object_not_found", "Not found or not owned";
+    /// The account is not linked to the decided client.
+    AccountNotLinked = 404, "account_not_linked", "Account not found or not linked to this client";
+    /// Whose an object or account is could not be had.
+    GuardUnavailable = 503, "guard_unavailable", "Ownership cannot be verified right now";
+    /// Too many refused requests of this user, or of this address without one.
+    RateLimited = 429, "rate_limited", "Too many refused requests";
     /// A route of the whole user, asked for with a token that is limited to clients.
     UserWideDenied = 403, "user_wide_denied", "This token is limited to clients";
     /// The app's list of the user's clients could not be had.
@@ -166,6 +178,7 @@ impl Refusal {
             | Self::LegacyBadAnswer
             | Self::BindingUnavailable
             | Self::DirectoryUnavailable
+            | Self::GuardUnavailable
             | Self::TenantLeakBlocked => Some(Origin::Legacy),
             Self::Internal | Self::KeysUnavailable | Self::Overloaded => Some(Origin::Sidecar),
             _ => None,
@@ -195,7 +208,20 @@ impl Refusal {
                 | Self::UserWideDenied
                 | Self::DirectoryUnavailable
                 | Self::BodyMalformed
+                | Self::ObjectUnreadable
+                | Self::ObjectConflict
+                | Self::ObjectNotFound
+                | Self::AccountNotLinked
+                | Self::GuardUnavailable
         )
+    }
+
+    /// True for what somebody gets who tries names and tokens: too many of these
+    /// are answered [`Refusal::RateLimited`]. Failures of ours or of the app are not
+    /// the caller's, and count for nobody.
+    pub fn is_limited(self) -> bool {
+        let is_scope = self.is_scope() && self.fault().is_none();
+        is_scope || self.is_authentication() || matches!(self, Self::InternalOnly | Self::CrossSite)
     }
 
     /// True where the app, not the caller and not the sidecar, is at fault.
@@ -225,6 +251,14 @@ mod tests {
                 assert!(status < 500 || matches!(status, 501 | 505), "{refusal:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_limited_is_the_callers_own_fault() {
+        for refusal in Refusal::ALL.iter().filter(|r| r.is_limited()) {
+            assert!(refusal.answer().status < 500, "{refusal:?}");
+        }
+        assert!(!Refusal::RateLimited.is_limited());
     }
 
     #[test]

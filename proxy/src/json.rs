@@ -7,12 +7,23 @@ use std::io::{self, Write};
 
 /// The body for a value. Keys are sorted because `serde_json::Map` is.
 pub(crate) fn to_body(value: &Value) -> Bytes {
+    let mut out = written(value);
+    out.push(b'\n');
+    out.into()
+}
+
+/// The text of a value, without the newline.
+pub(crate) fn to_text(value: &Value) -> String {
+    // What is written is ASCII.
+    String::from_utf8(written(value)).unwrap_or_default()
+}
+
+fn written(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Ascii);
     // Writing a `Value` into memory cannot fail.
     let _ = serde::Serialize::serialize(value, &mut serializer);
-    out.push(b'\n');
-    out.into()
+    out
 }
 
 struct Ascii;

@@ -5,6 +5,8 @@
 //! The table is printed from the matrix that requests are decided by, with the
 //! modes of the settings; it cannot say something else than what is done.
 
+use camarad_policies::accounts::Accounts;
+use camarad_policies::guard::Guard;
 use camarad_policies::matrix::{
     CASES, ClientScope, Matrix, MatrixError, Observed, ROUTES, Route, Routes, RoutesError, Rule,
     Serve,
@@ -74,6 +76,10 @@ struct Enforced {
     lane: &'static str,
     cache_seconds: Option<u64>,
     mode: &'static str,
+    /// The object that is named by id, and where.
+    guard: String,
+    /// The connector whose accounts are bound, and what else is known of them.
+    accounts: String,
 }
 
 /// The table as text.
@@ -165,11 +171,34 @@ fn line(seen: &Observed, rule: &Rule) -> Line {
             },
             cache_seconds: rule.cache_seconds,
             mode: rule.mode.as_str(),
+            guard: rule.guard.as_ref().map(guarded).unwrap_or_default(),
+            accounts: rule.accounts.as_ref().map(bound).unwrap_or_default(),
         },
         tests: cases.map(|case| case.name).collect(),
         method: route.method,
         path: route.path,
     }
+}
+
+/// `conversation (query, body), chosen`
+fn guarded(guard: &Guard) -> String {
+    let places = [
+        ("path", &guard.path),
+        ("query", &guard.query),
+        ("body", &guard.body),
+    ];
+    let named = places.iter().filter(|(_, name)| name.is_some());
+    let places: Vec<&str> = named.map(|(place, _)| *place).collect();
+    let chosen = if guard.choose { ", chosen" } else { "" };
+    format!("{} ({}){chosen}", guard.object.name(), places.join(", "))
+}
+
+/// `google-ads, one`
+fn bound(accounts: &Accounts) -> String {
+    let mut text = accounts.connector.name.to_owned();
+    text += if accounts.one { ", one" } else { "" };
+    text += if accounts.body { ", body" } else { "" };
+    text
 }
 
 /// The word by which the table file writes a value.
@@ -180,7 +209,7 @@ fn word<T: Serialize>(value: &T) -> String {
     }
 }
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 19] = [
     "method",
     "path",
     "area",
@@ -198,10 +227,12 @@ const COLUMNS: [&str; 17] = [
     "lane",
     "cache_seconds",
     "mode",
+    "guard",
+    "accounts",
 ];
 
 impl Line {
-    fn cells(&self) -> [String; 17] {
+    fn cells(&self) -> [String; 19] {
         let status = |status: Option<u16>| status.map_or_else(String::new, |s| s.to_string());
         let s = &self.sidecar;
         [
@@ -222,6 +253,8 @@ impl Line {
             s.lane.to_owned(),
             s.cache_seconds.map_or_else(String::new, |n| n.to_string()),
             s.mode.to_owned(),
+            s.guard.clone(),
+            s.accounts.clone(),
         ]
     }
 }
@@ -266,8 +299,8 @@ fn markdown(lines: &[Line]) -> String {
             let _ = write!(
                 text,
                 "\n## {area}\n\n| route | rule | app: client, identity, foreign client, anonymous \
-                 | sidecar: auth, client (places) | limited token, no client | egress | lane | mode | tests |\n\
-                 |---|---|---|---|---|---|---|---|---|\n"
+                 | sidecar: auth, client (places) | limited token, no client | object, accounts | egress | lane | mode | tests |\n\
+                 |---|---|---|---|---|---|---|---|---|---|\n"
             );
         }
         let group = groups
@@ -298,9 +331,15 @@ fn markdown(lines: &[Line]) -> String {
         } else {
             format!(" ({})", c[10])
         };
+        let named = match (c[17].is_empty(), c[18].is_empty()) {
+            (true, true) => "-".to_owned(),
+            (false, true) => c[17].clone(),
+            (true, false) => c[18].clone(),
+            (false, false) => format!("{}; {}", c[17], c[18]),
+        };
         let _ = writeln!(
             text,
-            "| `{} {}` | {} | {}, {}, {}, {} | {}, {}{places} | {} | {egress} | {}{cache} | {} | {} |",
+            "| `{} {}` | {} | {}, {}, {}, {} | {}, {}{places} | {} | {named} | {egress} | {}{cache} | {} | {} |",
             c[0],
             c[1],
             c[3],
@@ -360,6 +399,6 @@ mod tests {
         let csv = table(Format::Csv).unwrap();
         assert_eq!(csv.lines().count(), 275);
         let columns = csv.lines().next().unwrap().split(',').count();
-        assert_eq!(columns, 18);
+        assert_eq!(columns, 20);
     }
 }

@@ -6,8 +6,12 @@ use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::edge::{self, Sidecar};
 use crate::gateway::{Gateway, SwitchBoard};
+use crate::kept::Kept;
 use crate::keys::KeyStore;
+use crate::limiter::Limiter;
+use crate::locks::Locks;
 use crate::observe::{JsonLines, Observer};
+use crate::owners::Owners;
 use crate::panics::kept_up;
 use crate::sessions::Sessions;
 use crate::tenants::Tenants;
@@ -32,6 +36,10 @@ pub(crate) enum StartError {
     Metrics(#[from] prometheus::Error),
     #[error("the signals: {0}")]
     Signals(std::io::Error),
+    #[error(
+        "owners.db in server.state_dir = {0}: {1}; it can be deleted, what it holds is learnt again"
+    )]
+    Owners(String, rusqlite::Error),
     #[error("the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     #[error("{key} = {value}: {error}")]
@@ -89,6 +97,8 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         "sessions.json in server.state_dir",
         &state_dir.display(),
     ))?);
+    let owners = Owners::open(state_dir)
+        .map_err(|error| StartError::Owners(state_dir.display().to_string(), error))?;
     let target = &config.server.access_log;
     let log = JsonLines::open(target).map_err(at("server.access_log", target))?;
     let target = &config.audit.log;
@@ -126,6 +136,11 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         matrix,
         keys: keys.clone(),
         tenants: Tenants::new(config.tenancy.directory_ttl),
+        owners,
+        objects: Locks::default(),
+        exported: Kept::new(config.tenancy.directory_ttl),
+        agents: Kept::new(config.tenancy.directory_ttl),
+        limiter: Limiter::new(config.limits.refusals),
         sessions: sessions.clone(),
         switch: switch.clone(),
         gateway,

@@ -4,7 +4,9 @@ It has the routing table of the real app and no views: every request, whatever
 its path, is noted before it is dispatched, under the X-Request-Id that the
 sidecar gave it. GET /_seen on its own port tells the notes and forgets them.
 
-It decides nothing and checks nothing; what it reads is compared elsewhere.
+It decides nothing and checks nothing; what it reads is compared elsewhere. The
+sidecar's own lookups (X-Request-Id ends with -lookup) are not noted: they are
+answered as if everything with the id 7 belonged to the first client of the user.
 
     app.py {werkzeug|gunicorn} ROUTES     ends when standard input does
 """
@@ -43,6 +45,27 @@ def effective_user():
     return user if user > 0 else None
 
 
+def lookup():
+    client = {1: 10, 2: 20}.get(effective_user())
+    seven = {"id": 7, "client_id": client, "workspace_slug": "7", "agent_slug": "google-ads"}
+    if request.method == "POST":
+        return jsonify({"conv_id": 7})
+    if request.path == "/api/clients":
+        return jsonify([{"id": id} for id in ([10, 11] if client == 10 else [client])])
+    if request.path == "/api/client_connectors" and "client_id" in request.args:
+        return jsonify([])
+    lists = ["/api/client_connectors", "/api/conversations"]
+    return jsonify([seven] if request.path in lists else seven)
+
+
+def conversations(json):
+    """Every conversation that a view could read, wherever it looks."""
+    named = request.args.getlist("conv_id") + request.form.getlist("conv_id")
+    if isinstance(json, dict) and json.get("conv_id") is not None:
+        named.append(str(json["conv_id"]))
+    return named
+
+
 @app.before_request
 def note():
     if request.path == "/_seen":
@@ -50,6 +73,9 @@ def note():
             told = list(seen)
             seen.clear()
         return jsonify(told)
+    if request.headers.get("X-Request-Id", "").endswith("-lookup"):
+        return lookup()
+    # Cached, so that forms can be read after it.
     body = request.get_data(cache=True)
     json = request.get_json(force=True, silent=True)
     reading = {
@@ -76,6 +102,7 @@ def note():
         "script_name": request.root_path,
         "forwarded_for": request.headers.get("X-Forwarded-For"),
         "host": request.headers.get("X-Forwarded-Host"),
+        "conversations": conversations(json),
         "json_client": json.get("client_id") if isinstance(json, dict) else None,
         "body_length": len(body),
         "body_sha256": hashlib.sha256(body).hexdigest(),

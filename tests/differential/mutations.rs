@@ -76,6 +76,50 @@ pub const MUTATIONS: &[(&str, Mutation)] = &[
         let byte = r.u8(1..);
         insert(d, r, &[byte]);
     }),
+    // Conversations.
+    ("conversation in the query", |d, _| {
+        add_query(d, "conv_id=7");
+    }),
+    ("conversation in the query, escaped", |d, _| {
+        add_query(d, "conv%5Fid=%37");
+    }),
+    ("two conversations in the query", |d, _| {
+        add_query(d, "conv_id=7&conv_id=8");
+    }),
+    ("odd conversation in the query", |d, r| {
+        let id = r
+            .choice(["07", "%2B7", "7%20", "0_7", "7.0", ""])
+            .unwrap_or("");
+        add_query(d, &format!("conv_id={id}"));
+    }),
+    ("another conversation in the body", |d, _| {
+        body(d, r#"{"conv_id": 8, "message": "x"}"#)
+    }),
+    ("conversation in the body", |d, _| {
+        body(d, r#"{"conv_id": "7", "message": "x"}"#)
+    }),
+    ("two conversations in the body", |d, _| {
+        body(d, r#"{"conv_id": 7, "conv\u005fid": 8, "message": "x"}"#)
+    }),
+    ("conversation in a form", |d, _| {
+        set(d, "Content-Type", "application/x-www-form-urlencoded");
+        body(d, "message=x&conv_id=7");
+    }),
+    ("two conversations in a form", |d, _| {
+        set(d, "Content-Type", "application/x-www-form-urlencoded");
+        body(d, "message=x&conv_id=7&conv%5fid=8");
+    }),
+    ("JSON that calls itself a form", |d, _| {
+        set(d, "Content-Type", "application/x-www-form-urlencoded");
+        body(d, r#"{"conv_id":8,"message":"x"}"#);
+    }),
+    ("a form of many parts", |d, _| {
+        set(d, "Content-Type", "multipart/form-data; boundary=b");
+        body(
+            d,
+            "--b\r\nContent-Disposition: form-data; name=\"conv_id\"\r\n\r\n8\r\n--b--\r\n",
+        );
+    }),
     // Queries.
     ("client in the query", |d, r| {
         let c = client(r);

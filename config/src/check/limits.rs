@@ -4,6 +4,7 @@ use super::{Checker, MINUTE};
 use crate::checked::Limits;
 use crate::settings::LimitsSettings;
 use camarad_policies::head::Limits as HeadLimits;
+use camarad_policies::limit::Limit;
 use std::time::Duration;
 
 pub(super) fn check_limits(c: &mut Checker, settings: LimitsSettings) -> Limits {
@@ -21,6 +22,8 @@ pub(super) fn check_limits(c: &mut Checker, settings: LimitsSettings) -> Limits 
         buffered_bytes,
         connections,
         requests,
+        refusals,
+        refusal_refill,
     } = settings;
     if target_bytes >= head_bytes {
         let message =
@@ -33,6 +36,12 @@ pub(super) fn check_limits(c: &mut Checker, settings: LimitsSettings) -> Limits 
         c.problem("limits.buffered_bytes", message);
     }
     let least = Duration::from_millis(10);
+    let refill = c.within(
+        "limits.refusal_refill",
+        refusal_refill.0,
+        Duration::from_millis(1),
+        60 * MINUTE,
+    );
     Limits {
         head: HeadLimits {
             // The proxy's own parser ends at 1 MiB.
@@ -55,5 +64,9 @@ pub(super) fn check_limits(c: &mut Checker, settings: LimitsSettings) -> Limits 
         buffered: c.within("limits.buffered_bytes", buffered_bytes, 1024, 1 << 40),
         connections: c.within("limits.connections", connections, 1, 1 << 20),
         requests: c.within("limits.requests", requests, 1, 1 << 20),
+        refusals: (refusals > 0).then_some(Limit {
+            burst: c.within("limits.refusals", refusals, 0, 1 << 20),
+            refill,
+        }),
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn check_tenancy(c: &mut Checker, settings: TenancySettings) -> Tenan
         modes,
         management,
         directory_ttl,
+        bind_accounts,
     } = settings;
     let mode = match mode.as_str() {
         "" => None,
@@ -47,6 +48,12 @@ pub(super) fn check_tenancy(c: &mut Checker, settings: TenancySettings) -> Tenan
             c.warnings.push(words);
         }
     }
+    if !bind_accounts {
+        c.warnings.push(
+            "tenancy.bind_accounts is off: a client may read any account that the caller's token can read"
+                .into(),
+        );
+    }
     let strict = c.parsed(
         "tenancy.management",
         &management,
@@ -68,6 +75,7 @@ pub(super) fn check_tenancy(c: &mut Checker, settings: TenancySettings) -> Tenan
         modes: named,
         strict_management: strict.unwrap_or(true),
         directory_ttl: ttl,
+        bind_accounts,
     }
 }
 

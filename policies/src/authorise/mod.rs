@@ -135,18 +135,27 @@ pub(crate) mod tests {
         target: &str,
         headers: &[(&str, &str)],
     ) -> Result<Permit, Refusal> {
+        permit_of("GET", identity, target, headers)
+    }
+
+    pub(crate) fn permit_of(
+        method: &str,
+        identity: Option<Identity>,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Permit, Refusal> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let headers: Vec<(&str, &[u8])> = std::iter::once(("Host", "app"))
             .chain(headers.iter().copied())
             .map(|(n, v)| (n, v.as_bytes()))
             .collect();
         let asked = normalise(&RawRequest {
-            method: "GET",
+            method,
             path: path.as_bytes(),
             query: query.as_bytes(),
             headers: &headers,
         })?;
-        let found = Matrix::built_in().unwrap().find("GET", &asked.path);
+        let found = Matrix::built_in().unwrap().find(method, &asked.path);
         let listed = [10, 11].map(|id| ClientId::parse(&id.to_string()).unwrap());
         let tenancy = Tenancy {
             directory: Some(&listed),

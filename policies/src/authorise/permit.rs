@@ -5,7 +5,7 @@
 use super::Reach;
 use crate::cookies::{self, Cookies};
 use crate::identity::Identity;
-use crate::ids::{ClientId, UserId};
+use crate::ids::{ClientId, ObjectId, UserId};
 use crate::matrix::{Auth, Place, Rule};
 use crate::normalise::Asked;
 use crate::path::CanonicalPath;
@@ -147,6 +147,35 @@ impl Permit {
     /// The clients the identity may use.
     pub fn reach(&self) -> Option<&Reach> {
         self.reach.as_ref()
+    }
+
+    /// The same for this client, in the places that the route reads.
+    pub(crate) fn within(mut self, client: ClientId) -> Self {
+        self.scope.client = Some(client);
+        if self.rule.reads(Place::Query) {
+            self.query = self.query.with_client(Some(client.to_string()));
+        }
+        self
+    }
+
+    /// The same, asking for what a decision named in the query.
+    pub(crate) fn with_parameter(mut self, name: &str, value: &str) -> Self {
+        self.query = self.query.with(name, value);
+        self
+    }
+
+    /// The same for this object: named where the guard's rule reads its id in the
+    /// query, and nowhere else in it.
+    pub fn naming(mut self, id: ObjectId) -> Self {
+        let guard = self.rule.guard.as_ref();
+        if let Some(name) = guard.and_then(|guard| guard.query.clone()) {
+            let in_body = guard.is_some_and(|guard| guard.body.is_some());
+            self.query = match in_body {
+                true => self.query.without(&name),
+                false => self.query.with(&name, &id.to_string()),
+            };
+        }
+        self
     }
 
     /// The managed headers for the app: the decided client in the places that the

@@ -9,7 +9,7 @@
 use super::Tenancy;
 use crate::identity::Clients;
 use crate::ids::{ClientId, Named, Unreadable};
-use crate::matrix::{ClientScope, Found, Place, Rule, UserWide};
+use crate::matrix::{ActiveClient, ClientScope, Found, Place, Rule, UserWide};
 use crate::normalise::Asked;
 use crate::refusal::Refusal;
 use std::collections::BTreeMap;
@@ -151,8 +151,10 @@ fn says(asked: &Asked, found: &Found, strict: bool) -> Result<Named, Refusal> {
 
 /// Nothing names a client.
 fn without(asked: &Asked, rule: &Rule, reach: &Reach) -> Result<Option<ClientId>, Refusal> {
-    let needs_one = reach.limited || rule.client == ClientScope::Required;
-    if needs_one
+    let by_cookie = reach.limited
+        || rule.client == ClientScope::Required
+        || rule.active_client == ActiveClient::All;
+    if by_cookie
         && rule.reads(Place::Cookie)
         && let Some(Ok(Named::Client(active))) = in_cookie(asked)
         && reach.allows(active)

@@ -91,15 +91,17 @@ pub fn check(rule: &Rule, answer: &[u8], mine: &Mine<'_>) -> Checked {
         false => elsewhere |= is_somebody_elses(&hit, mine),
         true if mine.has(&hit) => {}
         true => {
-            // No rule shows a row of an account that is not the caller's.
-            let cut = match hit.kind {
-                Kind::Account => Some(Cut::Out),
-                Kind::Client | Kind::User => on_client,
+            // No rule shows a row of an account that is not the caller's, and outside of
+            // rows not its id.
+            let cut = match (hit.kind, hit.row) {
+                (Kind::Account, Some(row)) => Some((row, Cut::Out)),
+                (Kind::Account, None) => Some((hit.at, Cut::Null)),
+                (Kind::Client | Kind::User, row) => row.zip(on_client),
             };
-            match (cut, hit.row) {
-                (Some(cut), Some(row)) if cuts.last() != Some(&(row, cut)) => cuts.push((row, cut)),
-                (Some(_), Some(_)) => {}
-                _ => is_blocked = true,
+            match cut {
+                Some(cut) if cuts.last() != Some(&cut) => cuts.push(cut),
+                Some(_) => {}
+                None => is_blocked = true,
             }
         }
     });

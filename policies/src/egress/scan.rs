@@ -23,6 +23,8 @@ pub struct Hit<'a> {
     pub kind: Kind,
     /// Its JSON text; only the opening bracket of an object or array.
     pub value: &'a [u8],
+    /// Where it begins.
+    pub at: usize,
     /// Whether it stands where the rule looks; a member named `client_id` or
     /// `user_id` elsewhere is told as well, unless it is in what is not ours.
     pub pointed: bool,
@@ -214,6 +216,7 @@ impl<'a> Scan<'a, '_> {
             (self.hit)(Hit {
                 kind,
                 value,
+                at: start,
                 pointed: false,
                 row: None,
             });
@@ -230,6 +233,7 @@ impl<'a> Scan<'a, '_> {
             (self.hit)(Hit {
                 kind,
                 value,
+                at: start,
                 pointed: true,
                 row: row.map(|open| open.element),
             });

@@ -8,9 +8,11 @@ use super::scan::unescaped;
 use super::text::{NotJson, Text};
 use std::ops::Range;
 
-/// What becomes of a row; the worse of two holds.
+/// What becomes of a row or value; the worse of two holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cut {
+    /// It is null instead.
+    Null,
     /// Only some of its members stay.
     Down,
     /// It goes, with one comma.
@@ -60,7 +62,12 @@ impl<'a> Splice<'a> {
         while let Some(&(start, cut)) = self.cuts.first().filter(|(row, _)| *row < part.end) {
             let row = start..self.end(start)?;
             let before = self.body.get(at..start).ok_or(NotJson)?;
-            if cut == Cut::Down && self.body[start] == b'{' {
+            if cut == Cut::Null {
+                self.left.redacted += 1;
+                self.left.body.extend(before);
+                self.left.body.extend(b"null");
+                at = row.end;
+            } else if cut == Cut::Down && self.body[start] == b'{' {
                 self.left.body.extend(before);
                 self.redact(row.clone())?;
                 at = row.end;
@@ -199,6 +206,14 @@ mod tests {
         for (body, expected) in cases {
             assert_eq!(cut(body), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn a_value_is_null_instead() {
+        let body = br#"{"a": "x,]", "b": [{"c": 12}]}"#;
+        let left = splice(body, vec![(6, Cut::Null), (25, Cut::Null)], &[]).unwrap();
+        let text = String::from_utf8(left.body).unwrap();
+        assert_eq!(text, r#"{"a": null, "b": [{"c": null}]}"#);
     }
 
     #[test]

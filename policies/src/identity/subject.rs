@@ -92,6 +92,15 @@ impl Identity {
         &self.clients
     }
 
+    /// The same user without the token's limit to clients: for what the sidecar
+    /// itself has to know, and shows to nobody.
+    pub fn without_limit_for_lookup(&self) -> Self {
+        Self {
+            clients: Clients::Unclaimed,
+            ..self.clone()
+        }
+    }
+
     /// The token that proves it.
     pub fn token(&self) -> &Token {
         &self.token

@@ -57,6 +57,39 @@ fn identified(rule: &Rule, route: &Route) -> bool {
     harmless(rule, route) && rule.auth != Auth::Internal
 }
 
+/// Requests for objects of one's own, which must be there for others of the suite.
+fn names_object(rule: &Rule, route: &Route) -> bool {
+    rule.guard.is_some() && route.method != "DELETE"
+}
+
+fn guarded(rule: &Rule, _: &Route) -> bool {
+    rule.guard.is_some()
+}
+
+fn object_in_query(rule: &Rule, _: &Route) -> bool {
+    rule.guard.as_ref().is_some_and(|g| g.query.is_some())
+}
+
+fn object_in_body(rule: &Rule, _: &Route) -> bool {
+    rule.guard.as_ref().is_some_and(|g| g.body.is_some())
+}
+
+fn object_in_form(rule: &Rule, route: &Route) -> bool {
+    object_in_body(rule, route) && rule.form
+}
+
+fn object_in_both(rule: &Rule, route: &Route) -> bool {
+    object_in_body(rule, route) && object_in_query(rule, route)
+}
+
+fn accounts(rule: &Rule, _: &Route) -> bool {
+    rule.accounts.is_some()
+}
+
+fn account_in_body(rule: &Rule, _: &Route) -> bool {
+    rule.accounts.is_some_and(|accounts| accounts.body)
+}
+
 /// Every case of the suite.
 pub const CASES: &[Case] = &[
     case("anonymous", always),
@@ -99,6 +132,57 @@ pub const CASES: &[Case] = &[
     case("body with true for an id", reads_body),
     case("foreign client in the path", reads_path),
     case("foreign client in the path, own header", reads_path),
+    case("object: own", names_object),
+    case("object: own, no client named", names_object),
+    case("object: own, of no client", names_object),
+    case("object: of the other own client", guarded),
+    case("object: foreign", guarded),
+    case("object: foreign, no client named", guarded),
+    case("object: foreign, of no client", guarded),
+    case("object: foreign, foreign client", guarded),
+    case("object: foreign, anonymous", guarded),
+    case("object: foreign, HEAD", guarded),
+    case("object: that does not exist", guarded),
+    case("object: foreign, with a sign", guarded),
+    case("object: foreign, with a zero in front", guarded),
+    case("object: foreign, encoded", guarded),
+    case("limited object: own", names_object),
+    case("limited object: of the other client", guarded),
+    case("limited object: of no client", guarded),
+    case("limited object: foreign", guarded),
+    case("object: foreign, in the query twice", object_in_query),
+    case("object: foreign, name encoded", object_in_query),
+    case(
+        "object: foreign, in the query, own in the body",
+        object_in_both,
+    ),
+    case(
+        "object: foreign, in the body, own in the query",
+        object_in_both,
+    ),
+    case("object: foreign, in the body as text", object_in_body),
+    case("object: foreign, in the body twice", object_in_body),
+    case("object: foreign, escaped key", object_in_body),
+    case("object: foreign, body in UTF-16", object_in_body),
+    case("object: foreign, in a form", object_in_form),
+    case("object: foreign, in a form twice", object_in_form),
+    case(
+        "object: foreign, JSON that calls itself a form",
+        object_in_form,
+    ),
+    case("object: foreign, in a form of many parts", object_in_form),
+    case("account: own", accounts),
+    case("account: none named", accounts),
+    case("account: of the other own client", accounts),
+    case("account: foreign", accounts),
+    case("account: foreign, by another name", accounts),
+    case("account: foreign, name encoded", accounts),
+    case("account: foreign, in another form", accounts),
+    case("account: foreign, behind an own one", accounts),
+    case("account: foreign, behind an empty one", accounts),
+    case("account: foreign, as the manager", accounts),
+    case("account: foreign, in the body", account_in_body),
+    case("limited account: of the other client", accounts),
     case("HEAD", is_read),
     case("token expired", always),
     case("token of another key", always),

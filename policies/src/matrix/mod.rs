@@ -15,7 +15,9 @@ pub use cases::{CASES, Case};
 pub use routes::{Observed, Route, Routes, RoutesError};
 pub use table::MatrixError;
 
+use crate::accounts::Accounts;
 use crate::egress::Looks;
+use crate::guard::Guard;
 use crate::path::CanonicalPath;
 use crate::pointer::Pointer;
 use crate::route::Operation;
@@ -68,6 +70,27 @@ pub enum Place {
     Body,
     /// The cookie of the active client.
     Cookie,
+}
+
+/// For whom the cookie of the active client names the client, where nothing else does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActiveClient {
+    /// For tokens that are limited to clients, and where a client is required.
+    #[default]
+    Limited,
+    /// For everybody.
+    All,
+}
+
+/// What the sidecar learns from an answer about whose conversations are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Learn {
+    /// It is a list of conversations.
+    List,
+    /// It names a new one.
+    New,
 }
 
 /// What a token that is limited to clients gets where no client is decided.
@@ -153,6 +176,24 @@ pub struct Rule {
     pub looks: Looks,
     /// Where the answer names a client that was just created.
     pub created: Vec<Pointer>,
+    /// For whom the cookie of the active client counts.
+    pub active_client: ActiveClient,
+    /// The object that its requests name by id.
+    pub guard: Option<Guard>,
+    /// Methods that delete everything of a client or user: nothing guarded runs beside them.
+    pub cascade: Vec<String>,
+    /// The accounts that its requests name.
+    pub accounts: Option<Accounts>,
+    /// Its `request_id` is kept apart by user.
+    pub request_id: bool,
+    /// It reads its body's fields from forms too.
+    pub form: bool,
+    /// What its answers tell about conversations.
+    pub learn: Option<Learn>,
+    /// Links on its page to conversations out of scope are taken out.
+    pub page_links: bool,
+    /// How long the app may take, in seconds, where that is longer than for others.
+    pub answer_seconds: Option<u64>,
     /// How it is answered.
     pub serve: Serve,
     /// How long a tenant's answer may be kept, in seconds; `None`: not at all.
@@ -172,6 +213,8 @@ pub struct Found {
     pub rule: Arc<Rule>,
     /// The path segment that names the client, still percent-encoded.
     pub client_in_path: Option<String>,
+    /// The path segment that names the object of the rule's guard, still percent-encoded.
+    pub object_in_path: Option<String>,
 }
 
 /// The rules of a path, by method.
@@ -195,21 +238,21 @@ impl Matrix {
 
     /// The rule for a method and canonical path. HEAD follows GET.
     pub fn find(&self, method: &str, path: &CanonicalPath) -> Found {
-        let unmatched = || Found {
-            rule: self.unmatched.clone(),
+        let bare = |rule: &Arc<Rule>| Found {
+            rule: rule.clone(),
             client_in_path: None,
+            object_in_path: None,
         };
+        let unmatched = || bare(&self.unmatched);
         let Ok(found) = self.router.at(path.as_str()) else {
             return unmatched();
         };
         let method = if method == "HEAD" { "GET" } else { method };
         if method == "OPTIONS" {
             let public = found.value.values().all(|rule| rule.auth == Auth::Public);
-            return Found {
-                rule: self.options[usize::from(!public)].clone(),
-                client_in_path: None,
-            };
+            return bare(&self.options[usize::from(!public)]);
         }
+        let variable = |name: &str| found.params.get(name).map(str::to_owned);
         found
             .value
             .get(method)
@@ -217,8 +260,12 @@ impl Matrix {
                 rule: rule.clone(),
                 client_in_path: rule
                     .reads(Place::Path)
-                    .then(|| found.params.get("client_id").map(str::to_owned))
+                    .then(|| variable("client_id"))
                     .flatten(),
+                object_in_path: rule
+                    .guard
+                    .as_ref()
+                    .and_then(|guard| variable(guard.path.as_deref()?)),
             })
     }
 
@@ -311,6 +358,19 @@ impl Rule {
     pub fn changes_clients(&self, method: &str) -> bool {
         let is_write = !matches!(method, "GET" | "HEAD" | "OPTIONS");
         is_write && (self.area == "clients" || !self.created.is_empty())
+    }
+
+    /// Whether a request with this method deletes everything of a client or user.
+    pub fn cascades(&self, method: &str) -> bool {
+        self.cascade.iter().any(|cascading| cascading == method)
+    }
+
+    /// Whether fields of the body are read besides clients.
+    pub fn reads_fields(&self) -> bool {
+        let in_body = |guard: &Guard| guard.body.is_some();
+        self.request_id
+            || self.guard.as_ref().is_some_and(in_body)
+            || self.accounts.is_some_and(|accounts| accounts.body)
     }
 
     /// Whether its answers are looked through for ids of others.

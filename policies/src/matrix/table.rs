@@ -2,9 +2,12 @@
 
 use super::pattern::Pattern;
 use super::{
-    Auth, ClientScope, Entry, Matrix, Mode, OnForeign, Place, Route, Routes, Rule, Serve, UserWide,
+    ActiveClient, Auth, ClientScope, Entry, Learn, Matrix, Mode, OnForeign, Place, Route, Routes,
+    Rule, Serve, UserWide,
 };
+use crate::accounts::{Accounts, CONNECTORS, Connector};
 use crate::egress::{Kind, Looks, TooMany};
+use crate::guard::Guard;
 use crate::pointer::Pointer;
 use crate::route::Operation;
 use serde::Deserialize;
@@ -58,6 +61,20 @@ struct Row {
     keep: Vec<String>,
     #[serde(default)]
     created: Vec<String>,
+    #[serde(default)]
+    active_client: ActiveClient,
+    guard: Option<Guard>,
+    #[serde(default)]
+    cascade: Vec<String>,
+    accounts: Option<AccountsRow>,
+    #[serde(default)]
+    request_id: bool,
+    #[serde(default)]
+    form: bool,
+    learn: Option<Learn>,
+    #[serde(default)]
+    page_links: bool,
+    answer_seconds: Option<u64>,
     serve: String,
     #[serde(default)]
     cache: Cache,
@@ -66,6 +83,16 @@ struct Row {
     mode: Mode,
     #[serde(default)]
     login: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountsRow {
+    connector: String,
+    #[serde(default)]
+    one: bool,
+    #[serde(default)]
+    body: bool,
 }
 
 impl Matrix {
@@ -176,6 +203,15 @@ fn options_rule(name: &str, auth: Auth) -> Rule {
         keep: Vec::new(),
         looks: Looks::default(),
         created: Vec::new(),
+        active_client: ActiveClient::Limited,
+        guard: None,
+        cascade: Vec::new(),
+        accounts: None,
+        request_id: false,
+        form: false,
+        learn: None,
+        page_links: false,
+        answer_seconds: None,
         serve: Serve::Stream,
         cache_seconds: None,
         mode: Mode::Enforce,
@@ -225,6 +261,58 @@ impl Row {
             route
         });
         let routes: Vec<Route> = routes.collect();
+        let accounts = self.accounts.and_then(|row| {
+            let connector = Connector::find(&row.connector);
+            if connector.is_none() {
+                let known = CONNECTORS
+                    .each_ref()
+                    .map(|c| format!("{:?}", c.name))
+                    .join(", ");
+                let written = &row.connector;
+                problem(format!(
+                    "accounts.connector = {written:?}, expected one of {known}"
+                ));
+            }
+            let (one, body) = (row.one, row.body);
+            connector.map(|connector| Accounts {
+                connector,
+                one,
+                body,
+            })
+        });
+        if let Some(guard) = &self.guard {
+            let variable = |name: &String| {
+                let written = [format!("<{name}>"), format!("<int:{name}>")];
+                routes.iter().all(|route| {
+                    route
+                        .path
+                        .split('/')
+                        .any(|s| written.iter().any(|w| w == s))
+                })
+            };
+            if guard.path.iter().any(|name| !variable(name)) {
+                problem("guard.path: every route of the rule needs that variable".into());
+            }
+            if guard.path.is_none() && guard.query.is_none() && guard.body.is_none() {
+                problem("a guard needs a path, query or body that names its object".into());
+            }
+        }
+        let fields = self.request_id
+            || self.form
+            || self
+                .guard
+                .as_ref()
+                .is_some_and(|guard| guard.body.is_some())
+            || accounts.is_some_and(|accounts| accounts.body);
+        let looks = self.page_links || self.learn.is_some() || self.answer_seconds.is_some();
+        if (fields || looks) && matches!(serve, Serve::Stream) {
+            problem(
+                "a body or page that is looked at cannot be streamed; serve = \"whole\"".into(),
+            );
+        }
+        if fields && !self.body_clients.is_empty() {
+            problem("body_clients and fields of the body cannot be read together".into());
+        }
         if matches!(serve, Serve::Connector(_)) && self.auth == Auth::Public {
             problem("connector data cannot be public".into());
         }
@@ -258,10 +346,10 @@ impl Row {
         }
         let clients = egress.iter().map(|pointer| (Kind::Client, pointer));
         let users = egress_users.iter().map(|pointer| (Kind::User, pointer));
-        let accounts = egress_accounts
+        let named = egress_accounts
             .iter()
             .map(|pointer| (Kind::Account, pointer));
-        let looks = Looks::new(clients.chain(users).chain(accounts)).unwrap_or_else(|TooMany| {
+        let looks = Looks::new(clients.chain(users).chain(named)).unwrap_or_else(|TooMany| {
             problem(format!("egress: more than {} pointers", Looks::MOST));
             Looks::default()
         });
@@ -290,6 +378,15 @@ impl Row {
             keep: self.keep,
             looks,
             created,
+            active_client: self.active_client,
+            guard: self.guard,
+            cascade: self.cascade,
+            accounts,
+            request_id: self.request_id,
+            form: self.form,
+            learn: self.learn,
+            page_links: self.page_links,
+            answer_seconds: self.answer_seconds,
             serve,
             cache_seconds: self.cache_seconds,
             mode: self.mode,

@@ -4,6 +4,7 @@ use super::context::Context;
 use crate::budget::Held;
 use bytes::Bytes;
 use camarad_policies::cookies::SEAL;
+use camarad_policies::limit::Level;
 use camarad_policies::normalise::METHODS;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
@@ -13,6 +14,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::json;
+use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -101,7 +103,38 @@ impl Answer {
     }
 }
 
+/// What is left of the caller's refusals (draft-ietf-httpapi-ratelimit-headers-07), in whole seconds.
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
 impl Answer {
+    /// A redirect to another target of this host.
+    pub(super) fn redirect(target: &str) -> Self {
+        Self {
+            status: 302,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            source: Source::Sidecar,
+            held: None,
+        }
+        .with(header::LOCATION, target)
+        .with(header::CACHE_CONTROL, "no-store")
+    }
+
+    /// The same, telling what is left of the caller's refusals.
+    fn limited(self, level: Level, refusal: Refusal) -> Self {
+        let seconds = |time: Duration| time.as_millis().div_ceil(1000).to_string();
+        let told = self
+            .with(LIMIT, &level.limit.to_string())
+            .with(REMAINING, &level.remaining.to_string())
+            .with(RESET, &seconds(level.full_in));
+        match refusal {
+            Refusal::RateLimited => told.with(header::RETRY_AFTER, &seconds(level.next_in)),
+            _ => told,
+        }
+    }
+
     /// The bytes of this answer where there is no session to write it; closes the connection.
     pub(super) fn last_words(&self, request_id: &str, method: &str) -> Vec<u8> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -142,7 +175,10 @@ pub(super) async fn refuse(
         // What is left of the body would read as the next request.
         session.set_keepalive(None);
     }
-    let answer = Answer::refusal(refusal, &context.record.request_id, context.is_api);
+    let mut answer = Answer::refusal(refusal, &context.record.request_id, context.is_api);
+    if let Some(level) = context.level {
+        answer = answer.limited(level, refusal);
+    }
     write(session, context, answer).await
 }
 

@@ -2,7 +2,6 @@
 
 use super::Sidecar;
 use super::answer::Answer;
-use super::body::Whole;
 use super::context::Context;
 use super::decide::Decision;
 use super::upstream_request;
@@ -10,20 +9,15 @@ use crate::cache::{Cached, FetchBroke, Fetched};
 use crate::gateway::Answerer;
 use crate::panics::counted;
 use bytes::Bytes;
-use camarad_policies::authorise::Permit;
 use camarad_policies::cache_key::CacheKey;
-use camarad_policies::egress::{self, Egress, Mine};
-use camarad_policies::ids::ClientId;
-use camarad_policies::matrix::Mode;
 use camarad_policies::record::{CacheResult, Origin, Source};
 use camarad_policies::refusal::Refusal;
+use camarad_policies::request_ids;
 use camarad_policies::route::Operation;
 use http::header::{self, HeaderName};
 use pingora::proxy::Session;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// RFC 9211.
@@ -38,7 +32,13 @@ impl Sidecar {
         operation: Operation,
         answerer: Answerer,
     ) -> Result<Answer, Refusal> {
-        let Decision { permit, switch, .. } = decision;
+        let Decision {
+            permit,
+            switch,
+            found,
+            ..
+        } = decision;
+        let asked = permit.clone();
         let key = CacheKey::new(&permit, switch.generation);
         let kept = Duration::from_secs(permit.rule().cache_seconds.unwrap_or(0));
         let fallback_ttl = self.config.cache.fallback_ttl;
@@ -57,11 +57,15 @@ impl Sidecar {
             // Nobody's to keep, or to share: the client was not decided on.
             let outcome = fetch().await.outcome;
             context.record.fallback = outcome.failure.map(|failure| failure.code());
-            let answer = Answer::json(200, outcome.body, outcome.source);
+            let body = self.egress(context, &asked, &found, outcome.body).await?;
+            let answer = Answer::json(200, body, outcome.source);
             return Ok(answer.with(header::CACHE_CONTROL, "no-store"));
         };
         let cached = self.cache.get(key, fetch).await;
-        let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
+        let mut cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
+        // After the cache: what is linked may have changed since it was filled.
+        let body = self.egress(context, &asked, &found, cached.outcome.body);
+        cached.outcome.body = body.await?;
         context.record.cache = Some(cached.result);
         context.record.fallback = cached.outcome.failure.map(|failure| failure.code());
         Ok(describe(cached))
@@ -72,19 +76,32 @@ impl Sidecar {
         &self,
         session: &mut Session,
         context: &mut Context,
-        permit: &Permit,
-        body: Option<Whole>,
+        decision: Decision,
     ) -> Result<Answer, Refusal> {
+        let Decision {
+            permit,
+            body,
+            found,
+            ..
+        } = decision;
         let body = match body {
             Some(body) => body,
             None => self.read_body(session, context).await?,
         };
-        let head = upstream_request::whole(session.req_header(), permit, context, &body.bytes);
-        let head = head.map_err(|_| Refusal::Internal)?;
+        let head = upstream_request::whole(session.req_header(), &permit, context, &body.bytes);
+        let mut head = head.map_err(|_| Refusal::Internal)?;
+        if let Some(kind) = body.kind {
+            head.insert_header(header::CONTENT_TYPE, kind)
+                .map_err(|_| Refusal::Internal)?;
+        }
         let is_safe = head.method.is_safe();
-        self.clients_change(permit);
+        let own_time = permit.rule().answer_seconds.map(Duration::from_secs);
+        let time = self.config.legacy.read_timeout;
+        let time = own_time.map_or(time, |own| own.max(time));
+        self.change(&permit);
+        let since = self.owners.epoch();
         let started = Instant::now();
-        let fetch = self.fetch_legacy(head, body.bytes.clone());
+        let fetch = self.fetch_legacy(head, body.bytes.clone(), time);
         // A caller that goes away ends a read, never a write.
         let outcome = match is_safe {
             true => unless_left(session, fetch).await?,
@@ -96,14 +113,20 @@ impl Sidecar {
             Err(refusal) => refusal.answer().code,
         };
         self.observer.upstream("legacy", code, started.elapsed());
-        self.clients_change(permit);
+        self.change(&permit);
         let mut fetched = outcome?;
         if fetched.status >= 500 {
             context.record.origin = Some(Origin::Legacy);
         }
         if (200..300).contains(&fetched.status) && context.record.method != "HEAD" {
-            self.note_created(permit, &fetched.body);
-            fetched.body = self.look_through(context, permit, fetched.body).await?;
+            fetched.body = self
+                .look_through(context, &permit, &found, fetched.body, since)
+                .await?;
+        }
+        if let Some((upstream, own)) = &found.request_id
+            && let Some(restored) = request_ids::restore(&fetched.body, upstream, own)
+        {
+            fetched.body = restored.into();
         }
         Ok(Answer {
             status: fetched.status,
@@ -114,92 +137,14 @@ impl Sidecar {
         })
     }
 
-    /// Lets the answer go on, without rows of others where the rule says so, or not at all.
-    async fn look_through(
-        &self,
-        context: &mut Context,
-        permit: &Permit,
-        body: Bytes,
-    ) -> Result<Bytes, Refusal> {
-        let (rule, Some(identity)) = (permit.rule(), permit.identity()) else {
-            return Ok(body);
-        };
-        let Some(reach) = permit.reach().filter(|_| rule.has_egress()) else {
-            return Ok(body);
-        };
-        let mut listed: Arc<[_]> = Arc::default();
-        let others = egress::clients(rule, &body).into_iter();
-        if others.into_iter().any(|client| !reach.allows(client)) && !reach.is_limited() {
-            // The app may not have been asked yet whose these are.
-            listed = self.clients_of(identity, context).await?;
-        }
-        let allows = |client| reach.allows(client) || listed.contains(&client);
-        let mine = Mine {
-            client: &allows,
-            user: permit.user(),
-            account: &|_| true,
-        };
-        match egress::check(rule, &body, &mine).outcome {
-            Egress::Pass => Ok(body),
-            Egress::Filtered { body, .. } => Ok(body.into()),
-            _ if rule.mode != Mode::Enforce => {
-                let refusal = Refusal::TenantLeakBlocked;
-                context.record.reported = context.record.reported.or(Some(refusal.answer().code));
-                Ok(body)
-            }
-            Egress::Unreadable => Err(Refusal::LegacyBadAnswer),
-            Egress::Blocked => {
-                let blocked = &self.observer.metrics.egress_blocked_total;
-                blocked.with_label_values(&[&rule.name]).inc();
-                Err(Refusal::TenantLeakBlocked)
-            }
-        }
-    }
-
-    /// What a user's clients are may be about to change, or have changed.
-    pub(super) fn clients_change(&self, permit: &Permit) {
-        if !permit.rule().changes_clients(permit.method()) {
-            return;
-        }
-        if let Some(user) = permit.user() {
-            self.tenants.forget(user);
-        }
-        if let Some(client) = permit.client().filter(|_| permit.method() == "DELETE") {
-            self.tenants.delete(client);
-        }
-    }
-
-    /// Remembers a client that the app says it created for this token.
-    fn note_created(&self, permit: &Permit, body: &[u8]) {
-        let (rule, Some(identity)) = (permit.rule(), permit.identity()) else {
-            return;
-        };
-        if rule.created.is_empty() || !rule.changes_clients(permit.method()) {
-            return;
-        }
-        let Ok(answer) = serde_json::from_slice::<Value>(body) else {
-            return;
-        };
-        let ids = rule
-            .created
-            .iter()
-            .flat_map(|pointer| pointer.find(&answer));
-        let id = ids
-            .filter_map(|id| ClientId::parse(&id.as_u64()?.to_string()).ok())
-            .next();
-        if let Some(client) = id {
-            self.tenants.create(identity.token(), client);
-        }
-    }
-
     /// The same, for an answer that is made up and gets tagged as such.
     pub(super) async fn made_up(
         &self,
         session: &mut Session,
         context: &mut Context,
-        permit: &Permit,
+        decision: Decision,
     ) -> Result<Answer, Refusal> {
-        let answer = self.whole(session, context, permit, None).await?;
+        let answer = self.whole(session, context, decision).await?;
         Ok(match (200..300).contains(&answer.status) {
             true => Answer {
                 body: splice_source(answer.body),

@@ -2,6 +2,7 @@
 
 use super::Sidecar;
 use super::context::Context;
+use super::own::Question;
 use crate::sessions::{Standing, now};
 use bytes::Bytes;
 use camarad_policies::cookies;
@@ -12,7 +13,7 @@ use camarad_policies::refusal::Refusal;
 use serde_json::{Value, json};
 use std::time::Instant;
 
-const PATH: &[u8] = b"/api/auth/session";
+const PATH: &str = "/api/auth/session";
 
 /// What the login said.
 enum Login {
@@ -79,7 +80,13 @@ impl Sidecar {
         let body: Bytes = json!({"token": verified.token().expose()})
             .to_string()
             .into();
-        let fetched = self.ask_app("POST", PATH, None, body, context).await;
+        let question = Question {
+            method: "POST",
+            target: PATH,
+            client: None,
+            body,
+        };
+        let fetched = self.ask_app(question, None, context).await;
         let Some(fetched) = fetched else {
             return Login::Unavailable;
         };

@@ -8,6 +8,7 @@ use super::Sidecar;
 use super::context::Context;
 use crate::budget::Held;
 use bytes::{Bytes, BytesMut};
+use camarad_policies::fields::Fields;
 use camarad_policies::head::Framing;
 use camarad_policies::refusal::Refusal;
 use http::header;
@@ -17,7 +18,20 @@ use pingora::proxy::Session;
 /// A body that is held whole, and its share of the budget.
 pub(super) struct Whole {
     pub(super) bytes: Bytes,
+    /// What it is, where we have written it.
+    pub(super) kind: Option<&'static str>,
     _held: Held,
+}
+
+impl Whole {
+    /// Fields as they were decided, in the body's place.
+    pub(super) fn rewritten(self, fields: &Fields) -> Self {
+        Self {
+            bytes: fields.to_bytes().into(),
+            kind: Some(fields.content_type()),
+            ..self
+        }
+    }
 }
 
 impl Sidecar {
@@ -86,7 +100,11 @@ impl Sidecar {
         let bytes = tokio::time::timeout(limits.body_timeout, read)
             .await
             .unwrap_or(Err(Refusal::BodyTimeout))?;
-        Ok(Whole { bytes, _held: held })
+        Ok(Whole {
+            bytes,
+            kind: None,
+            _held: held,
+        })
     }
 
     /// Watches a body that streams; the error ends the exchange on both sides.

@@ -1,9 +1,11 @@
 //! What one request carries from hook to hook.
 
 use super::connection::Told;
+use crate::locks::Held;
 use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
 use camarad_policies::head::Framing;
+use camarad_policies::limit::Level;
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
 use prometheus::IntGauge;
@@ -25,6 +27,10 @@ pub(crate) struct Context {
     pub(super) seal: Option<String>,
     /// Where the request came from; set before anything is decided.
     pub(super) forwarded: Option<Forwarded>,
+    /// What must not be deleted until this request has ended.
+    pub(super) held: Vec<Held>,
+    /// What is left of the caller's refusals, where one was counted.
+    pub(super) level: Option<Level>,
     /// Errors under `/api/` are JSON.
     pub(super) is_api: bool,
     /// Why it failed on the way, when we know better than the transport's error.
@@ -55,6 +61,8 @@ impl Context {
             permit: None,
             seal: None,
             forwarded: None,
+            held: Vec::new(),
+            level: None,
             is_api: true,
             failed: None,
             legacy_started: None,

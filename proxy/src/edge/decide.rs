@@ -3,17 +3,19 @@
 use super::Sidecar;
 use super::body::Whole;
 use super::context::Context;
+use super::guard::Looked;
 use camarad_policies::authorise::{Permit, Tenancy, authorise, named, says_where};
 use camarad_policies::body;
 use camarad_policies::csrf::{self, Origins};
+use camarad_policies::fields::Fields;
 use camarad_policies::forwarded::{self, Said};
 use camarad_policies::host;
 use camarad_policies::identity::{Clients, Identity};
-use camarad_policies::matrix::{Found, Mode, is_api};
+use camarad_policies::matrix::{Found, Mode, Rule, is_api};
 use camarad_policies::normalise::{Asked, Credential, RawRequest, normalise};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{Plan, Switch, route};
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use pingora::proxy::Session;
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ pub(super) struct Decision {
     pub(super) switch: Arc<Switch>,
     /// The body, where the rule reads it.
     pub(super) body: Option<Whole>,
+    /// What was looked up about the objects and accounts it names.
+    pub(super) found: Looked,
 }
 
 impl Sidecar {
@@ -53,17 +57,14 @@ impl Sidecar {
         }
         self.check_site(session, context, &asked, &found)?;
         let mut whole = None;
+        let mut fields = None;
         let mut broken = None;
-        if let (false, Ok(Some(_))) = (found.rule.body_clients.is_empty(), &identity) {
+        let reads_body = !found.rule.body_clients.is_empty() || found.rule.reads_fields();
+        if let (true, Ok(Some(_))) = (reads_body, &identity) {
             // Only for somebody who is known: nobody else may make us hold a body.
             let read = self.read_body(session, context).await?;
-            let encoded = session.req_header().headers.contains_key(CONTENT_ENCODING);
-            let says = match encoded {
-                true => Err(Refusal::BodyMalformed),
-                false => body::clients(&read.bytes, &found.rule.body_clients),
-            };
-            match says {
-                Ok(says) => asked.client_body = says,
+            match read_as(&found.rule, &read, session, &mut asked) {
+                Ok(read) => fields = read,
                 Err(refusal) => broken = Some(refusal),
             }
             whole = Some(read);
@@ -95,17 +96,26 @@ impl Sidecar {
             internal: address.is_some_and(|ip| internal.iter().any(|net| net.contains(&ip))),
             broken,
         };
+        let in_path = found.object_in_path.clone();
         let permit = authorise(asked, identity, found, &tenancy)?;
         context.record.client = permit.client().map(|client| client.get());
         context.record.forged_user = permit.forged_user();
         context.record.reported = permit.reported().map(|refusal| refusal.answer().code);
-        context.record.allowed = true;
         let plan = route(&permit, &switch);
+        let (permit, found) = self
+            .guarded(context, permit, &plan, in_path.as_deref(), &mut fields)
+            .await?;
+        context.record.client = permit.client().map(|client| client.get());
+        context.record.allowed = true;
+        if let Some(fields) = fields.filter(|_| found.changed) {
+            whole = whole.map(|body| body.rewritten(&fields));
+        }
         Ok(Decision {
             permit,
             plan,
             switch,
             body: whole,
+            found,
         })
     }
 
@@ -182,6 +192,27 @@ impl Sidecar {
             }
         }
     }
+}
+
+/// Reads what the rule looks at in a body: clients, or fields.
+fn read_as(
+    rule: &Rule,
+    body: &Whole,
+    session: &Session,
+    asked: &mut Asked,
+) -> Result<Option<Fields>, Refusal> {
+    let headers = &session.req_header().headers;
+    if headers.contains_key(CONTENT_ENCODING) {
+        return Err(Refusal::BodyMalformed);
+    }
+    if !rule.reads_fields() {
+        asked.client_body = body::clients(&body.bytes, &rule.body_clients)?;
+        return Ok(None);
+    }
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    Fields::read(&body.bytes, kind, rule.form).map(Some)
 }
 
 /// Reads the head as it stood on the wire.

@@ -2,15 +2,14 @@
 
 use super::Sidecar;
 use super::context::Context;
-use bytes::Bytes;
+use super::own::Question;
 use camarad_policies::identity::Identity;
 use camarad_policies::ids::ClientId;
 use camarad_policies::refusal::Refusal;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Instant;
 
-const PATH: &[u8] = b"/api/clients";
+const PATH: &str = "/api/clients";
 
 impl Sidecar {
     /// The app's own list of this user's clients, at most `tenancy.directory_ttl` old.
@@ -21,33 +20,25 @@ impl Sidecar {
         identity: &Identity,
         context: &Context,
     ) -> Result<Arc<[ClientId]>, Refusal> {
-        let ask = || async {
-            let started = Instant::now();
-            let listed = self.ask_for_clients(identity, context).await;
-            let outcome = if listed.is_some() {
-                "ok"
-            } else {
-                "directory_unavailable"
-            };
-            self.observer.upstream("legacy", outcome, started.elapsed());
-            listed.ok_or(Refusal::DirectoryUnavailable)
-        };
-        self.tenants.list(identity.user(), ask).await
+        let ask = || self.ask_for_clients(identity, context);
+        self.tenants.clients.get(identity.user(), ask).await
     }
 
-    async fn ask_for_clients(
+    /// The same as it stands now.
+    pub(super) async fn ask_for_clients(
         &self,
         identity: &Identity,
         context: &Context,
-    ) -> Option<Vec<ClientId>> {
-        let who = Some(identity.clone());
-        let fetched = self
-            .ask_app("GET", PATH, who, Bytes::new(), context)
-            .await?;
-        match fetched.status {
-            200 => ids(&fetched.body),
-            _ => None,
-        }
+    ) -> Result<Arc<[ClientId]>, Refusal> {
+        let listed = self.look_up(
+            Question::get(PATH, None),
+            identity,
+            context,
+            "directory_unavailable",
+            |status, body| (status == 200).then(|| ids(body)).flatten(),
+        );
+        let listed = listed.await.ok_or(Refusal::DirectoryUnavailable)?;
+        Ok(listed.into())
     }
 }
 

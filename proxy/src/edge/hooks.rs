@@ -5,11 +5,10 @@
 //! whole; the connection catches what is left.
 
 use super::Sidecar;
-use super::answer::{refuse, tag, write};
+use super::answer::{Answer, refuse, tag, write};
 use super::api_lane::unless_left;
 use super::connection::Arrival;
 use super::context::Context;
-use super::decide::Decision;
 use super::failure::refusal_of;
 use super::upstream_request::shape;
 use crate::gateway::Answerer;
@@ -127,7 +126,7 @@ impl ProxyHttp for Sidecar {
         }
         self.close_when_stopping(session);
         if let Some(permit) = &context.permit {
-            self.clients_change(permit);
+            self.change(permit);
         }
         context.record.source = Some(Source::Legacy);
         if head.status.is_server_error() {
@@ -247,15 +246,20 @@ impl Sidecar {
         let decision = match self.decide(session, context).await {
             Ok(decision) => decision,
             Err(refusal) => {
+                let refusal = self.counted(context, refusal);
                 refuse(session, context, refusal).await?;
                 return Ok(true);
             }
         };
         context.permit = Some(decision.permit.clone());
+        if let Some(target) = &decision.found.redirect {
+            write(session, context, Answer::redirect(target)).await?;
+            return Ok(true);
+        }
         let answer = match &decision.plan {
             Plan::Stream => match self.check_body(session, context, self.config.limits.upload) {
                 Ok(()) => {
-                    self.clients_change(&decision.permit);
+                    self.change(&decision.permit);
                     // A caller that goes away ends a read, never a write.
                     let safe = session.req_header().method.is_safe();
                     session.as_downstream_mut().set_abort_on_close(safe);
@@ -263,11 +267,8 @@ impl Sidecar {
                 }
                 Err(refusal) => Err(refusal),
             },
-            Plan::Whole => {
-                let Decision { permit, body, .. } = decision;
-                self.whole(session, context, &permit, body).await
-            }
-            Plan::MadeUp => self.made_up(session, context, &decision.permit).await,
+            Plan::Whole => self.whole(session, context, decision).await,
+            Plan::MadeUp => self.made_up(session, context, decision).await,
             Plan::Coolbits(operation, credential) => {
                 let (operation, answerer) = (*operation, Answerer::Coolbits(credential.clone()));
                 let work = self.connector(context, decision, operation, answerer);
@@ -280,6 +281,9 @@ impl Sidecar {
             }
         };
         self.close_when_stopping(session);
+        // What was named may be deleted again; only the answer is left to be written.
+        context.held.clear();
+        let answer = answer.map_err(|refusal| self.counted(context, refusal));
         match answer {
             Ok(answer) => write(session, context, answer).await?,
             Err(Refusal::ClientClosed) => {

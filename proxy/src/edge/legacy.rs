@@ -61,30 +61,39 @@ impl Sidecar {
         Ok(Box::new(peer))
     }
 
-    /// Fetches an answer whole, within the time for one.
+    /// Fetches an answer whole, within this time.
     pub(super) async fn fetch_legacy(
         &self,
         head: RequestHeader,
         body: Bytes,
+        time: Duration,
     ) -> Result<Fetched, Refusal> {
         let is_safe = head.method.is_safe();
+        let attempt = || self.attempt(&head, &body, time);
         let exchange = async {
-            match self.attempt(&head, &body).await {
-                Err(failed) if failed.stale && is_safe => self.attempt(&head, &body).await,
+            match attempt().await {
+                Err(failed) if failed.stale && is_safe => attempt().await,
                 outcome => outcome,
             }
         };
-        match tokio::time::timeout(self.config.legacy.read_timeout, exchange).await {
+        match tokio::time::timeout(time, exchange).await {
             Ok(outcome) => outcome.map_err(|failed| failed.refusal),
             Err(_) => Err(Refusal::LegacyTimeout),
         }
     }
 
-    async fn attempt(&self, head: &RequestHeader, body: &Bytes) -> Result<Fetched, Failed> {
+    async fn attempt(
+        &self,
+        head: &RequestHeader,
+        body: &Bytes,
+        time: Duration,
+    ) -> Result<Fetched, Failed> {
         let fresh = |error: Box<Error>| Failed::from(*error, false);
         let peer = self.legacy_peer().await.map_err(fresh)?;
         let connector: &Connector = &self.legacy;
         let (mut session, reused) = connector.get_http_session(&*peer).await.map_err(fresh)?;
+        session.read_timeout = Some(time);
+        session.write_timeout = Some(time);
         let fetched = self.exchange(&mut session, head, body).await;
         let fetched = fetched.map_err(|error| match error {
             Broken::Transport(mut error) => {
@@ -108,8 +117,6 @@ impl Sidecar {
         head: &RequestHeader,
         body: &Bytes,
     ) -> Result<Fetched, Broken> {
-        session.read_timeout = Some(self.config.legacy.read_timeout);
-        session.write_timeout = Some(self.config.legacy.read_timeout);
         session.write_request_header(Box::new(head.clone())).await?;
         if !body.is_empty() {
             session.write_body(body).await?;

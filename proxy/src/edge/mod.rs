@@ -5,34 +5,48 @@
 //! carries the plan out in one of two lanes: Pingora streams, or [`api_lane`] answers.
 
 mod accept;
+mod accounts;
+mod agents;
 mod answer;
 mod api_lane;
 mod binding;
 mod body;
 mod connection;
 mod context;
+mod conversations;
 mod decide;
 mod directory;
 mod failure;
+mod guard;
 mod hooks;
 mod legacy;
 mod line;
+mod look_through;
 mod own;
+mod page;
+mod refusing;
 mod upstream_request;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use accept::{Listening, Stopping, listen};
+pub(crate) use agents::AgentNames;
+pub(crate) use guard::ObjectLock;
 
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::gateway::{Gateway, SwitchBoard};
+use crate::kept::Kept;
 use crate::keys::KeyStore;
+use crate::limiter::Limiter;
+use crate::locks::Locks;
 use crate::observe::Observer;
+use crate::owners::Owners;
 use crate::sessions::SharedSessions;
 use crate::tenants::Tenants;
 use camarad_config::Config;
+use camarad_policies::ids::{ClientId, UserId};
 use camarad_policies::matrix::Matrix;
 use pingora::connectors::http::v1::Connector;
 use std::sync::Arc;
@@ -43,6 +57,16 @@ pub(crate) struct Sidecar {
     pub(crate) matrix: Matrix,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) tenants: Tenants,
+    /// Whose conversations are.
+    pub(crate) owners: Owners,
+    /// Of users and of the objects they name, so that none is deleted between being looked at and used.
+    pub(crate) objects: Locks<ObjectLock>,
+    /// Users whose whole export was asked for a moment ago.
+    pub(crate) exported: Kept<UserId, ()>,
+    /// The names of agents, as a client's own settings have them.
+    pub(crate) agents: Kept<(UserId, Option<ClientId>, String), AgentNames>,
+    /// Who used up how many refusals.
+    pub(crate) limiter: Limiter,
     pub(crate) sessions: SharedSessions,
     pub(crate) switch: Arc<SwitchBoard>,
     pub(crate) gateway: Arc<Gateway>,

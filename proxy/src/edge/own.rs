@@ -1,6 +1,9 @@
-//! Requests of our own to the app: which clients a user has, and whose a token is.
+//! Requests of our own to the app: which clients a user has, whose a token or an
+//! object is.
 //!
-//! They are decided on like any other, so that nothing goes upstream without a permit.
+//! They are decided on like any other, so that nothing goes upstream without a
+//! permit. Those about objects are asked as the caller's user without the limit of
+//! the token, since what is looked up is shown to nobody.
 
 use super::Sidecar;
 use super::context::Context;
@@ -9,36 +12,97 @@ use super::upstream_request;
 use bytes::Bytes;
 use camarad_policies::authorise::{Tenancy, authorise};
 use camarad_policies::identity::Identity;
+use camarad_policies::ids::ClientId;
 use camarad_policies::normalise::{RawRequest, normalise};
 use pingora::http::RequestHeader;
+use std::time::Instant;
+
+/// What is asked of the app.
+pub(super) struct Question<'a> {
+    pub(super) method: &'a str,
+    /// Path and query.
+    pub(super) target: &'a str,
+    /// `X-Client-ID`, decided already.
+    pub(super) client: Option<ClientId>,
+    /// JSON, or nothing.
+    pub(super) body: Bytes,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn get(target: &'a str, client: Option<ClientId>) -> Self {
+        Self {
+            method: "GET",
+            target,
+            client,
+            body: Bytes::new(),
+        }
+    }
+}
 
 impl Sidecar {
     /// Asks the app as this identity, or as nobody; `None` where there is no answer.
     pub(super) async fn ask_app(
         &self,
-        method: &str,
-        path: &[u8],
+        question: Question<'_>,
         identity: Option<Identity>,
-        body: Bytes,
         context: &Context,
     ) -> Option<Fetched> {
+        let Question {
+            method,
+            target,
+            client,
+            body,
+        } = question;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let host = self.config.legacy.authority.as_bytes();
+        let named = client.map(|client| client.to_string());
+        let mut headers = vec![("Host", host)];
+        headers.extend(named.as_ref().map(|id| ("X-Client-ID", id.as_bytes())));
         let asked = normalise(&RawRequest {
             method,
-            path,
-            query: b"",
-            headers: &[("Host", host)],
+            path: path.as_bytes(),
+            query: query.as_bytes(),
+            headers: &headers,
         });
         let asked = asked.ok()?;
         let found = self.matrix.find(&asked.method, &asked.path);
-        let permit = authorise(asked, Ok(identity), found, &Tenancy::default()).ok()?;
-        let mut head = RequestHeader::build(method, path, None).ok()?;
+        let tenancy = Tenancy {
+            directory: Some(client.as_slice()),
+            ..Tenancy::default()
+        };
+        let permit = authorise(asked, Ok(identity), found, &tenancy).ok()?;
+        let mut head = RequestHeader::build(method, path.as_bytes(), None).ok()?;
         head.insert_header("host", host).ok()?;
         if !body.is_empty() {
             head.insert_header("content-type", "application/json")
                 .ok()?;
         }
-        let head = upstream_request::whole(&head, &permit, context, &body).ok()?;
-        self.fetch_legacy(head, body).await.ok()
+        let mut head = upstream_request::whole(&head, &permit, context, &body).ok()?;
+        // An id of its own: the app takes a known one for a repetition.
+        let id = format!("{}-lookup", context.record.request_id);
+        head.insert_header("x-request-id", id).ok()?;
+        self.fetch_legacy(head, body, self.config.legacy.read_timeout)
+            .await
+            .ok()
+    }
+
+    /// The same about something that only the caller's user may know of. `read`
+    /// makes of status and body what was asked for, or `None` where they do not say;
+    /// both ways are told as `unavailable` or `ok` of this upstream.
+    pub(super) async fn look_up<T>(
+        &self,
+        question: Question<'_>,
+        identity: &Identity,
+        context: &Context,
+        unavailable: &'static str,
+        read: impl FnOnce(u16, &[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let started = Instant::now();
+        let who = identity.without_limit_for_lookup();
+        let fetched = self.ask_app(question, Some(who), context).await;
+        let found = fetched.and_then(|fetched| read(fetched.status, &fetched.body));
+        let outcome = if found.is_some() { "ok" } else { unavailable };
+        self.observer.upstream("legacy", outcome, started.elapsed());
+        found
     }
 }

@@ -8,7 +8,6 @@
 mod client;
 mod failure;
 mod google_ads;
-mod locks;
 mod service_account;
 mod switch;
 
@@ -17,6 +16,7 @@ pub(crate) use switch::SwitchBoard;
 
 use crate::budget::Budget;
 use crate::json;
+use crate::locks::Locks;
 use crate::observe::Observer;
 use bytes::Bytes;
 use camarad_config::Gateway as Config;
@@ -27,7 +27,6 @@ use client::{Client, Reading, Reply};
 use failure::Miss;
 use futures_util::StreamExt;
 use google_ads::{Answer, MapError, Params};
-use locks::{Holder, Locks};
 use serde_json::{Value, json};
 use service_account::ServiceAccount;
 use std::sync::Arc;
@@ -42,11 +41,22 @@ const MOST_NAMES: usize = 50;
 /// Answers connector routes.
 pub(crate) struct Gateway {
     client: Client,
-    locks: Locks,
+    /// Selecting a customer at Coolbits and reading its report are one step, and
+    /// Coolbits keeps one selection per user.
+    selections: Locks<Holder>,
     service: ServiceAccount,
     deadline: Duration,
     name_lookups: usize,
     observer: Arc<Observer>,
+}
+
+/// Whose selection is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    /// The selection of this app user.
+    User(u64),
+    /// The selection of the shared service account.
+    Service,
 }
 
 /// An answer, ready to be written.
@@ -73,7 +83,7 @@ impl Gateway {
     ) -> Result<Self, reqwest::Error> {
         Ok(Self {
             client: Client::new(config, observer.clone(), budget)?,
-            locks: Locks::default(),
+            selections: Locks::default(),
             service: ServiceAccount::new(config.email.clone(), config.accounts.clone()),
             deadline: config.deadline,
             name_lookups: config.name_lookups,
@@ -208,8 +218,8 @@ impl Gateway {
             Operation::GoogleAdsAccounts => reading.first(candidates, &query).await?,
             _ => {
                 let _lock = self
-                    .locks
-                    .acquire(holder, reading.deadline())
+                    .selections
+                    .alone(holder, reading.deadline())
                     .await
                     .ok_or(Failure::Timeout)?;
                 select(reading, params).await?;

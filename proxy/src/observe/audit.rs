@@ -28,11 +28,20 @@ pub(super) struct Entry<'a> {
     client_asked: &'a BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_allowed: Option<u64>,
+    /// Kind and id of the object that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<Object>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_hash: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_address: Option<&'a str>,
     forged_user: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Object {
+    kind: &'static str,
+    id: u64,
 }
 
 impl<'a> Entry<'a> {
@@ -58,6 +67,7 @@ impl<'a> Entry<'a> {
             user: record.user,
             client_asked: &record.client_asked,
             client_allowed: record.client,
+            object: record.object.map(|(kind, id)| Object { kind, id }),
             token_hash: record.token_hash.as_deref(),
             client_address: record.client_address.as_deref(),
             forged_user: record.forged_user,

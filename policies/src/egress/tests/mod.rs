@@ -191,14 +191,19 @@ fn a_row_of_another_account_always_goes() {
             r#"[{"client_id":20,"account":"a-2"},{"client_id":20,"slug":1},{"client_id":10}]"#,
             filtered(r#"[{"slug":1},{"client_id":10}]"#, 1, 1),
         ),
-        // No row that could go.
+        // No row that could go: it is null.
         (
             &pointers,
             Block,
             r#"{"x":{"account":"a-2"}}"#,
-            Egress::Blocked,
+            filtered(r#"{"x":{"account":null}}"#, 0, 1),
         ),
-        (&one, Block, r#"{"account":"a-2"}"#, Egress::Blocked),
+        (
+            &one,
+            Block,
+            r#"{"account":"a-2","b":1.0}"#,
+            filtered(r#"{"account":null,"b":1.0}"#, 0, 1),
+        ),
         (&one, Block, r#"{"account":"a-1"}"#, Egress::Pass),
     ];
     for (pointers, on_foreign, answer, expected) in cases {

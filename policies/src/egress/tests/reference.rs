@@ -14,16 +14,19 @@ enum Place {
     Member(String),
 }
 
-/// Every value that the steps lead to, with the place of its row.
+/// A value, its place, and that of its row.
+type Found<'v> = (&'v Value, Vec<Place>, Option<Vec<Place>>);
+
+/// Every value that the steps lead to.
 fn found<'v>(
     steps: &[Option<&str>],
     value: &'v Value,
     at: &[Place],
     row: Option<&[Place]>,
-    out: &mut Vec<(&'v Value, Option<Vec<Place>>)>,
+    out: &mut Vec<Found<'v>>,
 ) {
     let Some((step, rest)) = steps.split_first() else {
-        return out.push((value, row.map(<[_]>::to_vec)));
+        return out.push((value, at.to_vec(), row.map(<[_]>::to_vec)));
     };
     let inside = |place: Place| [at, &[place]].concat();
     match (step, value) {
@@ -83,16 +86,18 @@ pub(super) fn reference(rule: &Rule, pointers: &[(Kind, &str)], value: &Value) -
         let steps: Vec<_> = pointer.steps().collect();
         let mut out = Vec::new();
         found(&steps, value, &[], None, &mut out);
-        for (id, row) in out {
+        for (id, at, row) in out {
             if is_mine(*kind, id, &MINE) {
                 continue;
             }
-            let cut = match (kind, rule.on_foreign) {
-                (Kind::Account, _) | (_, OnForeign::Filter) => Cut::Out,
-                (_, OnForeign::Redact) => Cut::Down,
-                (_, OnForeign::Block) => return None,
+            let cut = match (kind, rule.on_foreign, row) {
+                (Kind::Account, _, None) => (at, Cut::Null),
+                (Kind::Account, _, Some(row)) => (row, Cut::Out),
+                (_, OnForeign::Filter, row) => (row?, Cut::Out),
+                (_, OnForeign::Redact, row) => (row?, Cut::Down),
+                (_, OnForeign::Block, _) => return None,
             };
-            cuts.push((row?, cut));
+            cuts.push(cut);
         }
     }
     if rule.on_foreign != OnForeign::Block && !pointers.is_empty() && lists == 0 {
@@ -104,6 +109,7 @@ pub(super) fn reference(rule: &Rule, pointers: &[(Kind, &str)], value: &Value) -
     let mut left = value.clone();
     for (row, cut) in cuts {
         match (get_mut(&mut left, &row), cut) {
+            (value, Cut::Null) => *value = Value::Null,
             (Value::Object(row), Cut::Down) => row.retain(|name, _| rule.keep.contains(name)),
             _ => {
                 let Some((Place::Element(index), list)) = row.split_last() else {

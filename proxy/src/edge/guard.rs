@@ -1,0 +1,313 @@
+//! Objects named by id: looked up before a request goes on, and held until it has.
+//!
+//! `policies::guard` decides; this asks the app whose an object is, as the caller's
+//! user, and keeps deletions out meanwhile: a request holds its object with others,
+//! a deletion alone, and what deletes everything of a client or user waits for all
+//! of the user's guarded requests. One process for an app, or the locks are worth
+//! nothing.
+
+use super::Sidecar;
+use super::context::Context;
+use super::own::Question;
+use camarad_policies::accounts::Link;
+use camarad_policies::authorise::Permit;
+use camarad_policies::fields::Fields;
+use camarad_policies::guard::{self, Guard, Object, Owner};
+use camarad_policies::ids::{ClientId, ObjectId, UserId};
+use camarad_policies::matrix::Mode;
+use camarad_policies::refusal::Refusal;
+use camarad_policies::request_ids;
+use camarad_policies::route::Plan;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Longest wait for deletions, or for what has to end before one.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ObjectLock {
+    /// Everything of a user that is named by id.
+    User(UserId),
+    /// One thing of a user.
+    Object(UserId, Object, ObjectId),
+    /// Choosing a conversation for a user, so that two requests make one.
+    Choosing(UserId),
+}
+
+/// What was looked up for a request.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// The object that it names in the end.
+    pub(super) object: Option<ObjectId>,
+    /// Its own answer says whose the object is, and has to be looked at.
+    pub(super) by_answer: bool,
+    /// The links by which accounts in the answer are filtered.
+    pub(super) links: Option<Arc<[Link]>>,
+    /// Where the caller is sent instead, to name what was chosen.
+    pub(super) redirect: Option<String>,
+    /// `request_id` as it goes upstream, and the caller's own as JSON.
+    pub(super) request_id: Option<(String, String)>,
+    /// Fields of the body were set.
+    pub(super) changed: bool,
+}
+
+impl Sidecar {
+    /// Looks at the objects and accounts that a request names, as its rule's mode says.
+    pub(super) async fn guarded(
+        &self,
+        context: &mut Context,
+        permit: Permit,
+        plan: &Plan,
+        in_path: Option<&str>,
+        fields: &mut Option<Fields>,
+    ) -> Result<(Permit, Looked), Refusal> {
+        let (rule, mode) = (permit.rule(), permit.rule().mode);
+        let looks =
+            rule.guard.is_some() || rule.accounts.is_some() || rule.cascades(permit.method());
+        let known = permit.identity().is_some() && permit.is_scoped() && mode != Mode::Off;
+        let (permit, mut looked) = match looks && known {
+            false => (permit, Looked::default()),
+            true => {
+                let as_asked = (mode == Mode::Report).then(|| (permit.clone(), fields.clone()));
+                match (
+                    self.look(context, permit, plan, in_path, fields).await,
+                    as_asked,
+                ) {
+                    (Err(refusal), Some((permit, asked))) if refusal.is_scope() => {
+                        let code = refusal.answer().code;
+                        context.record.reported = context.record.reported.or(Some(code));
+                        *fields = asked;
+                        (permit, Looked::default())
+                    }
+                    (looked, _) => looked?,
+                }
+            }
+        };
+        if let Some(fields) = fields {
+            looked.request_id = keep_apart(&permit, fields, context)?;
+            looked.changed |= looked.request_id.is_some();
+        }
+        Ok((permit, looked))
+    }
+
+    async fn look(
+        &self,
+        context: &mut Context,
+        permit: Permit,
+        plan: &Plan,
+        in_path: Option<&str>,
+        fields: &mut Option<Fields>,
+    ) -> Result<(Permit, Looked), Refusal> {
+        let guard = permit.rule().guard.clone();
+        let cascades = permit.rule().cascades(permit.method());
+        if let Some(user) = permit.user().filter(|_| guard.is_some() || cascades) {
+            self.hold(context, ObjectLock::User(user), cascades).await?;
+        }
+        let (permit, mut looked) = match guard {
+            Some(guard) => self.guard(context, permit, &guard, in_path, fields).await?,
+            None => (permit, Looked::default()),
+        };
+        if let Some(user) = permit.user().filter(|_| cascades) {
+            let forgotten = self.owners.forget(user, None).await;
+            forgotten.map_err(broken_index)?;
+        }
+        let (permit, links) = self
+            .bound_to_accounts(context, permit, plan, fields.as_ref())
+            .await?;
+        looked.links = links;
+        Ok((permit, looked))
+    }
+
+    async fn guard(
+        &self,
+        context: &mut Context,
+        permit: Permit,
+        guard: &Guard,
+        in_path: Option<&str>,
+        fields: &mut Option<Fields>,
+    ) -> Result<(Permit, Looked), Refusal> {
+        let mut looked = Looked::default();
+        let (Some(identity), Some(user)) = (permit.identity().cloned(), permit.user()) else {
+            return Err(Refusal::ObjectNotFound);
+        };
+        let is_read = permit.method() == "GET";
+        let named = match guard.object {
+            // Its ids are texts: only the app's answer about it says anything.
+            Object::Meeting => None,
+            _ => guard::named(guard, in_path, &permit, fields.as_ref())?,
+        };
+        if guard.object.tells_its_owner() && is_read {
+            looked.by_answer = true;
+            looked.object = named;
+            context.record.object = named.map(|id| (guard.object.name(), id.get()));
+            return Ok((permit, looked));
+        }
+        // Whoever has used up their refusals gets no more looked up.
+        self.has_room(context)?;
+        let is_chosen = named.is_none() && guard.choose;
+        let id = match named {
+            None if guard.choose => {
+                let deadline = Instant::now() + PATIENCE;
+                let one = self.objects.alone(ObjectLock::Choosing(user), deadline);
+                let _one = one.await.ok_or(Refusal::GuardUnavailable)?;
+                Some(self.choose(context, &permit).await?)
+            }
+            named => named,
+        };
+        if let Some(id) = id {
+            context.record.object = Some((guard.object.name(), id.get()));
+            let alone = permit.method() == "DELETE";
+            self.hold(context, ObjectLock::Object(user, guard.object, id), alone)
+                .await?;
+        }
+        let owner = match (id, guard.object, in_path) {
+            (Some(id), object, _) => self.owner(context, &permit, object, id).await?,
+            (None, Object::Meeting, Some(name)) => {
+                let target = format!("/api/boardroom/meetings/{name}");
+                self.ask_for_owner(context, &permit, &target, permit.client())
+                    .await?
+            }
+            (None, ..) => return Ok((permit, looked)),
+        };
+        let mut listed = Arc::default();
+        if matches!(owner, Owner::Client(_)) && permit.client().is_none() {
+            listed = self.clients_of(&identity, context).await?;
+        }
+        let strict = self.config.tenancy.strict_management;
+        let permit = guard::admit(permit, owner, &listed, strict)?;
+        let Some(id) = id else {
+            return Ok((permit, looked));
+        };
+        let permit = permit.naming(id);
+        looked.object = Some(id);
+        if let (Some(name), Some(fields)) = (&guard.body, fields) {
+            fields.set_object(name, id);
+            looked.changed = true;
+        }
+        if is_chosen && matches!(permit.method(), "GET" | "HEAD") {
+            looked.redirect = Some(permit.target());
+        }
+        if guard.object == Object::Conversation && permit.method() == "DELETE" {
+            let forgotten = self.owners.forget(user, Some(id)).await;
+            forgotten.map_err(broken_index)?;
+        }
+        Ok((permit, looked))
+    }
+
+    /// Waits for the lock and holds it until the request has ended.
+    async fn hold(
+        &self,
+        context: &mut Context,
+        lock: ObjectLock,
+        alone: bool,
+    ) -> Result<(), Refusal> {
+        let deadline = Instant::now() + PATIENCE;
+        let held = match alone {
+            true => self.objects.alone(lock, deadline).await,
+            false => self.objects.shared(lock, deadline).await,
+        };
+        context.held.push(held.ok_or(Refusal::GuardUnavailable)?);
+        Ok(())
+    }
+
+    /// Whose an object is, as the app says now.
+    async fn owner(
+        &self,
+        context: &Context,
+        permit: &Permit,
+        object: Object,
+        id: ObjectId,
+    ) -> Result<Owner, Refusal> {
+        let identity = permit.identity().ok_or(Refusal::ObjectNotFound)?;
+        let ask = |target: String, client| async move {
+            self.ask_for_owner(context, permit, &target, client).await
+        };
+        match object {
+            Object::Conversation => {
+                let owners = self.owners_of(context, identity, &[id]).await?;
+                Ok(owners.get(&id).copied().unwrap_or(Owner::Nobody))
+            }
+            Object::Flow => ask(format!("/api/flows/{id}"), None).await,
+            // The app wants a client to be named for these.
+            Object::Run => ask(format!("/api/orchestrator/history/{id}"), permit.client()).await,
+            Object::Meeting => ask(format!("/api/boardroom/meetings/{id}"), permit.client()).await,
+            Object::Client => {
+                let listed = self.ask_for_clients(identity, context).await;
+                let listed = listed.map_err(|_| Refusal::GuardUnavailable)?;
+                let own = listed.iter().find(|client| client.get() == id.get());
+                Ok(own.copied().map_or(Owner::Nobody, Owner::Client))
+            }
+            Object::Link => {
+                let rows = self.look_up(
+                    Question::get("/api/client_connectors", None),
+                    identity,
+                    context,
+                    "guard_unavailable",
+                    |status, body| {
+                        (status == 200)
+                            .then(|| guard::owner_in_rows(body, id))
+                            .flatten()
+                    },
+                );
+                rows.await.ok_or(Refusal::GuardUnavailable)
+            }
+        }
+    }
+
+    /// Asks for the object itself; its answer says whose it is.
+    async fn ask_for_owner(
+        &self,
+        context: &Context,
+        permit: &Permit,
+        target: &str,
+        client: Option<ClientId>,
+    ) -> Result<Owner, Refusal> {
+        let identity = permit.identity().ok_or(Refusal::ObjectNotFound)?;
+        let owner = self.look_up(
+            Question::get(target, client),
+            identity,
+            context,
+            "guard_unavailable",
+            |status, body| match status {
+                200 => guard::owner_in(body),
+                404 => Some(Owner::Nobody),
+                _ => None,
+            },
+        );
+        owner.await.ok_or(Refusal::GuardUnavailable)
+    }
+}
+
+/// An index that cannot be read or written answers nobody.
+pub(super) fn broken_index(error: rusqlite::Error) -> Refusal {
+    tracing::error!("owners.db: {error}");
+    Refusal::GuardUnavailable
+}
+
+/// Sets the rule's `request_id` apart from other users'; gives what went up, and
+/// the caller's own as JSON. The app takes the header's where the body has none.
+fn keep_apart(
+    permit: &Permit,
+    fields: &mut Fields,
+    context: &Context,
+) -> Result<Option<(String, String)>, Refusal> {
+    const NAME: &str = "request_id";
+    let (true, Some(user)) = (permit.rule().request_id, permit.user()) else {
+        return Ok(None);
+    };
+    let in_header = || context.record.client_request_id.clone();
+    let Some(own) = fields.text(NAME)?.or_else(in_header) else {
+        return Ok(None);
+    };
+    let upstream = request_ids::upstream(user, &own);
+    let is_number =
+        matches!(fields, Fields::Json(map) if map.get(NAME).is_some_and(|id| id.is_number()));
+    let as_json = match is_number {
+        true => own,
+        false => crate::json::to_text(&own.into()),
+    };
+    fields.set_text(NAME, &upstream);
+    Ok(Some((upstream, as_json)))
+}

@@ -1,0 +1,298 @@
+//! Answers of the app, looked through before they go on: whose object it is, which
+//! ids stand in it, what it tells of clients and conversations.
+
+use super::Sidecar;
+use super::context::Context;
+use super::conversations::begun;
+use super::guard::{Looked, broken_index};
+use super::{agents, page};
+use crate::owners::{Conversation, Epoch};
+use bytes::Bytes;
+use camarad_policies::authorise::Permit;
+use camarad_policies::egress::{self, Egress, Mine};
+use camarad_policies::guard::{self, Object};
+use camarad_policies::ids::{ClientId, ObjectId};
+use camarad_policies::matrix::{Learn, Mode};
+use camarad_policies::refusal::Refusal;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// An id of somebody else in an answer, where the rule does not look.
+const ELSEWHERE: &str = "foreign_id_elsewhere";
+
+impl Sidecar {
+    /// What goes on of a 2xx answer.
+    pub(super) async fn look_through(
+        &self,
+        context: &mut Context,
+        permit: &Permit,
+        found: &Looked,
+        body: Bytes,
+        since: Epoch,
+    ) -> Result<Bytes, Refusal> {
+        self.note_created(permit, &body);
+        if found.by_answer {
+            let admitted = self.admit_by_answer(context, permit, &body).await;
+            in_mode(context, permit, admitted)?;
+        }
+        if let (Some(Learn::New), Some(id)) = (permit.rule().learn, begun(&body)) {
+            let (workspace, agent) = (String::new(), String::new());
+            let client = permit.client();
+            let one = Conversation {
+                id,
+                client,
+                workspace,
+                agent,
+            };
+            self.learn(permit, vec![one], since).await?;
+        }
+        if let (Some(id), true) = (found.object, permit.method() == "POST") {
+            // It went on with another conversation than the one that was looked at.
+            let other = begun(&body).is_some_and(|answered| answered != id);
+            let is_chat = permit
+                .rule()
+                .guard
+                .as_ref()
+                .is_some_and(|guard| guard.object == Object::Conversation && guard.choose);
+            if other && is_chat {
+                self.count_blocked(permit);
+                in_mode(context, permit, Err(Refusal::TenantLeakBlocked))?;
+            }
+        }
+        let body = self.egress(context, permit, found, body).await?;
+        if !permit.is_scoped() || permit.rule().mode != Mode::Enforce {
+            return Ok(body);
+        }
+        if permit.rule().page_links {
+            return self.own_links(context, permit, body).await;
+        }
+        match permit.rule().learn {
+            Some(Learn::List) => self.one_row_each(context, permit, body).await,
+            _ => Ok(body),
+        }
+    }
+
+    /// Lets the answer go on, without rows of others where the rule says so, or not at all.
+    pub(super) async fn egress(
+        &self,
+        context: &mut Context,
+        permit: &Permit,
+        found: &Looked,
+        body: Bytes,
+    ) -> Result<Bytes, Refusal> {
+        let (rule, Some(identity)) = (permit.rule(), permit.identity()) else {
+            return Ok(body);
+        };
+        let Some(reach) = permit.reach() else {
+            return Ok(body);
+        };
+        let decided = permit.client().filter(|_| permit.is_scoped());
+        let mut listed: Arc<[_]> = Arc::default();
+        let asks = decided.is_none() && !reach.is_limited() && rule.has_egress();
+        if asks
+            && egress::clients(rule, &body)
+                .into_iter()
+                .any(|client| !reach.allows(client))
+        {
+            // The app may not have been asked yet whose these are.
+            listed = self.clients_of(identity, context).await?;
+        }
+        let client = |client: ClientId| match decided {
+            // Within one client, another one of the same user's is somebody else's too.
+            Some(decided) => client == decided,
+            None => reach.allows(client) || listed.contains(&client),
+        };
+        let links = found.links.as_deref().zip(rule.accounts);
+        let account =
+            |id: &str| links.is_none_or(|(links, bound)| bound.connector.allows(id, links));
+        let mine = Mine {
+            client: &client,
+            user: permit.user(),
+            account: &account,
+        };
+        let checked = egress::check(rule, &body, &mine);
+        if checked.elsewhere && rule.mode != Mode::Off {
+            context.record.reported = context.record.reported.or(Some(ELSEWHERE));
+        }
+        match checked.outcome {
+            Egress::Pass => Ok(body),
+            Egress::Filtered { body, .. } => Ok(body.into()),
+            Egress::Unreadable => {
+                in_mode(context, permit, Err(Refusal::LegacyBadAnswer))?;
+                Ok(body)
+            }
+            Egress::Blocked => {
+                if rule.mode == Mode::Enforce {
+                    self.count_blocked(permit);
+                }
+                in_mode(context, permit, Err(Refusal::TenantLeakBlocked))?;
+                Ok(body)
+            }
+        }
+    }
+
+    fn count_blocked(&self, permit: &Permit) {
+        let blocked = &self.observer.metrics.egress_blocked_total;
+        blocked.with_label_values(&[&permit.rule().name]).inc();
+    }
+
+    /// Whether the object in the answer is within what was decided.
+    async fn admit_by_answer(
+        &self,
+        context: &Context,
+        permit: &Permit,
+        body: &[u8],
+    ) -> Result<(), Refusal> {
+        let owner = guard::owner_in(body).ok_or(Refusal::GuardUnavailable)?;
+        let mut listed = Arc::default();
+        if let (None, Some(identity)) = (permit.client(), permit.identity()) {
+            listed = self.clients_of(identity, context).await?;
+        }
+        let strict = self.config.tenancy.strict_management;
+        guard::admit(permit.clone(), owner, &listed, strict).map(drop)
+    }
+
+    /// The page without links to conversations out of scope.
+    async fn own_links(
+        &self,
+        context: &Context,
+        permit: &Permit,
+        body: Bytes,
+    ) -> Result<Bytes, Refusal> {
+        let Some(identity) = permit.identity() else {
+            return Ok(body);
+        };
+        let ids = page::links(&body).ok_or(Refusal::LegacyBadAnswer)?;
+        if ids.is_empty() {
+            return Ok(body);
+        }
+        let all: Vec<ObjectId> = ids.iter().copied().collect();
+        let owners = self.owners_of(context, identity, &all).await?;
+        let listed = match permit.client() {
+            Some(_) => Arc::default(),
+            None => self.clients_of(identity, context).await?,
+        };
+        let is_own = |id: &ObjectId| {
+            let owner = owners.get(id).copied().unwrap_or(guard::Owner::Nobody);
+            guard::admit(permit.clone(), owner, &listed, false).is_ok()
+        };
+        let own: BTreeSet<ObjectId> = ids.iter().copied().filter(is_own).collect();
+        if own.len() == ids.len() {
+            return Ok(body);
+        }
+        let page = page::without_others(&body, &own).ok_or(Refusal::LegacyBadAnswer)?;
+        Ok(page.into())
+    }
+
+    /// One row for each conversation, under the name that its agent has for its client.
+    async fn one_row_each(
+        &self,
+        context: &Context,
+        permit: &Permit,
+        body: Bytes,
+    ) -> Result<Bytes, Refusal> {
+        let Some(identity) = permit.identity() else {
+            return Ok(body);
+        };
+        let rows: Vec<Value> =
+            serde_json::from_slice(&body).map_err(|_| Refusal::LegacyBadAnswer)?;
+        let mut names = agents::Names::default();
+        for row in &rows {
+            let (client, agent) = agents::of_row(row, permit.client());
+            if !names.contains_key(&(client, agent.clone())) {
+                let known = self.agent_names(context, identity, client, &agent).await;
+                names.insert((client, agent), known);
+            }
+        }
+        let rows = agents::one_each(rows, permit.client(), &names);
+        Ok(crate::json::to_body(&Value::Array(rows)))
+    }
+
+    async fn learn(
+        &self,
+        permit: &Permit,
+        seen: Vec<Conversation>,
+        since: Epoch,
+    ) -> Result<(), Refusal> {
+        let Some(user) = permit.user() else {
+            return Ok(());
+        };
+        let learnt = self.owners.learn(user, seen, since).await;
+        learnt.map_err(broken_index)
+    }
+
+    /// What is remembered of a user may be about to change, or has changed.
+    pub(super) fn change(&self, permit: &Permit) {
+        let (rule, method) = (permit.rule(), permit.method());
+        let Some(user) = permit
+            .user()
+            .filter(|_| !matches!(method, "GET" | "HEAD" | "OPTIONS"))
+        else {
+            return;
+        };
+        if rule.changes_clients(method) {
+            self.tenants.clients.forget(&user);
+            if let Some(client) = permit.client().filter(|_| method == "DELETE") {
+                self.tenants.delete(client);
+            }
+        }
+        let path = permit.path().as_str();
+        let changes_links =
+            rule.changes_clients(method) || path.starts_with("/api/client_connectors");
+        if let Some(client) = permit.client().filter(|_| changes_links) {
+            self.tenants.links.forget(&(user, client));
+        }
+        if let Some(agent) = path.strip_prefix("/api/agents/") {
+            self.agents
+                .forget(&(user, permit.client(), agent.to_owned()));
+        }
+        let of_conversation = rule
+            .guard
+            .as_ref()
+            .is_some_and(|guard| guard.object == Object::Conversation);
+        if rule.cascades(method) || (method == "DELETE" && of_conversation) {
+            self.owners.raise();
+        }
+    }
+
+    /// Remembers a client that the app says it created for this token.
+    fn note_created(&self, permit: &Permit, body: &[u8]) {
+        let (rule, Some(identity)) = (permit.rule(), permit.identity()) else {
+            return;
+        };
+        if rule.created.is_empty() || !rule.changes_clients(permit.method()) {
+            return;
+        }
+        let Ok(answer) = serde_json::from_slice::<Value>(body) else {
+            return;
+        };
+        let ids = rule
+            .created
+            .iter()
+            .flat_map(|pointer| pointer.find(&answer));
+        let id = ids
+            .filter_map(|id| ClientId::parse(&id.as_u64()?.to_string()).ok())
+            .next();
+        if let Some(client) = id {
+            self.tenants.create(identity.token(), client);
+        }
+    }
+}
+
+/// Refuses where the rule is enforced, and tells where it is not.
+fn in_mode(
+    context: &mut Context,
+    permit: &Permit,
+    looked: Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    match (looked, permit.rule().mode) {
+        (Ok(()), _) => Ok(()),
+        (Err(refusal), Mode::Enforce) => Err(refusal),
+        (Err(refusal), _) => {
+            let code = refusal.answer().code;
+            context.record.reported = context.record.reported.or(Some(code));
+            Ok(())
+        }
+    }
+}

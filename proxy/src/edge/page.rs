@@ -1,0 +1,101 @@
+//! Links on a page to conversations: which there are, and the page without some.
+//!
+//! The chat page shows titles of the user's conversations under all clients. What
+//! links to one out of scope is taken out, element and text. A title that stands
+//! anywhere else, as in a script, is not recognised.
+
+use camarad_policies::ids::ObjectId;
+use lol_html::html_content::Element;
+use lol_html::{RewriteStrSettings, element, rewrite_str};
+use std::collections::BTreeSet;
+
+/// Attributes whose whole value is a conversation's id.
+const IDS: [&str; 4] = [
+    "data-conv-id",
+    "data-conv",
+    "data-conversation-id",
+    "data-chat-id",
+];
+/// What stands before an id in a link.
+const BEFORE: [&str; 4] = ["conv_id=", "chat_id=", "/conversations/", "/chats/"];
+
+/// The conversations that a page links to; `None` for what cannot be read as a page.
+pub(super) fn links(html: &[u8]) -> Option<BTreeSet<ObjectId>> {
+    let mut found = BTreeSet::new();
+    rewrite(html, |element| {
+        found.extend(named(element));
+    })?;
+    Some(found)
+}
+
+/// The page without elements that link to anything but these; `None` for what cannot be read as a page.
+pub(super) fn without_others(html: &[u8], own: &BTreeSet<ObjectId>) -> Option<String> {
+    rewrite(html, |element| {
+        if named(element).iter().any(|id| !own.contains(id)) {
+            element.remove();
+        }
+    })
+}
+
+fn rewrite(html: &[u8], mut look: impl FnMut(&mut Element<'_, '_>)) -> Option<String> {
+    let text = std::str::from_utf8(html).ok()?;
+    let handler = element!("*", |element| {
+        look(element);
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().append_element_content_handler(handler);
+    rewrite_str(text, settings).ok()
+}
+
+fn named(element: &Element<'_, '_>) -> Vec<ObjectId> {
+    let mut ids = Vec::new();
+    for attribute in element.attributes() {
+        let (name, value) = (attribute.name(), attribute.value());
+        if IDS.contains(&name.as_str()) {
+            ids.extend(ObjectId::parse(value.trim()));
+        }
+        for before in BEFORE {
+            for (at, _) in value.match_indices(before) {
+                let rest = &value[at + before.len()..];
+                let end = rest
+                    .find(|c: char| !c.is_ascii_digit())
+                    .unwrap_or(rest.len());
+                ids.extend(ObjectId::parse(&rest[..end]));
+            }
+        }
+    }
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(ids: &[u64]) -> BTreeSet<ObjectId> {
+        ids.iter()
+            .map(|id| ObjectId::parse(&id.to_string()).unwrap())
+            .collect()
+    }
+
+    const PAGE: &str = r#"<!doctype html><body data-conv-id="1"><h1>Own &amp; mine</h1>
+<nav><a href="/chat/b/seo?conv_id=1">one</a><a href='/chat/b/seo?x=1&amp;conv_id=2#a'>two</a>
+<div data-conversation-id="3"><b>three</b></div><button onclick="open('/chat/b/seo?conv_id=4')">four</button>
+<a href="/chat/b/seo">new</a></nav><script>var a = "<a href='?conv_id=9'>";</script></body>"#;
+
+    #[test]
+    fn what_links_to_others_is_taken_out_and_the_rest_stays_as_it_was() {
+        assert_eq!(links(PAGE.as_bytes()), Some(ids(&[1, 2, 3, 4])));
+        let all = without_others(PAGE.as_bytes(), &ids(&[1, 2, 3, 4])).unwrap();
+        assert_eq!(all, PAGE);
+        let own = without_others(PAGE.as_bytes(), &ids(&[1, 3])).unwrap();
+        assert!(own.contains("one") && own.contains("three") && own.contains("new"));
+        assert!(!own.contains("two") && !own.contains("four"), "{own}");
+        assert!(own.contains("Own &amp; mine"));
+    }
+
+    #[test]
+    fn what_is_no_page() {
+        assert_eq!(links(b"\xff\xfe"), None);
+        assert_eq!(links(b""), Some(ids(&[])));
+    }
+}

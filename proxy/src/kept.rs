@@ -1,0 +1,114 @@
+//! What the app said about somebody, kept for a short time and asked for once at a time.
+//!
+//! An answer that was asked for before a change is never kept: whoever changes
+//! something says so ([`Kept::forget`]) before and after.
+
+use quick_cache::sync::Cache;
+use std::future::Future;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// Answers remembered at most.
+const MOST: usize = 10_000;
+/// Questions at once at most; those of one lane wait for each other.
+const LANES: usize = 64;
+
+/// Answers by whom they are about.
+pub(crate) struct Kept<K, V> {
+    answers: Cache<K, (Instant, V)>,
+    ttl: Duration,
+    /// Changes whenever somebody's answer may have changed.
+    epoch: AtomicU64,
+    lanes: [Mutex<()>; LANES],
+    hasher: RandomState,
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
+    pub(crate) fn new(ttl: Duration) -> Self {
+        Self {
+            answers: Cache::new(MOST),
+            ttl,
+            epoch: AtomicU64::new(0),
+            lanes: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The answer; asks where it is not known freshly. A failure is not kept.
+    pub(crate) async fn get<E, F: Future<Output = Result<V, E>>>(
+        &self,
+        key: K,
+        ask: impl FnOnce() -> F,
+    ) -> Result<V, E> {
+        if let Some(answer) = self.fresh(&key) {
+            return Ok(answer);
+        }
+        let lane = self.hasher.hash_one(&key) as usize % LANES;
+        let _one = self.lanes[lane].lock().await;
+        if let Some(answer) = self.fresh(&key) {
+            return Ok(answer);
+        }
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        let at = Instant::now();
+        let answer = ask().await?;
+        if self.epoch.load(Ordering::SeqCst) == epoch {
+            self.answers.insert(key.clone(), (at, answer.clone()));
+            if self.epoch.load(Ordering::SeqCst) != epoch {
+                self.answers.remove(&key);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// What it is about is changing, or has changed.
+    pub(crate) fn forget(&self, key: &K) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.answers.remove(key);
+    }
+
+    fn fresh(&self, key: &K) -> Option<V> {
+        let (at, answer) = self.answers.get(key)?;
+        (at.elapsed() < self.ttl).then_some(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_kept_for_its_time() {
+        let kept = Kept::new(TTL);
+        let ask = |n: u64| kept.get(1, move || async move { Ok::<_, ()>(n) });
+        assert_eq!(ask(1).await, Ok(1));
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert_eq!(ask(2).await, Ok(1));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(ask(2).await, Ok(2));
+        kept.forget(&1);
+        assert_eq!(ask(3).await, Ok(3));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_asked_for_before_a_change_is_not_kept() {
+        let kept = Kept::new(TTL);
+        let old = kept.get(1, || async {
+            kept.forget(&1);
+            Ok::<_, ()>(1)
+        });
+        assert_eq!(old.await, Ok(1));
+        assert_eq!(kept.get(1, || async { Ok::<_, ()>(2) }).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_not_kept() {
+        let kept = Kept::new(TTL);
+        assert_eq!(kept.get(1, || async { Err("gone") }).await, Err("gone"));
+        assert_eq!(kept.get(1, || async { Ok::<_, ()>(2) }).await, Ok(2));
+    }
+}
