@@ -6,15 +6,18 @@
 mod support;
 
 mod accept_and_stop;
+mod accounts;
 mod binding;
 mod body_client;
 mod cache;
 mod callers;
+mod chat;
 mod commands;
 mod differential;
 mod drain;
 mod gateway_faults;
 mod google_ads;
+mod guards;
 mod h1;
 mod identity;
 mod jwks;
@@ -22,6 +25,7 @@ mod leaks;
 mod legacy_faults;
 mod limits;
 mod observability;
+mod refusals;
 mod service_account;
 mod stream_lane;
 mod tagging;

@@ -356,6 +356,11 @@ mod tests {
             deadline = "12"
             timeout = "1s"
             mock_only = ["google-ads.nothing"]
+            [limits]
+            refusals = 2000000
+            refusal_refill = "0s"
+            [tenancy]
+            bind_accounts = "some"
             [[issuers]]
             name = "a"
             leeway = 5
@@ -375,6 +380,9 @@ mod tests {
             "sidecar.toml: gateway.timeout: unknown key",
             "sidecar.toml: gateway.mock_only: \"google-ads.nothing\"",
             "google-ads.campaigns",
+            "sidecar.toml: limits.refusals: 2000000: expected 0 to 1048576",
+            "sidecar.toml: limits.refusal_refill: 0ns: expected 1ms to",
+            "sidecar.toml: tenancy.bind_accounts: \"some\": ",
             "sidecar.toml: issuers[0].leeway: 5: ",
             "sidecar.toml: issuers[0].algorithm: unknown key; known here: algorithms",
             "issuers[0]: needs exactly one of",

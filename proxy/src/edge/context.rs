@@ -31,7 +31,7 @@ pub(crate) struct Context {
     pub(super) held: Vec<Held>,
     /// What is left of the caller's refusals, where one was counted.
     pub(super) level: Option<Level>,
-    /// Errors under `/api/` are JSON.
+    /// Errors are JSON: under `/api/`, and for what is no navigation.
     pub(super) is_api: bool,
     /// Why it failed on the way, when we know better than the transport's error.
     pub(super) failed: Option<Refusal>,

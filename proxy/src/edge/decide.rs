@@ -45,7 +45,7 @@ impl Sidecar {
         context.record.path = asked.path.to_string();
         context.record.route.clone_from(&found.rule.name);
         context.record.area.clone_from(&found.rule.area);
-        context.is_api = is_api(&asked.path);
+        context.is_api = is_api(&asked.path) || !is_navigation(&asked.method);
         let identity = self.identify(&asked, context).await;
         if let Ok(Some(identity)) = &identity {
             context.record.user = Some(identity.user().get());
@@ -194,6 +194,11 @@ impl Sidecar {
     }
 }
 
+/// Whether an error is shown to a person as a page: scripts do the rest, as in chat, and read JSON.
+fn is_navigation(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD")
+}
+
 /// Reads what the rule looks at in a body: clients, or fields.
 fn read_as(
     rule: &Rule,
@@ -230,7 +235,9 @@ fn read(session: &Session, context: &mut Context) -> Result<Asked, Refusal> {
         Some(at) => (&target[..at], &target[at + 1..]),
         None => (target, &target[target.len()..]),
     };
-    context.is_api = path.starts_with(b"/api/") || !path.starts_with(b"/");
+    context.is_api = path.starts_with(b"/api/")
+        || !path.starts_with(b"/")
+        || !is_navigation(head.method.as_str());
     let headers: Vec<(&str, &[u8])> = head
         .headers
         .iter()

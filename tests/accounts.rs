@@ -1,0 +1,259 @@
+//! Accounts of connectors, tied to the client that is linked to them.
+
+use crate::support::{Ask, Claims, Got, Setup, Sidecar, alice, bob, token};
+use serde_json::{Value, json};
+
+const GOOGLE: &str = "/api/connectors/google-ads";
+
+async fn get(sidecar: &Sidecar, token: &str, client: &str, target: &str) -> Got {
+    let mut ask = sidecar.get(target).bearer(token);
+    if !client.is_empty() {
+        ask = ask.client(client);
+    }
+    ask.send().await
+}
+
+fn ids(got: &Got, list: &str) -> Vec<String> {
+    let value = got.json();
+    let rows = value[list].as_array().unwrap();
+    rows.iter()
+        .map(|row| row["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Client 10 is linked to 123-456-7890 and G-ABC123DEF4, 11 to 234-567-8901 and G-XYZ789GHI0.
+#[tokio::test]
+async fn an_account_that_is_not_linked_to_the_client_is_not_there() {
+    let (sidecar, coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let unlinked = "account_not_linked";
+    let ads = |rest: &str| format!("{GOOGLE}/{rest}");
+    let ga4 = |rest: &str| format!("/api/connectors/ga4/{rest}");
+    for (target, code) in [
+        (ads("campaigns?account_id=123-456-7890"), ""),
+        (ads("campaigns?account_id=customers/1234567890"), ""),
+        (ads("metrics?account_id=1234567890&days=7"), ""),
+        (ads("campaigns?account_id=234-567-8901"), unlinked),
+        (ads("campaigns?account%5fid=2345678901"), unlinked),
+        (ads("keywords?account_id=345-678-9012"), unlinked),
+        (ads("reports?customerId=345-678-9012"), unlinked),
+        (
+            ads("campaigns?account_id=123-456-7890&mcc_id=000-111-2222"),
+            unlinked,
+        ),
+        (ads("accounts?mcc_id=000-111-2222"), unlinked),
+        (
+            ads("campaigns?account_id=123-456-7890&account_id=234-567-8901"),
+            unlinked,
+        ),
+        (ga4("overview?property_id=G-ABC123DEF4"), ""),
+        (ga4("overview?property_id=properties/G-ABC123DEF4"), ""),
+        (ga4("overview?property_id=G-XYZ789GHI0"), unlinked),
+        (ga4("funnel?propertyId=G-JKL456MNO1"), unlinked),
+        (
+            "/api/connectors/google-search-console/overview?property_id=anything".into(),
+            "",
+        ),
+        (
+            "/api/connectors/google-tag-manager/tags?container_id=GTM-CONTOSO".into(),
+            "",
+        ),
+    ] {
+        coolbits.forget().await;
+        let got = get(&sidecar, &alice(), "10", &target).await;
+        match code {
+            "" => assert_eq!(got.status, 200, "{target}"),
+            code => {
+                assert_eq!((got.status, got.code()), (404, code.to_owned()), "{target}");
+                assert!(coolbits.calls().await.is_empty(), "{target}");
+            }
+        }
+    }
+    // A client with links of a connector is bound to them.
+    let search = "/api/connectors/google-search-console/overview?property_id=";
+    let got = get(
+        &sidecar,
+        &bob(),
+        "20",
+        &format!("{search}sc-domain:camarad.ai"),
+    )
+    .await;
+    assert_eq!(got.code(), unlinked);
+    let got = get(
+        &sidecar,
+        &bob(),
+        "20",
+        &format!("{search}sc-domain:contoso.example"),
+    )
+    .await;
+    assert_eq!(got.status, 200);
+    let asked = legacy.calls_to("/api/client_connectors").await;
+    let lists = asked.iter().filter(|call| call["query"] == "client_id=10");
+    assert_eq!(lists.count(), 1, "kept for a while: {asked:?}");
+    let line = sidecar.audited(unlinked).await;
+    assert_eq!(
+        (&line["decision"], &line["client_allowed"]),
+        (&json!("refuse"), &json!(10))
+    );
+}
+
+#[tokio::test]
+async fn where_none_is_named_the_clients_own_is_read() {
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    for (client, account, property) in [
+        ("10", "123-456-7890", "G-ABC123DEF4"),
+        ("11", "234-567-8901", "G-XYZ789GHI0"),
+    ] {
+        for target in [
+            "campaigns",
+            "campaigns?account_id=",
+            "keywords",
+            "metrics?days=7",
+        ] {
+            coolbits.forget().await;
+            let got = get(&sidecar, &alice(), client, &format!("{GOOGLE}/{target}")).await;
+            assert_eq!(got.json()["source"], "coolbits", "{target}");
+            let answer = got.json();
+            if !answer["account_id"].is_null() {
+                assert_eq!(answer["account_id"], account, "{target}");
+            }
+            // Some are the same request by now, and answered by the cache.
+            let digits = account.replace('-', "");
+            for call in coolbits.calls_to("/customer").await {
+                assert_eq!(call["body"]["customerId"], digits, "{client} {target}");
+            }
+        }
+        assert!(!coolbits.calls_to("/customer").await.is_empty());
+        let got = get(
+            &sidecar,
+            &alice(),
+            client,
+            "/api/connectors/ga4/overview?days=7",
+        )
+        .await;
+        assert_eq!(got.json()["property_id"], property);
+        let status = get(&sidecar, &alice(), client, "/api/connectors/ga4/status")
+            .await
+            .json();
+        // Which one is selected at Coolbits is the user's, not the client's.
+        let shown = &status["selectedPropertyId"];
+        assert!(shown.is_null() || shown == property, "{client} {status}");
+    }
+}
+
+#[tokio::test]
+async fn lists_show_what_is_linked_and_all_of_it_to_link_more() {
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    for (target, list, own) in [
+        (format!("{GOOGLE}/accounts"), "accounts", "234-567-8901"),
+        (
+            "/api/connectors/ga4/properties".into(),
+            "properties",
+            "G-XYZ789GHI0",
+        ),
+    ] {
+        let got = get(&sidecar, &alice(), "11", &target).await;
+        assert_eq!(ids(&got, list), [own], "{target}");
+        let again = get(&sidecar, &alice(), "11", &target).await;
+        assert_eq!(ids(&again, list), [own], "{target}, from the cache");
+        let to_link = get(&sidecar, &alice(), "11", &format!("{target}?purpose=link")).await;
+        assert!(ids(&to_link, list).len() > 2, "{target}");
+    }
+    let search = "/api/connectors/google-search-console/properties";
+    assert_eq!(
+        ids(&get(&sidecar, &alice(), "10", search).await, "properties").len(),
+        3,
+        "unbound"
+    );
+    let bound = get(&sidecar, &bob(), "20", search).await;
+    assert_eq!(ids(&bound, "properties"), ["sc-domain:contoso.example"]);
+    assert_eq!(bound.json()["source"], "mock", "tagged all the same");
+}
+
+#[tokio::test]
+async fn linking_and_unlinking_through_us_counts_at_once() {
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let campaigns = format!("{GOOGLE}/campaigns?account_id=345-678-9012");
+    let code = || async { get(&sidecar, &alice(), "10", &campaigns).await.status };
+    assert_eq!(code().await, 404);
+    let body = json!({"client_id": 10, "connector_slug": "google-ads", "account_id": "3456789012"});
+    let ask = Ask::new("POST", &sidecar.url("/api/client_connectors"));
+    let made = ask.bearer(&alice()).body(body.to_string()).send().await;
+    let link = made.json()["id"].to_string();
+    assert_eq!(code().await, 200, "{:?}", made.json());
+    let patch = Ask::new(
+        "PATCH",
+        &sidecar.url(&format!("/api/client_connectors/{link}")),
+    );
+    let patch = patch
+        .bearer(&alice())
+        .client("11")
+        .body(r#"{"status": "disconnected"}"#);
+    assert_eq!(patch.send().await.status, 200);
+    assert_eq!(code().await, 404);
+}
+
+#[tokio::test]
+async fn the_body_names_accounts_too() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    for (body, code) in [
+        (r#"{"propertyId": "G-ABC123DEF4"}"#, ""),
+        (r#"{"property_id": "properties/g-abc123def4"}"#, ""),
+        (r#"{"propertyId": "G-XYZ789GHI0"}"#, "account_not_linked"),
+        (
+            r#"{"propertyId": "G-ABC123DEF4", "property_id": "G-XYZ789GHI0"}"#,
+            "account_not_linked",
+        ),
+        (
+            r#"{"property\u0049d": "G-XYZ789GHI0"}"#,
+            "account_not_linked",
+        ),
+        (r#"{"propertyId": ["G-ABC123DEF4"]}"#, "body_malformed"),
+        (
+            r#"{"propertyId": "G-ABC123DEF4", "propertyId": "G-XYZ789GHI0"}"#,
+            "body_malformed",
+        ),
+        ("propertyId=G-XYZ789GHI0", "body_malformed"),
+    ] {
+        legacy.forget().await;
+        let ask = Ask::new("POST", &sidecar.url("/api/connectors/ga4/property"));
+        let got = ask.bearer(&alice()).client("10").body(body).send().await;
+        let reached = legacy.calls_to("/ga4/property").await.len();
+        match code {
+            "" => assert_eq!((got.status, reached), (200, 1), "{body}"),
+            code => assert_eq!((got.code(), reached), (code.to_owned(), 0), "{body}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_bound_without_a_client_or_when_it_is_switched_off() {
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let campaigns = format!("{GOOGLE}/campaigns?account_id=345-678-9012");
+    let everything = token(Claims::new(1, &[]).without("clients"));
+    assert_eq!(get(&sidecar, &everything, "", &campaigns).await.status, 200);
+    assert_eq!(
+        get(&sidecar, &everything, "10", &campaigns).await.status,
+        404
+    );
+    let off = Setup::default().set("SIDECAR__TENANCY__BIND_ACCOUNTS", "false");
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(off).await;
+    assert_eq!(get(&sidecar, &alice(), "10", &campaigns).await.status, 200);
+    sidecar.says("tenancy.bind_accounts is off").await;
+}
+
+#[tokio::test]
+async fn links_of_somebody_else_bind_nobody() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    // The app answers for client 20, whoever asks: these are not the client's links.
+    legacy
+        .faults(json!({"fault": "foreign_row", "only": "/api/client_connectors"}))
+        .await;
+    let campaigns = format!("{GOOGLE}/campaigns?account_id=345-678-9012");
+    let got = get(&sidecar, &alice(), "10", &campaigns).await;
+    let value: Value = got.json();
+    assert_ne!(
+        value["error"],
+        "Account not found or not linked to this client"
+    );
+    assert_eq!(got.status, 200, "unbound, and not bound to theirs");
+}
