@@ -26,8 +26,9 @@ check: needs
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
 
-bench: needs # writes bench/results/lanes.md and clients.md
+bench: needs # writes bench/results/lanes.md, egress.md and clients.md
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
+	target/release/camarad-bench egress
 	target/release/camarad-bench clients
 	target/release/camarad-bench lanes
 

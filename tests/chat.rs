@@ -84,7 +84,10 @@ async fn where_there_is_none_one_is_begun_for_the_client_and_only_once() {
     .await;
     assert_eq!(said.json()["conv_id"].to_string(), id);
     let objects = objects(&legacy).await;
-    let made = objects.iter().find(|c| c["id"].to_string() == id).unwrap();
+    let made = objects
+        .iter()
+        .find(|c| c["id"].as_u64() == id.parse().ok())
+        .unwrap();
     assert_eq!((&made["user"], &made["client"]), (&json!(1), &json!(10)));
 }
 

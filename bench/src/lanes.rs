@@ -23,6 +23,8 @@ pub(crate) async fn measure() -> io::Result<()> {
     let legacy = StandIn::start("legacy").await?;
     let coolbits = StandIn::start("coolbits").await?;
     let sidecar = Sidecar::start(&legacy, &coolbits).await?;
+    let unguarded = "[tenancy.modes]\n\"flows.one\" = \"off\"\n";
+    let unguarded = Sidecar::start_with(&legacy, &coolbits, unguarded).await?;
     let bare = PassThrough::start(&legacy).await?;
     let token = processes::token();
     // The app itself goes by the cookie; the sidecar overwrites it.
@@ -39,7 +41,23 @@ pub(crate) async fn measure() -> io::Result<()> {
         status,
         rounds: Vec::new(),
     };
+    let renaming = {
+        let body = r#"{"name": "renamed"}"#;
+        format!(
+            "PUT /api/flows/2 HTTP/1.1\r\nHost: bench\r\n{session}\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
     let (app, bare, ours) = (&legacy.process, &bare.process, &sidecar.process);
+    let unguarded = &unguarded.process;
+    let write = |name, process| Scenario {
+        name,
+        process,
+        request: renaming.clone(),
+        status: "200",
+        rounds: Vec::new(),
+    };
     let mut scenarios = [
         scenario("the app itself, 1 KB", app, page, "", "200"),
         scenario("bare Pingora, 1 KB", bare, page, "", "200"),
@@ -54,10 +72,33 @@ pub(crate) async fn measure() -> io::Result<()> {
         scenario(
             "stream lane, API route with a token",
             ours,
+            "/api/settings/summary",
+            &session,
+            "200",
+        ),
+        scenario(
+            "API lane, a list looked through",
+            ours,
             "/api/flows",
             &session,
             "200",
         ),
+        scenario(
+            "API lane, one flow, told by its own answer",
+            ours,
+            "/api/flows/2",
+            &session,
+            "200",
+        ),
+        scenario(
+            "the same without the guard",
+            unguarded,
+            "/api/flows/2",
+            &session,
+            "200",
+        ),
+        write("API lane, a flow renamed, looked up first", ours),
+        write("the same without the guard", unguarded),
         scenario(
             "API lane, made up and tagged",
             ours,

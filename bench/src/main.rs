@@ -1,6 +1,7 @@
 //! Measurements of the real release binary, each in one run, written to `results/`.
 //!
 //!     lanes     what a request costs in each lane, against a bare Pingora and the app itself
+//!     egress    what looking an answer through costs, per byte
 //!     clients   which HTTP client fetches whole answers for the least
 //!     soak      minutes of mixed faults at load, with flat memory
 //!
@@ -10,6 +11,7 @@
 //! compared. Everything speaks to loopback, for a bounded time.
 
 mod clients;
+mod egress;
 mod lanes;
 mod load;
 mod pass_through;
@@ -28,10 +30,13 @@ fn main() -> io::Result<()> {
         ["client", which, target, path, method] => {
             block_on(clients::child(which, target, path, method))
         }
+        ["egress"] => egress::measure(),
         ["lanes"] => block_on(lanes::measure()),
         ["clients"] => block_on(clients::measure()),
         ["soak"] => block_on(soak::soak()),
-        _ => Err(io::Error::other("expected one of: lanes, clients, soak")),
+        _ => Err(io::Error::other(
+            "expected one of: lanes, egress, clients, soak",
+        )),
     }
 }
 

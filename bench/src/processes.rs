@@ -126,10 +126,24 @@ pub(crate) struct Sidecar {
 
 impl Sidecar {
     pub(crate) async fn start(legacy: &StandIn, coolbits: &StandIn) -> io::Result<Self> {
+        Self::start_with(legacy, coolbits, "").await
+    }
+
+    /// The same with lines of a configuration file.
+    pub(crate) async fn start_with(
+        legacy: &StandIn,
+        coolbits: &StandIn,
+        file: &str,
+    ) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
+        let settings = dir.path().join("sidecar.toml");
+        std::fs::write(&settings, file)?;
         let mut child = Command::new(sidecar_binary()?)
             .arg("run")
             .env_clear()
+            .env("SIDECAR_CONFIG", &settings)
+            // Refusals are measured too, and so many would be limited.
+            .env("SIDECAR__LIMITS__REFUSALS", "0")
             .env("SIDECAR_LISTEN", "127.0.0.1:0")
             .env("SIDECAR_ADMIN_LISTEN", "127.0.0.1:0")
             .env("SIDECAR_ADMIN_TOKEN", ADMIN_TOKEN)
