@@ -258,7 +258,7 @@ async fn a_list_has_one_row_for_each_and_no_agents_of_other_clients() {
         (unlimited(), "11", "u1.c11", "u1.c10"),
         (alice(), "10", "u1.c10", "u1.c11"),
     ] {
-        let rows = list(caller, client).await;
+        let rows = list(caller.clone(), client).await;
         let mut ids: Vec<u64> = rows.iter().map(|row| row["id"].as_u64().unwrap()).collect();
         ids.sort_unstable();
         let count = ids.len();
@@ -266,6 +266,12 @@ async fn a_list_has_one_row_for_each_and_no_agents_of_other_clients() {
         assert_eq!(ids.len(), count, "one row each");
         let text = json!(rows).to_string();
         assert!(!text.contains(other), "{client}: {text}");
+        // What belongs to no client is no limited token's.
+        assert_eq!(
+            text.contains("u1.c0"),
+            caller != alice(),
+            "{client}: {text}"
+        );
         let seo = rows.iter().find(|row| row["agent_slug"] == "seo").unwrap();
         assert_eq!(seo["agent_name"], format!("SEO helper {mark}"));
     }
@@ -351,15 +357,15 @@ async fn a_request_id_is_the_users_own_and_comes_back_as_it_was() {
 
 #[tokio::test]
 async fn a_chat_may_take_longer_than_other_answers() {
-    let setup = Setup::default().set("SIDECAR__LEGACY__READ_TIMEOUT", "300ms");
+    let setup = Setup::default().set("SIDECAR__LEGACY__READ_TIMEOUT", "1s");
     let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(setup).await;
     legacy
-        .faults(json!({"latency_ms": 800, "latency_only": "/chat/"}))
+        .faults(json!({"latency_ms": 1600, "latency_only": "/chat/"}))
         .await;
     let got = say(&sidecar, &alice(), "10", SEO, json!({"message": "m"})).await;
     assert_eq!(got.status, 200, "{}", text(&got));
     legacy
-        .faults(json!({"latency_ms": 800, "latency_only": "/api/flows"}))
+        .faults(json!({"latency_ms": 1600, "latency_only": "/api/flows"}))
         .await;
     let got = sidecar
         .get("/api/flows")

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 fn quick() -> Setup {
     Setup::default()
-        .set("SIDECAR__GATEWAY__DEADLINE", "1500ms")
-        .set("SIDECAR__GATEWAY__ATTEMPT_TIMEOUT", "1s")
+        .set("SIDECAR__GATEWAY__DEADLINE", "3s")
+        .set("SIDECAR__GATEWAY__ATTEMPT_TIMEOUT", "2s")
 }
 
 /// The mock's answer with this code.

@@ -7,7 +7,7 @@ const STREAMED: &str = "/api/settings/user";
 const HELD: &str = "/api/connectors/aws/ec2";
 
 async fn started() -> (Sidecar, StandIn, StandIn) {
-    Sidecar::with_stand_ins(Setup::default().set("SIDECAR__LEGACY__READ_TIMEOUT", "400ms")).await
+    Sidecar::with_stand_ins(Setup::default().set("SIDECAR__LEGACY__READ_TIMEOUT", "1s")).await
 }
 
 fn ask(sidecar: &Sidecar, method: &str, target: &str) -> Ask {

@@ -28,6 +28,7 @@ pub(crate) fn measure() -> io::Result<()> {
     let (blocks, filters) = (rule("conversations.list")?, rule("export")?);
     let mine = Mine {
         client: &|client| client.get() == 10,
+        unowned: true,
         user: UserId::parse("1").ok(),
         account: &|_| true,
     };

@@ -29,7 +29,7 @@ fn may_see(attempt: &Attempt, mark: &str) -> bool {
 /// Whether the request is decided to be about client 10, or refused.
 fn within_one_client(attempt: &Attempt) -> bool {
     let (name, rule) = (attempt.case.name, &attempt.rule);
-    let names_it = name == "own client"
+    let names_it = name.starts_with("own client")
         || name.starts_with("account: ")
         || (name.starts_with("object: ") && !name.contains("client named"));
     let is_scoped = matches!(rule.client, ClientScope::Required | ClientScope::Optional);

@@ -99,6 +99,9 @@ pub fn request(case: Case, rule: &Rule, route: &Route, tokens: &Tokens) -> Vec<u
                 body_client = String::new();
             }
         }
+        "own client, all and global" | "limited: all and global" => {
+            query = "all=1&include_global=1".to_owned();
+        }
         "limited: cookie of own other client" => {
             client = None;
             cookies.push("camarad_client_id=31".to_owned());

@@ -55,26 +55,12 @@ pub struct Checked {
 pub struct Mine<'a> {
     /// Whether the caller may use the client.
     pub client: &'a dyn Fn(ClientId) -> bool,
+    /// Whether rows that belong to no client stay where rows of others go.
+    pub unowned: bool,
     /// The caller.
     pub user: Option<UserId>,
     /// Whether the caller may see the account with this id (text, unescaped).
     pub account: &'a dyn Fn(&str) -> bool,
-}
-
-/// Every client id that stands in an answer where the rule looks, in its order.
-pub fn clients(rule: &Rule, answer: &[u8]) -> Vec<ClientId> {
-    let mut clients = Vec::new();
-    let seen = scan(answer, &rule.looks, &mut |hit| {
-        if let (Kind::Client, true, Some(Named::Client(id))) =
-            (hit.kind, hit.pointed, named(hit.value))
-        {
-            clients.push(id);
-        }
-    });
-    match seen {
-        Ok(_) => clients,
-        Err(NotJson) => Vec::new(),
-    }
 }
 
 /// Looks a 2xx answer through.
@@ -89,6 +75,12 @@ pub fn check(rule: &Rule, answer: &[u8], mine: &Mine<'_>) -> Checked {
     let mut elsewhere = false;
     let seen = scan(answer, &rule.looks, &mut |hit| match hit.pointed {
         false => elsewhere |= is_somebody_elses(&hit, mine),
+        true if is_unowned(&hit) && on_client.is_some() && !mine.unowned => {
+            match hit.row.zip(on_client) {
+                Some(cut) if cuts.last() != Some(&cut) => cuts.push(cut),
+                _ => {}
+            }
+        }
         true if mine.has(&hit) => {}
         true => {
             // No rule shows a row of an account that is not the caller's, and outside of
@@ -139,6 +131,11 @@ fn holds_elsewhere(rule: &Rule, body: &[u8], mine: &Mine<'_>) -> bool {
         elsewhere |= !hit.pointed && is_somebody_elses(&hit, mine);
     });
     elsewhere
+}
+
+/// Whether a client stands there, and is none.
+fn is_unowned(hit: &Hit<'_>) -> bool {
+    hit.kind == Kind::Client && named(hit.value) == Some(Named::NoClient)
 }
 
 /// Where no rule looks, a word that is no id of ours is nobody's.

@@ -101,6 +101,8 @@ pub const CASES: &[Case] = &[
     case("limited: own other client", not_creating),
     case("limited: no client", not_creating),
     case("limited: cookie of own other client", not_creating),
+    case("own client, all and global", is_read),
+    case("limited: all and global", is_read),
     case("other user by cookie", identified),
     case("other user by quoted cookie", identified),
     case("other user by octal cookie", identified),

@@ -84,6 +84,11 @@ pub(super) fn of_row(row: &Value, decided: Option<ClientId>) -> (Option<ClientId
     (decided.or(own), agent.unwrap_or_default().to_owned())
 }
 
+/// Whether a row belongs to no client.
+pub(super) fn is_unowned(row: &Value) -> bool {
+    row.get("client_id").and_then(guard::owner) == Some(Owner::User)
+}
+
 /// One row for each id, in the order of their first.
 pub(super) fn one_each(rows: Vec<Value>, decided: Option<ClientId>, names: &Names) -> Vec<Value> {
     let mut order: Vec<String> = Vec::new();

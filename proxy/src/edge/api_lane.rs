@@ -38,7 +38,8 @@ impl Sidecar {
             found,
             ..
         } = decision;
-        let asked = permit.clone();
+        // Only lists of accounts hold what may not be everybody's.
+        let looked = permit.rule().has_egress().then(|| permit.clone());
         let key = CacheKey::new(&permit, switch.generation);
         let kept = Duration::from_secs(permit.rule().cache_seconds.unwrap_or(0));
         let fallback_ttl = self.config.cache.fallback_ttl;
@@ -57,15 +58,20 @@ impl Sidecar {
             // Nobody's to keep, or to share: the client was not decided on.
             let outcome = fetch().await.outcome;
             context.record.fallback = outcome.failure.map(|failure| failure.code());
-            let body = self.egress(context, &asked, &found, outcome.body).await?;
+            let body = match &looked {
+                Some(permit) => self.egress(context, permit, &found, outcome.body).await?,
+                None => outcome.body,
+            };
             let answer = Answer::json(200, body, outcome.source);
             return Ok(answer.with(header::CACHE_CONTROL, "no-store"));
         };
         let cached = self.cache.get(key, fetch).await;
         let mut cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         // After the cache: what is linked may have changed since it was filled.
-        let body = self.egress(context, &asked, &found, cached.outcome.body);
-        cached.outcome.body = body.await?;
+        if let Some(permit) = &looked {
+            let body = self.egress(context, permit, &found, cached.outcome.body);
+            cached.outcome.body = body.await?;
+        }
         context.record.cache = Some(cached.result);
         context.record.fallback = cached.outcome.failure.map(|failure| failure.code());
         Ok(describe(cached))

@@ -236,7 +236,8 @@ fn exported(body: &[u8]) -> Option<Vec<Conversation>> {
     list.iter().map(conversation).collect()
 }
 
-fn conversation(row: &Value) -> Option<Conversation> {
+/// What a row says of a conversation.
+pub(super) fn conversation(row: &Value) -> Option<Conversation> {
     let text = |names: [&str; 2]| {
         let found = names.iter().find_map(|name| row.get(name)?.as_str());
         found.unwrap_or_default().to_owned()
@@ -250,6 +251,23 @@ fn conversation(row: &Value) -> Option<Conversation> {
         client,
         workspace: text(["workspace_slug", "workspace"]),
         agent: text(["agent_slug", "agent"]),
+    })
+}
+
+/// A conversation that was begun, with its agent as the answer's link names it.
+pub(super) fn new_conversation(body: &[u8], client: Option<ClientId>) -> Option<Conversation> {
+    let id = begun(body)?;
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let link = ["redirect", "url"]
+        .iter()
+        .find_map(|name| value.get(name)?.as_str());
+    let path = link.and_then(|link| link.split('?').next());
+    let (workspace, agent) = path.and_then(agent_of).unwrap_or_default();
+    Some(Conversation {
+        id,
+        client,
+        workspace: workspace.to_owned(),
+        agent: agent.to_owned(),
     })
 }
 
@@ -301,6 +319,9 @@ mod tests {
         assert_eq!(begun(br#"{"conv_id": 7}"#).map(ObjectId::get), Some(7));
         assert_eq!(begun(br#"{"chat_id": "8"}"#).map(ObjectId::get), Some(8));
         assert_eq!(begun(br#"{"success": true}"#), None);
+        let answer = br#"{"conv_id": 9, "redirect": "/chat/business/seo?conv_id=9"}"#;
+        let new = new_conversation(answer, None).unwrap();
+        assert_eq!((&new.workspace[..], &new.agent[..]), ("business", "seo"));
     }
 
     #[test]

@@ -140,10 +140,14 @@ impl Sidecar {
         }
         let mut held = self.budget.hold();
         let mut whole = BytesMut::new();
-        while let Some(chunk) = session
-            .read_body_ref()
-            .await
-            .map_err(|_| Refusal::LegacyBadAnswer)?
+        while let Some(chunk) =
+            session
+                .read_body_ref()
+                .await
+                .map_err(|error| match error.etype() {
+                    ErrorType::ReadTimedout => Refusal::LegacyTimeout,
+                    _ => Refusal::LegacyBadAnswer,
+                })?
         {
             if whole.len() + chunk.len() > LARGEST_ANSWER {
                 return Err(Refusal::LegacyBadAnswer.into());

@@ -3,12 +3,12 @@
 
 use super::Sidecar;
 use super::context::Context;
-use super::conversations::begun;
+use super::conversations::{begun, conversation, new_conversation};
 use super::guard::{Looked, broken_index};
 use super::{agents, page};
 use crate::owners::{Conversation, Epoch};
 use bytes::Bytes;
-use camarad_policies::authorise::Permit;
+use camarad_policies::authorise::{Permit, Reach};
 use camarad_policies::egress::{self, Egress, Mine};
 use camarad_policies::guard::{self, Object};
 use camarad_policies::ids::{ClientId, ObjectId};
@@ -36,15 +36,9 @@ impl Sidecar {
             let admitted = self.admit_by_answer(context, permit, &body).await;
             in_mode(context, permit, admitted)?;
         }
-        if let (Some(Learn::New), Some(id)) = (permit.rule().learn, begun(&body)) {
-            let (workspace, agent) = (String::new(), String::new());
-            let client = permit.client();
-            let one = Conversation {
-                id,
-                client,
-                workspace,
-                agent,
-            };
+        if permit.rule().learn == Some(Learn::New)
+            && let Some(one) = new_conversation(&body, permit.client())
+        {
             self.learn(permit, vec![one], since).await?;
         }
         if let (Some(id), true) = (found.object, permit.method() == "POST") {
@@ -68,7 +62,7 @@ impl Sidecar {
             return self.own_links(context, permit, body).await;
         }
         match permit.rule().learn {
-            Some(Learn::List) => self.one_row_each(context, permit, body).await,
+            Some(Learn::List) => self.one_row_each(context, permit, body, since).await,
             _ => Ok(body),
         }
     }
@@ -88,30 +82,29 @@ impl Sidecar {
             return Ok(body);
         };
         let decided = permit.client().filter(|_| permit.is_scoped());
-        let mut listed: Arc<[_]> = Arc::default();
-        let asks = decided.is_none() && !reach.is_limited() && rule.has_egress();
-        if asks
-            && egress::clients(rule, &body)
-                .into_iter()
-                .any(|client| !reach.allows(client))
-        {
-            // The app may not have been asked yet whose these are.
-            listed = self.clients_of(identity, context).await?;
-        }
-        let client = |client: ClientId| match decided {
-            // Within one client, another one of the same user's is somebody else's too.
-            Some(decided) => client == decided,
-            None => reach.allows(client) || listed.contains(&client),
-        };
         let links = found.links.as_deref().zip(rule.accounts);
         let account =
             |id: &str| links.is_none_or(|(links, bound)| bound.connector.allows(id, links));
-        let mine = Mine {
-            client: &client,
-            user: permit.user(),
-            account: &account,
+        let check = |listed: &[ClientId]| {
+            let client = |client: ClientId| match decided {
+                // Within one client, another one of the same user's is somebody else's too.
+                Some(decided) => client == decided,
+                None => reach.allows(client) || listed.contains(&client),
+            };
+            let mine = Mine {
+                client: &client,
+                unowned: !reach.is_limited(),
+                user: permit.user(),
+                account: &account,
+            };
+            egress::check(rule, &body, &mine)
         };
-        let checked = egress::check(rule, &body, &mine);
+        let mut checked = check(&[]);
+        let is_open = decided.is_none() && !reach.is_limited();
+        if is_open && (checked.outcome != Egress::Pass || checked.elsewhere) {
+            // The app may not have been asked yet whose these are.
+            checked = check(&self.clients_of(identity, context).await?);
+        }
         if checked.elsewhere && rule.mode != Mode::Off {
             context.record.reported = context.record.reported.or(Some(ELSEWHERE));
         }
@@ -191,6 +184,7 @@ impl Sidecar {
         context: &Context,
         permit: &Permit,
         body: Bytes,
+        since: Epoch,
     ) -> Result<Bytes, Refusal> {
         let Some(identity) = permit.identity() else {
             return Ok(body);
@@ -205,7 +199,13 @@ impl Sidecar {
                 names.insert((client, agent), known);
             }
         }
-        let rows = agents::one_each(rows, permit.client(), &names);
+        let mut rows = agents::one_each(rows, permit.client(), &names);
+        if permit.reach().is_some_and(Reach::is_limited) {
+            // What belongs to no client is the user's own, and may be about any of them.
+            rows.retain(|row| !agents::is_unowned(row));
+        }
+        let seen = rows.iter().filter_map(conversation).collect();
+        self.learn(permit, seen, since).await?;
         Ok(crate::json::to_body(&Value::Array(rows)))
     }
 

@@ -11,6 +11,7 @@ use crate::pointer::Pointer;
 
 const MINE: Mine<'_> = Mine {
     client: &|client| [10, 11].contains(&client.get()),
+    unowned: true,
     user: None,
     account: &|account| ["a-1", "1"].contains(&account),
 };
@@ -277,12 +278,26 @@ fn an_id_elsewhere_is_told_of() {
 }
 
 #[test]
-fn clients_are_those_where_the_rule_looks() {
-    let ids = |answer: &str| {
-        let clients = clients(&rule("flows.list"), answer.as_bytes());
-        clients.into_iter().map(ClientId::get).collect::<Vec<_>>()
+fn rows_of_no_client_go_with_those_of_others_where_they_are_not_the_callers() {
+    let mine = Mine {
+        unowned: false,
+        ..MINE
     };
-    let answer = r#"[{"client_id":20,"user_id":3},{"client_id":"x"},{"x":{"client_id":9}},{"client_id":"7"}]"#;
-    assert_eq!(ids(answer), [20, 7]);
-    assert_eq!(ids(r#"[{"client_id":20}"#), [0; 0]);
+    let pointers = [(Kind::Client, "/*/client_id")];
+    let answer = r#"[{"client_id":null},{"client_id":10},{"client_id":0},{"slug":1}]"#;
+    for (on_foreign, expected) in [
+        (OnForeign::Block, Egress::Pass),
+        (
+            OnForeign::Filter,
+            filtered(r#"[{"client_id":10},{"slug":1}]"#, 2, 0),
+        ),
+        (
+            OnForeign::Redact,
+            filtered(r#"[{},{"client_id":10},{},{"slug":1}]"#, 0, 2),
+        ),
+    ] {
+        let rule = rule_with(&pointers, on_foreign);
+        let checked = check(&rule, answer.as_bytes(), &mine);
+        assert_eq!(checked.outcome, expected, "{on_foreign:?}");
+    }
 }
