@@ -211,6 +211,10 @@ curl -s http://{admin}/metrics | grep -E '^sidecar_(burst_5xx|responses_5xx_tota
 curl -s -H "Authorization: Bearer $(cat {admin_token})" -H "Content-Type: application/json" -d '{{"enabled":false}}' http://{admin}/gateway; curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" {ads}/campaigns | {short}
 # 11 a token of one's own making, for user 1 and client 11
 {program} token mint --user 1 --client 11 --secret-file {secret}
+# 12 a flow and an account of one's own other client: 404 "object_not_found", 404 "account_not_linked"
+curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" http://{address}/api/flows/3; curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" "{ads}/campaigns?account_id=234-567-8901"
+# 13 chat goes on with the active client's own conversation: Location: /chat/business/seo?conv_id=4, then 6
+for client in 10 11; do curl -si -H "Authorization: Bearer $A" -b "camarad_client_id=$client" http://{address}/chat/business/seo | grep -i '^location'; done
 
 Ctrl-C stops the sidecar and both stand-ins (one started by line 9 is yours: kill %1).
 "##,

@@ -138,10 +138,10 @@ impl Sidecar {
             Object::Meeting => None,
             _ => guard::named(guard, in_path, &permit, fields.as_ref())?,
         };
+        context.record.object = named.map(|id| (guard.object.name(), id.get()));
         if guard.object.tells_its_owner() && is_read {
             looked.by_answer = true;
             looked.object = named;
-            context.record.object = named.map(|id| (guard.object.name(), id.get()));
             return Ok((permit, looked));
         }
         // Whoever has used up their refusals gets no more looked up.
