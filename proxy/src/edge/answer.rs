@@ -67,9 +67,10 @@ impl Answer {
             let body = json!({"error": words.words, "code": words.code, "request_id": request_id});
             Self::json(words.status, crate::json::to_body(&body), Source::Sidecar)
         } else {
+            // With an icon of its own: a browser would ask for /favicon.ico, and be refused that, too.
             let page = format!(
                 "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{status}</title>\n\
-                 <h1>{status}</h1>\n<p>{words}.</p>\n<p>Request {request_id}</p>\n</html>\n",
+                 <link rel=\"icon\" href=\"data:,\">\n<h1>{status}</h1>\n<p>{words}.</p>\n<p>Request {request_id}</p>\n</html>\n",
                 status = words.status,
                 words = words.words,
             );
