@@ -40,6 +40,6 @@ soak: needs # writes bench/results/soak.md; SOAK_SECONDS sets the length
 needs:
 	@sh scripts/needs.sh
 
-# And real servers: nginx in front, Flask behind.
+# And real servers, nginx in front and Flask behind, and a browser.
 needs-test:
 	@sh scripts/needs.sh test

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that what the build needs is there: installs it on Debian as root,
 # and elsewhere says exactly what to install. With "test": what the tests need too,
-# which is real servers to stand in front of us and behind us.
+# which is real servers to stand in front of us and behind us, and a real browser.
 set -eu
 
 missing=""
@@ -17,6 +17,8 @@ need cc build-essential
 need curl curl
 if [ "${1:-}" = test ]; then
     need nginx nginx-light
+    need chromium chromium
+    need chromedriver chromium-driver
     python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3 python3-venv"
 fi
 
@@ -35,9 +37,10 @@ if [ -n "$missing" ]; then
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
     else
         echo "missing:$missing" >&2
-        echo "Debian or Ubuntu:  sudo apt-get install$missing" >&2
-        echo "Fedora:            sudo dnf install cmake gcc gcc-c++ make curl nginx" >&2
-        echo "macOS:             xcode-select --install && brew install cmake nginx" >&2
+        echo "Debian:            sudo apt-get install$missing" >&2
+        echo "Ubuntu:            the same, but its chromium is a snap: the tests want chromium and chromedriver in PATH" >&2
+        echo "Fedora:            sudo dnf install cmake gcc gcc-c++ make curl nginx chromium chromedriver" >&2
+        echo "macOS:             xcode-select --install && brew install cmake nginx, and chromium with chromedriver in PATH" >&2
         exit 1
     fi
 fi

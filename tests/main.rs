@@ -9,6 +9,7 @@ mod accept_and_stop;
 mod accounts;
 mod binding;
 mod body_client;
+mod browser;
 mod cache;
 mod callers;
 mod chat;

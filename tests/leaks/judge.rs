@@ -2,8 +2,9 @@
 
 use super::Attempt;
 use super::objects::accounts_of_others;
+use crate::support::marks;
 use camarad_policies::matrix::{ClientScope, Place, Route, UserWide};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Whose data an answer may hold.
 fn may_see(attempt: &Attempt, mark: &str) -> bool {
@@ -62,23 +63,6 @@ fn foreign_words(attempt: &Attempt) -> &'static [&'static str] {
     }
 }
 
-/// The marks in an answer, from where the stand-in puts them: a header, or the rows themselves.
-fn marks(head: &str, body: &str) -> BTreeSet<String> {
-    let is_mark = |word: &&str| {
-        let Some((user, client)) = word
-            .strip_prefix('u')
-            .and_then(|rest| rest.split_once(".c"))
-        else {
-            return false;
-        };
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        digits(user) && digits(client)
-    };
-    let text = format!("{head} {body}");
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
-    words.filter(is_mark).map(str::to_owned).collect()
-}
-
 /// What an answer gives away, if anything.
 pub fn leak(
     attempt: &Attempt,
@@ -86,7 +70,8 @@ pub fn leak(
     body: &str,
     victims: &BTreeMap<Route, String>,
 ) -> Option<String> {
-    let foreign = marks(head, body)
+    // The stand-in says it in a header, or in the rows themselves.
+    let foreign = marks(&format!("{head} {body}"))
         .into_iter()
         .find(|mark| !may_see(attempt, mark));
     let word = foreign_words(attempt)

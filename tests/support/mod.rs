@@ -1,16 +1,19 @@
 //! The harness: processes on free ports, a caller, tokens. Whatever a test
 //! starts ends with it.
 
+mod browser;
 mod process;
 mod raw;
 mod token;
 
+pub use browser::Browser;
 pub use process::{Setup, Sidecar, StandIn, command};
 pub use raw::{Answer, Raw, once, raw_answer, request};
 pub use token::{Claims, SECRET, now, token};
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -107,6 +110,22 @@ pub fn alice() -> String {
 /// The token of user 2, who has client 20.
 pub fn bob() -> String {
     BOB.clone()
+}
+
+/// The marks in a text: whose data the stand-in says that it is, as `u1.c10`.
+pub fn marks(text: &str) -> BTreeSet<String> {
+    let is_mark = |word: &&str| {
+        let Some((user, client)) = word
+            .strip_prefix('u')
+            .and_then(|rest| rest.split_once(".c"))
+        else {
+            return false;
+        };
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        digits(user) && digits(client)
+    };
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+    words.filter(is_mark).map(str::to_owned).collect()
 }
 
 /// The status of a URL, or nothing where nobody answers.
