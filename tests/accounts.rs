@@ -87,8 +87,12 @@ async fn an_account_that_is_not_linked_to_the_client_is_not_there() {
     .await;
     assert_eq!(got.status, 200);
     let asked = legacy.calls_to("/api/client_connectors").await;
-    let lists = asked.iter().filter(|call| call["query"] == "client_id=10");
-    assert_eq!(lists.count(), 1, "kept for a while: {asked:?}");
+    let as_user_1 = |call: &&Value| call["headers"]["x-user-id"] == "1";
+    assert_eq!(
+        asked.iter().filter(as_user_1).count(),
+        1,
+        "kept for a while"
+    );
     let line = sidecar.audited(unlinked).await;
     assert_eq!(
         (&line["decision"], &line["client_allowed"]),
@@ -242,18 +246,101 @@ async fn nobody_is_bound_without_a_client_or_when_it_is_switched_off() {
 }
 
 #[tokio::test]
-async fn links_of_somebody_else_bind_nobody() {
+async fn links_of_somebody_else_open_nothing() {
     let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
-    // The app answers for client 20, whoever asks: these are not the client's links.
-    legacy
-        .faults(json!({"fault": "foreign_row", "only": "/api/client_connectors"}))
-        .await;
+    // The app answers for client 20, whoever asks: its account is another client's.
+    let fault = json!({"fault": "foreign_row", "only": "/api/client_connectors"});
+    legacy.faults(fault).await;
     let campaigns = format!("{GOOGLE}/campaigns?account_id=345-678-9012");
     let got = get(&sidecar, &alice(), "10", &campaigns).await;
-    let value: Value = got.json();
-    assert_ne!(
-        value["error"],
-        "Account not found or not linked to this client"
+    assert_eq!(got.code(), "account_not_linked");
+}
+
+#[tokio::test]
+async fn a_client_without_links_does_not_get_its_siblings_accounts() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let made = Ask::new("POST", &sidecar.url("/api/clients")).bearer(&alice());
+    let id = made.body(r#"{"name": "New"}"#).send().await.json()["id"].to_string();
+    for (target, status) in [
+        (format!("{GOOGLE}/campaigns?account_id=123-456-7890"), 404),
+        (format!("{GOOGLE}/campaigns?account_id=345-678-9012"), 200),
+        // The default account is client 10's: made up, and said to be.
+        (format!("{GOOGLE}/campaigns"), 200),
+        ("/api/connectors/ga4/overview".into(), 404),
+        ("/api/connectors/google-search-console/overview".into(), 200),
+    ] {
+        let got = get(&sidecar, &alice(), &id, &target).await;
+        assert_eq!(got.status, status, "{target}");
+        if target.ends_with("/campaigns") {
+            assert_eq!(got.json()["source"], "mock");
+            assert_eq!(got.json()["gateway"]["error"], "not_connected");
+        }
+    }
+    let shown = ids(
+        &get(&sidecar, &alice(), &id, &format!("{GOOGLE}/accounts")).await,
+        "accounts",
     );
-    assert_eq!(got.status, 200, "unbound, and not bound to theirs");
+    assert!(
+        !shown.contains(&"123-456-7890".to_owned()) && shown.len() == 2,
+        "{shown:?}"
+    );
+    legacy.forget().await;
+}
+
+#[tokio::test]
+async fn a_limited_token_cannot_link_what_belongs_to_a_client_out_of_its_reach() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let limited = token(Claims::new(1, &[10]));
+    let link = |token: String, account: &'static str| {
+        let body = json!({"client_id": 10, "connector_slug": "google-ads", "account_id": account});
+        let ask = Ask::new("POST", &sidecar.url("/api/client_connectors")).bearer(&token);
+        async move { ask.body(body.to_string()).send().await }
+    };
+    assert_eq!(
+        link(limited.clone(), "customers/2345678901").await.code(),
+        "account_not_linked"
+    );
+    assert_eq!(link(limited.clone(), "999-999-9999").await.status, 200);
+    assert_eq!(
+        link(alice(), "234-567-8901").await.status,
+        200,
+        "one's own to decide"
+    );
+    let patch = Ask::new("PATCH", &sidecar.url("/api/client_connectors/2")).bearer(&limited);
+    let patch = patch.body(r#"{"account_id": "G-XYZ789GHI0"}"#).send().await;
+    assert_eq!(
+        (patch.status, patch.code()),
+        (404, "account_not_linked".into())
+    );
+    let properties = "/api/connectors/ga4/properties?purpose=link";
+    let shown = ids(
+        &get(&sidecar, &limited, "10", properties).await,
+        "properties",
+    );
+    assert!(
+        !shown.contains(&"G-XYZ789GHI0".to_owned()) && shown.len() == 2,
+        "{shown:?}"
+    );
+    assert_eq!(legacy.calls_to("/api/client_connectors/2").await.len(), 0);
+}
+
+#[tokio::test]
+async fn in_report_mode_accounts_are_told_of_and_nothing_is_changed() {
+    let report = Setup::default().set("SIDECAR__TENANCY__MODE", "report");
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(report).await;
+    let got = get(
+        &sidecar,
+        &alice(),
+        "10",
+        &format!("{GOOGLE}/campaigns?account_id=234-567-8901"),
+    )
+    .await;
+    assert_eq!(
+        (got.status, got.json()["account_id"].as_str()),
+        (200, Some("234-567-8901"))
+    );
+    let record = sidecar.record(got.header("x-request-id")).await;
+    assert_eq!(record["reported"], "account_not_linked");
+    let got = get(&sidecar, &alice(), "10", &format!("{GOOGLE}/accounts")).await;
+    assert!(ids(&got, "accounts").len() > 2);
 }

@@ -291,7 +291,11 @@ async fn an_honest_user_signs_in_and_works() {
         ("POST", "/api/boardroom/meetings", json!({})),
         ("GET", "/api/app/search?q=x", Value::Null),
         ("GET", "/api/connectors/google-ads/campaigns", Value::Null),
-        ("GET", "/api/connectors/ga4/overview", Value::Null),
+        (
+            "GET",
+            "/api/connectors/ga4/overview?property_id=G-NEW0000001",
+            Value::Null,
+        ),
         // The drawer of another own client, while the new one is open.
         ("GET", "/api/clients/11", Value::Null),
         ("PATCH", "/api/clients/11", json!({"name": "n"})),

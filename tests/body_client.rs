@@ -75,7 +75,7 @@ async fn a_link_can_only_be_made_for_ones_own_client() {
             .client("11");
         let got = ask.body(body).send().await;
         assert_eq!(got.status, status, "{target} {body}: {:?}", got.json());
-        let calls = legacy.calls().await;
+        let calls = legacy.forwarded().await;
         assert_eq!(calls.len(), usize::from(status == 200), "{body}");
         if status != 200 {
             assert_eq!(got.code(), code, "{target} {body}");

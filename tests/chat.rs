@@ -117,8 +117,13 @@ async fn a_conversation_out_of_scope_is_neither_read_nor_written_wherever_it_is_
         let got = page(&sidecar, &caller, "10", &target).await;
         let (status, mark) = match expected {
             "" => (200, if id == 4 { "u1.c10" } else { "u1.c0" }),
+            // The page was left open while another client became the active one.
+            _ if id == 6 => (302, ""),
             _ => (404, "Not found"),
         };
+        if id == 6 {
+            assert_eq!(got.header("location"), format!("{SEO}?conv_id=4"));
+        }
         assert_eq!(got.status, status, "{target}");
         assert!(text(&got).contains(mark), "{target}: {}", text(&got));
         legacy.forget().await;
@@ -407,6 +412,12 @@ async fn a_body_that_cannot_be_read_is_refused_and_says_nothing_to_anybody() {
             "--x--\r\n",
             "body_malformed",
         ),
+        // JSON to the app, and a form to whoever goes by what it calls itself.
+        (
+            "application/x-www-form-urlencoded",
+            r#"{"conv_id":10,"message":"x&conv_id=4&b"}"#,
+            "body_malformed",
+        ),
         (
             "application/x-www-form-urlencoded",
             "message=m&conv_id=4&conv_id=6",
@@ -425,4 +436,103 @@ async fn a_body_that_cannot_be_read_is_refused_and_says_nothing_to_anybody() {
         );
     }
     assert!(legacy.calls_to("/chat/").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_get_with_a_body_is_refused_since_the_app_might_read_it() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    for target in [
+        &format!("{SEO}?conv_id=4")[..],
+        "/api/flows",
+        "/static/app.js",
+    ] {
+        let ask = sidecar.get(target).bearer(&alice()).client("10");
+        let got = ask.body(r#"{"conv_id": 10}"#).send().await;
+        assert_eq!(got.status, 400, "{target}");
+    }
+    assert!(legacy.calls().await.is_empty());
+}
+
+#[tokio::test]
+async fn in_report_mode_nothing_is_chosen_or_begun() {
+    let report = Setup::default().set("SIDECAR__TENANCY__MODE", "report");
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(report).await;
+    assert_eq!(page(&sidecar, &alice(), "10", SEO).await.status, 200);
+    let said = say(
+        &sidecar,
+        &alice(),
+        "10",
+        "/chat/business/ads",
+        json!({"message": "m"}),
+    )
+    .await;
+    assert_eq!(said.status, 200);
+    assert!(legacy.calls_to("/api/conversations/new").await.is_empty());
+}
+
+/// The index holds what is no longer true: the conversation was deleted past the
+/// sidecar and its id given to somebody else. Nothing is believed of it.
+#[tokio::test]
+async fn an_index_that_is_behind_opens_nothing() {
+    let setup = Setup::default().set("SIDECAR__LIMITS__REFUSALS", "0");
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(setup).await;
+    let coach = "/chat/personal/life-coach";
+    let past = |method: &'static str, path: String, user: u64, client: &'static str| {
+        let ask = Ask::new(method, &format!("{}{path}", legacy.url())).client(client);
+        let session = format!("camarad_user_id={user}; camarad_cb_token=t");
+        let ask = ask.with("Cookie", &session);
+        let body = r#"{"workspace": "personal", "agent": "life-coach"}"#;
+        async move { ask.body(body).send().await.json() }
+    };
+    let new = || "/api/conversations/new".to_owned();
+    // Learnt as user 1's, of client 10, and then the list is full of others.
+    let said = say(&sidecar, &alice(), "10", coach, json!({"message": "m"})).await;
+    assert_eq!(said.json()["conv_id"], 3);
+    for _ in 0..31 {
+        past("POST", new(), 1, "10").await;
+    }
+    let said = say(
+        &sidecar,
+        &alice(),
+        "10",
+        coach,
+        json!({"message": "m", "conv_id": 3}),
+    )
+    .await;
+    assert_eq!(said.json()["conv_id"], 3, "{}", text(&said));
+    assert!(
+        legacy.calls_to("/api/export").await.is_empty(),
+        "the index knew where to look"
+    );
+    let newest = past("POST", new(), 1, "10").await["conv_id"]
+        .as_u64()
+        .unwrap();
+    let said = say(
+        &sidecar,
+        &alice(),
+        "10",
+        coach,
+        json!({"message": "m", "conv_id": newest}),
+    )
+    .await;
+    assert_eq!(said.json()["conv_id"], newest, "learnt as the newest");
+    past("DELETE", format!("/api/conversations/{newest}"), 1, "10").await;
+    assert_eq!(past("POST", new(), 2, "20").await["conv_id"], newest);
+    let got = page(
+        &sidecar,
+        &alice(),
+        "10",
+        &format!("{coach}?conv_id={newest}"),
+    )
+    .await;
+    assert_eq!(got.status, 404, "{}", text(&got));
+    let said = say(
+        &sidecar,
+        &alice(),
+        "10",
+        coach,
+        json!({"message": "m", "conv_id": newest}),
+    )
+    .await;
+    assert_eq!(said.code(), "object_not_found");
 }

@@ -408,7 +408,7 @@ async fn a_managed_client_must_be_ones_own_in_the_path_too() {
     assert!(legacy.calls().await.is_empty());
     // The drawer on the other own client, as the UI opens it.
     ask("/api/client_connectors?client_id=11").await;
-    let call = &legacy.calls().await[0];
+    let call = &legacy.forwarded().await[0];
     assert_eq!(
         (&call["query"], &call["headers"]["x-client-id"]),
         (&json!("client_id=11"), &json!("11"))

@@ -1,6 +1,6 @@
 //! Refusals are limited, so that ids and tokens cannot be tried one by one.
 
-use crate::support::{Ask, Got, Setup, Sidecar, alice, bob};
+use crate::support::{Ask, Claims, Got, Setup, Sidecar, alice, bob, token};
 
 fn few() -> Setup {
     Setup::default()
@@ -96,4 +96,38 @@ async fn a_bucket_fills_again_and_none_limits_nobody() {
         assert_eq!(got.status, 404);
         assert!(got.header("ratelimit-limit").is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_limited_token_uses_up_its_own_and_not_its_users() {
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(few()).await;
+    for _ in 0..4 {
+        flow(&sidecar, &alice(), "10", 5).await;
+    }
+    assert_eq!(
+        flow(&sidecar, &alice(), "10", 2).await.code(),
+        "rate_limited"
+    );
+    let everything = token(Claims::new(1, &[]).without("clients"));
+    assert_eq!(flow(&sidecar, &everything, "10", 2).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_that_ended_and_a_page_of_another_site_use_up_nothing() {
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(few()).await;
+    let expired = token(Claims::new(1, &[10]).with("exp", 1_000_000_000.into()));
+    for _ in 0..6 {
+        let got = sidecar
+            .get("/api/flows")
+            .bearer(&expired)
+            .client("10")
+            .send()
+            .await;
+        assert_eq!((got.status, got.code()), (401, "token_expired".into()));
+        let ask =
+            Ask::new("POST", &sidecar.url("/api/flows")).with("Origin", "http://evil.example");
+        let ask = ask.with("Cookie", &format!("camarad_cb_token={}", alice()));
+        assert_eq!(ask.body("{}").send().await.code(), "cross_site");
+    }
+    assert_eq!(flow(&sidecar, &alice(), "10", 2).await.status, 200);
 }

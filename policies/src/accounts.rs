@@ -3,10 +3,11 @@
 //! A caller's Coolbits token may read the accounts of all of the user's clients,
 //! so an account that a request names must be linked to the decided client
 //! (`/api/client_connectors`). A client without any link of a connector is not
-//! bound to an account of it. Not here: the service account, which goes by the
+//! bound to an account of it, but the accounts of the user's other clients stay
+//! theirs. Not here: the service account, which goes by the
 //! operator's own table alone, since links are self-asserted.
 
-use crate::authorise::Permit;
+use crate::authorise::{Permit, Reach};
 use crate::fields::Fields;
 use crate::guard::{self, Owner};
 use crate::ids::ClientId;
@@ -107,6 +108,7 @@ pub struct Accounts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     id: u64,
+    client: ClientId,
     connector: String,
     /// As the app has it; empty where the link names none.
     account: String,
@@ -121,7 +123,8 @@ pub fn canonical(id: &str) -> String {
     let id = kinds
         .iter()
         .find_map(|kind| id.strip_prefix(kind))
-        .unwrap_or(&id);
+        .unwrap_or(&id)
+        .trim();
     let digits: String = id.chars().filter(|c| *c != '-').collect();
     match !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
         true => digits,
@@ -129,22 +132,30 @@ pub fn canonical(id: &str) -> String {
     }
 }
 
-/// Reads the app's list of a client's links; `None` for anything else, and for
-/// rows that do not say what they link. Rows of other clients are left out.
-pub fn links(answer: &[u8], client: ClientId) -> Option<Vec<Link>> {
+/// Links of one user that are read at most; nobody has so many.
+const MOST_LINKS: usize = 5_000;
+
+/// Reads the app's list of a user's links; `None` for anything else, and for rows
+/// that do not say what they link. Rows of no client are nobody's, and left out.
+pub fn links(answer: &[u8]) -> Option<Vec<Link>> {
     let value: Value = serde_json::from_slice(answer).ok()?;
     let rows = value
         .as_array()
         .or_else(|| value.get("links")?.as_array())
         .or_else(|| value.get("client_connectors")?.as_array())?;
-    let is_own = |row: &&Value| match row.get("client_id") {
-        None => true,
-        Some(id) => guard::owner(id) == Some(Owner::Client(client)),
-    };
-    rows.iter().filter(is_own).map(link).collect()
+    if rows.len() > MOST_LINKS {
+        return None;
+    }
+    let mut links = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Owner::Client(client) = guard::owner(row.get("client_id")?)? {
+            links.push(link(row, client)?);
+        }
+    }
+    Some(links)
 }
 
-fn link(row: &Value) -> Option<Link> {
+fn link(row: &Value, client: ClientId) -> Option<Link> {
     let text = |name: &str| row.get(name).and_then(Value::as_str);
     let account = match row.get("account_id") {
         None | Some(Value::Null) => String::new(),
@@ -154,6 +165,7 @@ fn link(row: &Value) -> Option<Link> {
     };
     Some(Link {
         id: row.get("id").and_then(Value::as_u64).unwrap_or(u64::MAX),
+        client,
         connector: text("connector_slug").or_else(|| text("slug"))?.to_owned(),
         account,
         connected: text("status") != Some("disconnected"),
@@ -166,25 +178,53 @@ impl Connector {
         CONNECTORS.iter().find(|connector| connector.name == name)
     }
 
-    /// The links of this connector; `None` where there are none, and nothing is bound.
-    /// One that was disconnected binds as well: to unlink must not open anything.
-    fn of<'a>(&self, links: &'a [Link]) -> Option<Vec<&'a Link>> {
-        let of = |link: &&Link| self.links.contains(&link.connector.as_str());
-        let own: Vec<&Link> = links.iter().filter(of).collect();
+    /// A client's links of this connector; `None` where there are none, and nothing is
+    /// bound. One that was disconnected binds as well: to unlink must not open anything.
+    fn of<'a>(&self, client: ClientId, links: &'a [Link]) -> Option<Vec<&'a Link>> {
+        let own = links.iter().filter(|link| link.client == client);
+        let own: Vec<&Link> = own.filter(|link| self.is_of(link)).collect();
         (!own.is_empty()).then_some(own)
     }
 
-    /// Whether an account may be seen with these links.
-    pub fn allows(&self, account: &str, links: &[Link]) -> bool {
-        self.of(links)
-            .is_none_or(|own| own.iter().any(|link| link.is_to(account)))
+    fn is_of(&self, link: &Link) -> bool {
+        self.links.contains(&link.connector.as_str())
     }
+
+    /// Whether an account may be seen within a client, of all the user's links.
+    pub fn allows(&self, account: &str, client: ClientId, links: &[Link]) -> bool {
+        match self.of(client, links) {
+            Some(own) => own.iter().any(|link| link.is_to(account)),
+            None => !self.is_anothers(account, client, links),
+        }
+    }
+
+    /// Whether it is linked to another client of the user's.
+    fn is_anothers(&self, account: &str, client: ClientId, links: &[Link]) -> bool {
+        let mut others = links.iter().filter(|link| link.client != client);
+        others.any(|link| self.is_of(link) && link.is_to(account))
+    }
+}
+
+/// Whether an account, of whatever connector, is linked to a client that the token
+/// does not reach: such a token must not link it, nor see it to link it.
+pub fn is_out_of_reach(account: &str, reach: &Reach, links: &[Link]) -> bool {
+    let mut others = links.iter().filter(|link| !reach.allows(link.client));
+    reach.is_limited() && others.any(|link| link.is_to(account))
 }
 
 impl Link {
     fn is_to(&self, account: &str) -> bool {
         self.connected && !self.account.is_empty() && canonical(&self.account) == canonical(account)
     }
+}
+
+/// A request within its accounts.
+pub struct Bound {
+    /// With the account that is read in the one place where it is.
+    pub permit: Permit,
+    /// None was named, the client has no link, and other clients have: which one
+    /// the app or Coolbits would take is not known, and may be theirs.
+    pub is_open: bool,
 }
 
 /// Decides whether the accounts that a request names are its client's, and names
@@ -197,17 +237,21 @@ pub fn bind(
     accounts: Accounts,
     fields: Option<&Fields>,
     links: &[Link],
-) -> Result<Permit, Refusal> {
+) -> Result<Bound, Refusal> {
+    let closed = |permit| Bound {
+        permit,
+        is_open: false,
+    };
     let Accounts {
         connector,
         one,
         body,
     } = accounts;
-    let Some(own) = connector.of(links) else {
-        return Ok(permit);
+    let Some(client) = permit.client() else {
+        return Ok(closed(permit));
     };
     let names = [&[connector.parameter], connector.aliases].concat();
-    let is_linked = |id: &str| own.iter().any(|link| link.is_to(id));
+    let allows = |id: &str| connector.allows(id, client, links);
     let mut named = Vec::new();
     for value in permit.query().values(&names) {
         named.push(value.to_owned());
@@ -219,26 +263,28 @@ pub fn bind(
     }
     named.retain(|id| !id.is_empty());
     let managers = permit.query().values(connector.managers);
-    let foreign_manager = managers
-        .filter(|id| !id.is_empty())
-        .any(|id| !is_linked(id));
-    if foreign_manager || !named.iter().all(|id| is_linked(id)) {
+    let foreign_manager = managers.filter(|id| !id.is_empty()).any(|id| !allows(id));
+    if foreign_manager || !named.iter().all(|id| allows(id)) {
         return Err(Refusal::AccountNotLinked);
     }
     if !one {
-        return Ok(permit);
+        return Ok(closed(permit));
     }
     // Said again in the one place that is read: a second or an empty one must not win.
-    let chosen = match named.first() {
-        Some(id) => id.clone(),
-        None => own
+    let chosen = match (named.first(), connector.of(client, links)) {
+        (Some(id), _) => id.clone(),
+        (None, Some(own)) => own
             .iter()
             .filter(|link| link.connected && !link.account.is_empty())
             .min_by_key(|link| link.id)
             .map(|link| link.account.clone())
             .ok_or(Refusal::AccountNotLinked)?,
+        (None, None) => {
+            let is_open = links.iter().any(|link| connector.is_of(link));
+            return Ok(Bound { permit, is_open });
+        }
     };
-    Ok(permit.with_parameter(connector.parameter, &chosen))
+    Ok(closed(permit.with_parameter(connector.parameter, &chosen)))
 }
 
 #[cfg(test)]
@@ -270,19 +316,16 @@ mod tests {
         }
     }
 
-    fn own() -> ClientId {
-        ClientId::parse("10").unwrap()
-    }
-
     fn linked() -> Vec<Link> {
         links(
-            br#"[{"id": 9, "connector_slug": "google-ads", "account_id": "234-567-8901", "status": "connected"},
-                 {"id": 4, "connector_slug": "google-ads", "account_id": "1234567890", "status": "connected"},
-                 {"id": 2, "connector_slug": "google-ads", "account_id": "999-999-9999", "status": "disconnected"},
-                 {"id": 5, "slug": "ga4", "account_id": "G-OLD", "status": "disconnected"},
-                 {"id": 6, "connector_slug": "slack", "account_id": null},
-                 {"id": 7, "client_id": 20, "connector_slug": "google-ads", "account_id": "345-678-9012"}]"#,
-            own(),
+            br#"[{"id": 9, "client_id": 10, "connector_slug": "google-ads", "account_id": "234-567-8901", "status": "connected"},
+                 {"id": 4, "client_id": 10, "connector_slug": "google-ads", "account_id": "1234567890", "status": "connected"},
+                 {"id": 2, "client_id": 10, "connector_slug": "google-ads", "account_id": "999-999-9999", "status": "disconnected"},
+                 {"id": 5, "client_id": 10, "slug": "ga4", "account_id": "G-OLD", "status": "disconnected"},
+                 {"id": 6, "client_id": 10, "connector_slug": "slack", "account_id": null},
+                 {"id": 7, "client_id": 11, "connector_slug": "google-ads", "account_id": "345-678-9012"},
+                 {"id": 8, "client_id": 11, "connector_slug": "gtm", "account_id": "GTM-11"},
+                 {"id": 3, "client_id": null, "connector_slug": "google-ads", "account_id": "1"}]"#,
         )
         .unwrap()
     }
@@ -301,7 +344,11 @@ mod tests {
         let target = format!("/api/connectors/ga4/status?{query}");
         let permit = permit(Some(identity(1, Some(&[10]))), &target, &[]).unwrap();
         let fields = body.map(|body| Fields::read(body.as_bytes(), None, false).unwrap());
-        bind(permit, accounts, fields.as_ref(), &linked()).map(|p| p.query().to_text())
+        let bound = bind(permit, accounts, fields.as_ref(), &linked())?;
+        match bound.is_open {
+            true => Ok("open".to_owned()),
+            false => Ok(bound.permit.query().to_text()),
+        }
     }
 
     #[test]
@@ -366,7 +413,15 @@ mod tests {
                 "container_id=GTM-1",
                 ok("container_id=GTM-1"),
             ),
-            ("google-tag-manager", "", ok("")),
+            // Unbound, but what is another client's stays that client's.
+            ("google-tag-manager", "container_id=gtm-11", gone.clone()),
+            ("google-tag-manager", "", ok("open")),
+            ("google-search-console", "", ok("")),
+            (
+                "google-search-console",
+                "property_id=x",
+                ok("property_id=x"),
+            ),
         ];
         for (connector, query, expected) in cases {
             assert_eq!(
@@ -384,17 +439,42 @@ mod tests {
     }
 
     #[test]
+    fn an_account_of_a_client_out_of_reach_is_not_for_a_limited_token_to_link() {
+        let reach = |claim: Option<&[u64]>| {
+            let permit = permit(
+                Some(identity(1, claim)),
+                "/api/flows",
+                &[("X-Client-ID", "10")],
+            );
+            permit.unwrap().reach().unwrap().clone()
+        };
+        let cases = [
+            (Some(&[10][..]), "345-678-9012", true),
+            (Some(&[10]), "customers/3456789012", true),
+            (Some(&[10]), "123-456-7890", false),
+            (Some(&[10]), "555", false),
+            (Some(&[10, 11]), "345-678-9012", false),
+            (None, "345-678-9012", false),
+        ];
+        for (claim, account, expected) in cases {
+            let out = is_out_of_reach(account, &reach(claim), &linked());
+            assert_eq!(out, expected, "{claim:?} {account}");
+        }
+    }
+
+    #[test]
     fn what_is_a_list_of_links() {
-        assert_eq!(links(b"[]", own()), Some(vec![]));
-        assert_eq!(links(br#"{"links": []}"#, own()), Some(vec![]));
+        assert_eq!(links(b"[]"), Some(vec![]));
+        assert_eq!(links(br#"{"links": []}"#), Some(vec![]));
         for answer in [
             "",
             "{}",
             "[1]",
             r#"[{"id": 1}]"#,
-            r#"[{"slug": "a", "account_id": {}}]"#,
+            r#"[{"client_id": 1, "slug": "a", "account_id": {}}]"#,
+            r#"[{"slug": "a", "account_id": "1"}]"#,
         ] {
-            assert_eq!(links(answer.as_bytes(), own()), None, "{answer}");
+            assert_eq!(links(answer.as_bytes()), None, "{answer}");
         }
     }
 

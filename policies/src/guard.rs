@@ -134,10 +134,7 @@ pub fn admit(
     let Some(reach) = permit.reach() else {
         return not_found;
     };
-    let reaches = |client| {
-        let listed = !reach.is_limited() && listed.contains(&client);
-        reach.allows(client) || listed
-    };
+    let reaches = |client| is_own(&permit, Owner::Client(client), listed);
     let is_managed = permit.rule().client == ClientScope::Managed;
     match (owner, permit.client()) {
         (Owner::Nobody, _) => not_found,
@@ -148,6 +145,19 @@ pub fn admit(
         (Owner::Client(client), _) if !reaches(client) => not_found,
         (Owner::Client(client), _) if is_managed => Ok(permit.within(client)),
         (Owner::Client(_), _) => Ok(permit),
+    }
+}
+
+/// Whether an object is the caller's own, within another client than the decided one.
+pub fn is_own(permit: &Permit, owner: Owner, listed: &[ClientId]) -> bool {
+    let Some(reach) = permit.reach() else {
+        return false;
+    };
+    match owner {
+        Owner::Client(client) => {
+            reach.allows(client) || (!reach.is_limited() && listed.contains(&client))
+        }
+        Owner::User | Owner::Nobody => false,
     }
 }
 

@@ -104,6 +104,14 @@ impl Query {
         self
     }
 
+    /// The same pairs with nothing left of how they were written: all but what is
+    /// plain is encoded, so that nobody can read the text as anything but pairs.
+    pub fn rewritten(&self) -> String {
+        let pairs = self.pairs.iter();
+        let pairs = pairs.map(|p| format!("{}={}", encode(&p.name), encode(&p.value)));
+        pairs.collect::<Vec<_>>().join("&")
+    }
+
     /// The text that is forwarded, without `?`.
     pub fn to_text(&self) -> String {
         let raws: Vec<&str> = self.pairs.iter().map(|p| p.raw.as_str()).collect();
@@ -129,7 +137,7 @@ fn encode(text: &str) -> String {
 
 /// Decodes `+` and `%XX`; a bad escape stays as it is, as it does in the app.
 /// Octets that are no UTF-8 become U+FFFD, as they do there.
-fn decode(text: &str) -> String {
+pub fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -95,6 +95,8 @@ refusals! {
     BodyIncomplete = 400, "body_incomplete", "Request body incomplete";
     /// The request body did not arrive in time.
     BodyTimeout = 408, "body_timeout", "The request body did not arrive in time";
+    /// A GET or HEAD with a body, which servers differ in reading.
+    BodyUnexpected = 400, "body_unexpected", "GET and HEAD have no body here";
     /// A body that a rule reads is not strict JSON.
     BodyMalformed = 400, "body_malformed", "The request body is not strict JSON";
     /// No token where the rule asks for one.
@@ -193,6 +195,7 @@ impl Refusal {
             Self::BodyTooLarge
                 | Self::BodyIncomplete
                 | Self::BodyTimeout
+                | Self::BodyUnexpected
                 | Self::ExpectationUnknown
         )
     }
@@ -221,7 +224,10 @@ impl Refusal {
     /// the caller's, and count for nobody.
     pub fn is_limited(self) -> bool {
         let is_scope = self.is_scope() && self.fault().is_none();
-        is_scope || self.is_authentication() || matches!(self, Self::InternalOnly | Self::CrossSite)
+        // A session that ended is none that was tried: its page has to hear of it.
+        let is_tried = !matches!(self, Self::TokenExpired | Self::TokenRevoked);
+        // Not `CrossSite`: any page could make the caller's browser use them up.
+        is_scope || (self.is_authentication() && is_tried) || self == Self::InternalOnly
     }
 
     /// True where the app, not the caller and not the sidecar, is at fault.

@@ -6,6 +6,7 @@
 use crate::authorise::Permit;
 use crate::identity::Token;
 use crate::matrix::Serve;
+use crate::refusal::Refusal;
 use std::collections::BTreeSet;
 
 /// What the gateway can answer by itself.
@@ -55,6 +56,8 @@ pub enum MockReason {
     MockOnly,
     /// There is no credential that Coolbits may be given.
     NoCredential,
+    /// Which account would be read is not known, and it may be another client's.
+    NoAccount,
 }
 
 /// The gateway's switch as one request sees it.
@@ -89,6 +92,19 @@ pub fn route(permit: &Permit, switch: &Switch) -> Plan {
         Some(token) => Plan::Coolbits(operation, CoolbitsCredential::Caller(token.clone())),
         None if switch.service_account => Plan::Coolbits(operation, CoolbitsCredential::Service),
         None => Plan::Mock(operation, MockReason::NoCredential),
+    }
+}
+
+impl Plan {
+    /// The same where no account is known that may be read: the mock answers.
+    ///
+    /// Errors where the app would answer, which would choose one.
+    pub fn without_account(self) -> Result<Self, Refusal> {
+        match self {
+            Self::Coolbits(operation, _) => Ok(Self::Mock(operation, MockReason::NoAccount)),
+            Self::Mock(..) => Ok(self),
+            Self::Stream | Self::Whole | Self::MadeUp => Err(Refusal::AccountNotLinked),
+        }
     }
 }
 

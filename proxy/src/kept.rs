@@ -3,18 +3,18 @@
 //! An answer that was asked for before a change is never kept: whoever changes
 //! something says so ([`Kept::forget`]) before and after.
 
+use crate::locks::Locks;
 use quick_cache::sync::Cache;
 use std::future::Future;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Answers remembered at most.
 const MOST: usize = 10_000;
-/// Questions at once at most; those of one lane wait for each other.
-const LANES: usize = 64;
+/// How long to wait for somebody else who asks the same; a question has its own, shorter time.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Answers by whom they are about.
 pub(crate) struct Kept<K, V> {
@@ -22,8 +22,7 @@ pub(crate) struct Kept<K, V> {
     ttl: Duration,
     /// Changes whenever somebody's answer may have changed.
     epoch: AtomicU64,
-    lanes: [Mutex<()>; LANES],
-    hasher: RandomState,
+    asking: Locks<K>,
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
@@ -32,8 +31,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
             answers: Cache::new(MOST),
             ttl,
             epoch: AtomicU64::new(0),
-            lanes: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
+            asking: Locks::default(),
         }
     }
 
@@ -46,8 +44,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
         if let Some(answer) = self.fresh(&key) {
             return Ok(answer);
         }
-        let lane = self.hasher.hash_one(&key) as usize % LANES;
-        let _one = self.lanes[lane].lock().await;
+        let deadline = Instant::now() + PATIENCE;
+        let _one = self.asking.alone(key.clone(), deadline).await;
         if let Some(answer) = self.fresh(&key) {
             return Ok(answer);
         }
@@ -63,6 +61,16 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
         Ok(answer)
     }
 
+    /// Remembers an answer that was asked for now.
+    pub(crate) fn set(&self, key: K, answer: V) {
+        self.answers.insert(key, (Instant::now(), answer));
+    }
+
+    /// The answer, if it is known freshly; asks nobody.
+    pub(crate) fn known(&self, key: &K) -> Option<V> {
+        self.fresh(key)
+    }
+
     /// What it is about is changing, or has changed.
     pub(crate) fn forget(&self, key: &K) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
@@ -71,7 +79,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
 
     fn fresh(&self, key: &K) -> Option<V> {
         let (at, answer) = self.answers.get(key)?;
-        (at.elapsed() < self.ttl).then_some(answer)
+        if at.elapsed() >= self.ttl {
+            self.answers.remove(key);
+            return None;
+        }
+        Some(answer)
     }
 }
 

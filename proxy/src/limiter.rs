@@ -1,7 +1,8 @@
-//! Who has used up how many refusals: one bucket a user, or an address without one.
+//! Who has used up how many refusals: one bucket a user, a limited token, or an
+//! address without either.
 //!
 //! Bounded: whoever comes with more addresses than are remembered gets a full
-//! bucket again, which is why users' buckets are kept apart from addresses'.
+//! bucket again, which is why each kind has its own.
 
 use camarad_policies::ids::UserId;
 use camarad_policies::limit::{Bucket, Level, Limit};
@@ -10,13 +11,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Users, and addresses, remembered at most.
+/// Of each kind remembered at most.
 const MOST: usize = 100_000;
 
 /// Whose bucket it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     User(UserId),
+    /// SHA-256 of a token that is limited to clients.
+    Token([u8; 32]),
     Address(IpAddr),
 }
 
@@ -24,6 +27,7 @@ pub(crate) enum Who {
 pub(crate) struct Limiter {
     limit: Option<Limit>,
     users: Cache<UserId, Arc<Mutex<Bucket>>>,
+    tokens: Cache<[u8; 32], Arc<Mutex<Bucket>>>,
     addresses: Cache<IpAddr, Arc<Mutex<Bucket>>>,
     started: Instant,
 }
@@ -34,6 +38,7 @@ impl Limiter {
         Self {
             limit,
             users: Cache::new(MOST),
+            tokens: Cache::new(MOST),
             addresses: Cache::new(MOST),
             started: Instant::now(),
         }
@@ -62,6 +67,7 @@ impl Limiter {
         let full = || Ok::<_, std::convert::Infallible>(Arc::default());
         let bucket = match who {
             Who::User(user) => self.users.get_or_insert_with(&user, full),
+            Who::Token(hash) => self.tokens.get_or_insert_with(&hash, full),
             Who::Address(address) => self.addresses.get_or_insert_with(&network(address), full),
         };
         let bucket = bucket.unwrap_or_else(|never| match never {});
@@ -99,6 +105,8 @@ mod tests {
         assert!(!counts(user("1")));
         assert!(limiter.is_used_up(user("1")).is_some());
         assert!(limiter.is_used_up(user("3")).is_none());
+        assert!(counts(Who::Token([1; 32])) && counts(Who::Token([2; 32])));
+        assert!(!counts(Who::Token([1; 32])));
         assert!(counts(address("192.0.2.1")) && counts(address("192.0.2.2")));
         assert!(!counts(address("::ffff:192.0.2.1")));
         assert!(counts(address("2001:db8::1")));

@@ -2,10 +2,10 @@
 //!
 //! The app's list of conversations ends at thirty rows and chat looks at nobody,
 //! so what lists, new conversations and exports say is remembered here. Ids are
-//! given out again once a conversation is deleted. Hence: whoever deletes says so
-//! first ([`Owners::forget`]), and what was asked for before that is not learnt
-//! after it. A guard asks the app's list first and this only for what the list does
-//! not show.
+//! given out again once a conversation is deleted, and this may be behind: it says
+//! where to look, and is never a proof. Whoever deletes says so ([`Owners::forget`]),
+//! and what was asked for before that is not learnt after it, so that it is seldom
+//! behind.
 //!
 //! SQLite; a file that is lost or deleted is learnt again.
 
@@ -181,11 +181,6 @@ impl Owners {
             Ok(())
         })
         .await
-    }
-
-    /// Nothing that was asked for before now is learnt any more.
-    pub(crate) fn raise(&self) {
-        self.0.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
     async fn with<T: Send + 'static>(

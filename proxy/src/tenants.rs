@@ -16,8 +16,8 @@ const MOST: usize = 10_000;
 pub(crate) struct Tenants {
     /// The clients of a user.
     pub(crate) clients: Kept<UserId, Arc<[ClientId]>>,
-    /// The links of a client, as its user sees them.
-    pub(crate) links: Kept<(UserId, ClientId), Arc<[Link]>>,
+    /// The links of all the user's clients.
+    pub(crate) links: Kept<UserId, Arc<[Link]>>,
     created: Cache<[u8; 32], Arc<Vec<ClientId>>>,
 }
 

@@ -343,6 +343,11 @@ fn objects_in(name: &str, guard: &Guard, id: &str) -> Says {
             (String::new(), Some(text.into_bytes()), form)
         }
         "object: foreign, JSON that calls itself a form" => (String::new(), Some(one()), form),
+        "object: foreign, JSON around a pair" => {
+            let text =
+                format!(r#"{{"{in_body}":{id},"message":"of the suite&{in_body}={own}&b"}}"#);
+            (String::new(), Some(text.into_bytes()), form)
+        }
         "object: foreign, in a form of many parts" => {
             let part = |name: &str, value: &str| {
                 format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")

@@ -75,6 +75,14 @@ impl StandIn {
         got.as_array().unwrap().clone()
     }
 
+    /// The same without what the sidecar itself looked up.
+    pub async fn forwarded(&self) -> Vec<Value> {
+        let mut calls = self.calls().await;
+        let id = |call: &Value| call["headers"]["x-request-id"].to_string();
+        calls.retain(|call| !id(call).contains("-lookup"));
+        calls
+    }
+
     /// The calls whose path contains this.
     pub async fn calls_to(&self, part: &str) -> Vec<Value> {
         let mut calls = self.calls().await;

@@ -172,6 +172,7 @@ pub const CASES: &[Case] = &[
         "object: foreign, JSON that calls itself a form",
         object_in_form,
     ),
+    case("object: foreign, JSON around a pair", object_in_form),
     case("object: foreign, in a form of many parts", object_in_form),
     case("account: own", accounts),
     case("account: none named", accounts),

@@ -184,6 +184,10 @@ pub struct Rule {
     pub cascade: Vec<String>,
     /// The accounts that its requests name.
     pub accounts: Option<Accounts>,
+    /// Its body's account must not be one of a client out of a limited token's reach.
+    pub links_account: bool,
+    /// Members that a limited token sees null where the answer belongs to no client.
+    pub hollow: Vec<String>,
     /// Its `request_id` is kept apart by user.
     pub request_id: bool,
     /// It reads its body's fields from forms too.
@@ -369,6 +373,7 @@ impl Rule {
     pub fn reads_fields(&self) -> bool {
         let in_body = |guard: &Guard| guard.body.is_some();
         self.request_id
+            || self.links_account
             || self.guard.as_ref().is_some_and(in_body)
             || self.accounts.is_some_and(|accounts| accounts.body)
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::accounts::{Accounts, CONNECTORS, Connector};
 use crate::egress::{Kind, Looks, TooMany};
-use crate::guard::Guard;
+use crate::guard::{Guard, Object};
 use crate::pointer::Pointer;
 use crate::route::Operation;
 use serde::Deserialize;
@@ -67,6 +67,10 @@ struct Row {
     #[serde(default)]
     cascade: Vec<String>,
     accounts: Option<AccountsRow>,
+    #[serde(default)]
+    links_account: bool,
+    #[serde(default)]
+    hollow: Vec<String>,
     #[serde(default)]
     request_id: bool,
     #[serde(default)]
@@ -207,6 +211,8 @@ fn options_rule(name: &str, auth: Auth) -> Rule {
         guard: None,
         cascade: Vec::new(),
         accounts: None,
+        links_account: false,
+        hollow: Vec::new(),
         request_id: false,
         form: false,
         learn: None,
@@ -293,25 +299,28 @@ impl Row {
             if guard.path.iter().any(|name| !variable(name)) {
                 problem("guard.path: every route of the rule needs that variable".into());
             }
-            if guard.path.is_none() && guard.query.is_none() && guard.body.is_none() {
+            let is_decided = guard.object == Object::Client && self.client != ClientScope::None;
+            let named = [&guard.path, &guard.query, &guard.body];
+            if !is_decided && named.iter().all(|place| place.is_none()) {
                 problem("a guard needs a path, query or body that names its object".into());
             }
         }
         let fields = self.request_id
+            || self.links_account
             || self.form
             || self
                 .guard
                 .as_ref()
                 .is_some_and(|guard| guard.body.is_some())
             || accounts.is_some_and(|accounts| accounts.body);
-        let looks = self.page_links || self.learn.is_some() || self.answer_seconds.is_some();
+        let looks = self.page_links
+            || !self.hollow.is_empty()
+            || self.learn.is_some()
+            || self.answer_seconds.is_some();
         if (fields || looks) && matches!(serve, Serve::Stream) {
             problem(
                 "a body or page that is looked at cannot be streamed; serve = \"whole\"".into(),
             );
-        }
-        if fields && !self.body_clients.is_empty() {
-            problem("body_clients and fields of the body cannot be read together".into());
         }
         if matches!(serve, Serve::Connector(_)) && self.auth == Auth::Public {
             problem("connector data cannot be public".into());
@@ -382,6 +391,8 @@ impl Row {
             guard: self.guard,
             cascade: self.cascade,
             accounts,
+            links_account: self.links_account,
+            hollow: self.hollow,
             request_id: self.request_id,
             form: self.form,
             learn: self.learn,

@@ -15,16 +15,26 @@ use std::sync::Arc;
 /// The parameter by which a list of accounts is asked for to link one.
 const PURPOSE: &str = "purpose";
 
+/// What lists of accounts may show.
+pub(super) struct Seen {
+    links: Arc<[Link]>,
+    client: ClientId,
+    /// They are asked for to link one.
+    to_link: bool,
+    /// Which account would be read is not known.
+    pub(super) is_open: bool,
+}
+
 impl Sidecar {
-    /// Holds a request to the accounts of its client; gives the links by which lists
-    /// in its answer are filtered.
+    /// Holds a request to the accounts of its client; gives what lists in its
+    /// answer may show.
     pub(super) async fn bound_to_accounts(
         &self,
         context: &Context,
         permit: Permit,
         plan: &Plan,
         fields: Option<&Fields>,
-    ) -> Result<(Permit, Option<Arc<[Link]>>), Refusal> {
+    ) -> Result<(Permit, Option<Seen>), Refusal> {
         let bound = permit.rule().accounts;
         let bound = bound.filter(|_| self.config.tenancy.bind_accounts);
         // Under the service account the operator's own table counts, and nothing that callers linked.
@@ -34,36 +44,72 @@ impl Sidecar {
         else {
             return Ok((permit, None));
         };
-        let links = self.links_of(identity, client, context).await?;
+        let links = self.links_of(identity, context).await?;
         let to_link = permit.query().get(PURPOSE) == Some("link");
-        let permit = accounts::bind(permit, bound, fields, &links)?;
-        Ok((permit, (!to_link).then_some(links)))
+        let bound = accounts::bind(permit, bound, fields, &links)?;
+        let seen = Seen {
+            links,
+            client,
+            to_link,
+            is_open: bound.is_open,
+        };
+        Ok((bound.permit, Some(seen)))
     }
 
-    /// The app's own list of a client's links, at most `tenancy.directory_ttl` old.
+    /// Refuses to link an account of a client that the token does not reach.
+    pub(super) async fn may_link(
+        &self,
+        context: &Context,
+        permit: &Permit,
+        fields: Option<&Fields>,
+    ) -> Result<(), Refusal> {
+        let (Some(identity), Some(reach), Some(fields)) =
+            (permit.identity(), permit.reach(), fields)
+        else {
+            return Ok(());
+        };
+        let linked = permit.rule().links_account && reach.is_limited();
+        let account = fields.text("account_id")?.filter(|_| linked);
+        let Some(account) = account.filter(|_| self.config.tenancy.bind_accounts) else {
+            return Ok(());
+        };
+        let links = self.links_of(identity, context).await?;
+        match accounts::is_out_of_reach(&account, reach, &links) {
+            true => Err(Refusal::AccountNotLinked),
+            false => Ok(()),
+        }
+    }
+
+    /// The app's own list of the links of a user's clients, at most `tenancy.directory_ttl` old.
     async fn links_of(
         &self,
         identity: &Identity,
-        client: ClientId,
         context: &Context,
     ) -> Result<Arc<[Link]>, Refusal> {
         let ask = || async {
-            let target = format!("/api/client_connectors?client_id={client}");
             let listed = self.look_up(
-                Question::get(&target, Some(client)),
+                Question::get("/api/client_connectors", None),
                 identity,
                 context,
                 "guard_unavailable",
-                |status, body| {
-                    (status == 200)
-                        .then(|| accounts::links(body, client))
-                        .flatten()
-                },
+                |status, body| (status == 200).then(|| accounts::links(body)).flatten(),
             );
             let listed = listed.await.ok_or(Refusal::GuardUnavailable)?;
             Ok(listed.into())
         };
-        let key = (identity.user(), client);
-        self.tenants.links.get(key, ask).await
+        self.tenants.links.get(identity.user(), ask).await
+    }
+}
+
+impl Seen {
+    /// Whether a list may show an account.
+    pub(super) fn allows(&self, account: &str, permit: &Permit) -> bool {
+        let (Some(bound), Some(reach)) = (permit.rule().accounts, permit.reach()) else {
+            return true;
+        };
+        match self.to_link {
+            true => !accounts::is_out_of_reach(account, reach, &self.links),
+            false => bound.connector.allows(account, self.client, &self.links),
+        }
     }
 }

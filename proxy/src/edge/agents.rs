@@ -11,6 +11,7 @@ use super::own::Question;
 use camarad_policies::guard::{self, Owner};
 use camarad_policies::identity::Identity;
 use camarad_policies::ids::ClientId;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,13 +23,39 @@ pub(crate) type AgentNames = Arc<BTreeSet<[u8; 32]>>;
 /// What is known of agents, by client and slug.
 pub(super) type Names = BTreeMap<(Option<ClientId>, String), AgentNames>;
 
+/// Texts of an agent's settings that are remembered at most.
+const MOST_TEXTS: usize = 64;
+/// Settings that are looked at at most, in bytes: a name, a picture, some instructions.
+const LONGEST: usize = 512 * 1024;
+/// Agents asked about at once.
+const AT_ONCE: usize = 4;
+
 const NAME: &str = "agent_name";
 const PICTURE: &str = "avatar_base64";
 const HAS_PICTURE: &str = "has_photo";
 
 impl Sidecar {
+    /// What is known of the agents of these rows.
+    pub(super) async fn names_of(
+        &self,
+        context: &Context,
+        identity: &Identity,
+        rows: &[Value],
+        decided: Option<ClientId>,
+    ) -> Names {
+        let keys: BTreeSet<_> = rows.iter().map(|row| of_row(row, decided)).collect();
+        let asked = keys.into_iter().map(|(client, agent)| async move {
+            let known = self.agent_names(context, identity, client, &agent).await;
+            ((client, agent), known)
+        });
+        stream::iter(asked)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await
+    }
+
     /// The texts of an agent's settings within a client; none where they cannot be had.
-    pub(super) async fn agent_names(
+    async fn agent_names(
         &self,
         context: &Context,
         identity: &Identity,
@@ -59,14 +86,19 @@ fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
+/// The texts of an agent's settings, as many as settings have; the rest is not looked at.
 fn texts(body: &[u8]) -> Option<AgentNames> {
     fn collect(value: &Value, into: &mut BTreeSet<[u8; 32]>) {
         match value {
+            _ if into.len() == MOST_TEXTS => {}
             Value::String(text) => drop(into.insert(hash(text))),
             Value::Array(elements) => elements.iter().for_each(|one| collect(one, into)),
             Value::Object(members) => members.values().for_each(|one| collect(one, into)),
             _ => {}
         }
+    }
+    if body.len() > LONGEST {
+        return None;
     }
     let value: Value = serde_json::from_slice(body).ok()?;
     let mut found = BTreeSet::new();
@@ -75,7 +107,7 @@ fn texts(body: &[u8]) -> Option<AgentNames> {
 }
 
 /// Client and agent by which a row's names are judged: the decided client, else the row's own.
-pub(super) fn of_row(row: &Value, decided: Option<ClientId>) -> (Option<ClientId>, String) {
+fn of_row(row: &Value, decided: Option<ClientId>) -> (Option<ClientId>, String) {
     let own = match row.get("client_id").and_then(guard::owner) {
         Some(Owner::Client(client)) => Some(client),
         _ => None,

@@ -4,6 +4,7 @@ use super::Sidecar;
 use super::answer::Answer;
 use super::context::Context;
 use super::decide::Decision;
+use super::look_through::in_mode;
 use super::upstream_request;
 use crate::cache::{Cached, FetchBroke, Fetched};
 use crate::gateway::Answerer;
@@ -105,6 +106,7 @@ impl Sidecar {
         let time = self.config.legacy.read_timeout;
         let time = own_time.map_or(time, |own| own.max(time));
         self.change(&permit);
+        self.forget_deleted(&permit, found.object).await?;
         let since = self.owners.epoch();
         let started = Instant::now();
         let fetch = self.fetch_legacy(head, body.bytes.clone(), time);
@@ -120,7 +122,12 @@ impl Sidecar {
         };
         self.observer.upstream("legacy", code, started.elapsed());
         self.change(&permit);
+        self.forget_deleted(&permit, found.object).await?;
         let mut fetched = outcome?;
+        if found.by_answer && fetched.status == 404 {
+            // In the same words as what is there and somebody else's.
+            in_mode(context, &permit, Err(Refusal::ObjectNotFound))?;
+        }
         if fetched.status >= 500 {
             context.record.origin = Some(Origin::Legacy);
         }

@@ -5,6 +5,7 @@ use crate::locks::Held;
 use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
 use camarad_policies::head::Framing;
+use camarad_policies::identity::Identity;
 use camarad_policies::limit::Level;
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
@@ -27,6 +28,10 @@ pub(crate) struct Context {
     pub(super) seal: Option<String>,
     /// Where the request came from; set before anything is decided.
     pub(super) forwarded: Option<Forwarded>,
+    /// Who asks, once that is known.
+    pub(super) caller: Option<Identity>,
+    /// `X-Request-Id` as the caller gave it.
+    pub(super) asked_request_id: Option<String>,
     /// What must not be deleted until this request has ended.
     pub(super) held: Vec<Held>,
     /// What is left of the caller's refusals, where one was counted.
@@ -61,6 +66,8 @@ impl Context {
             permit: None,
             seal: None,
             forwarded: None,
+            caller: None,
+            asked_request_id: None,
             held: Vec::new(),
             level: None,
             is_api: true,

@@ -1,9 +1,9 @@
 //! Whose conversations are, and which one a chat without a name goes on with.
 //!
 //! The app's list shows thirty rows, all of the user's own; what it does not show
-//! is looked for in the index, and what the index does not know in the export. The
-//! list is asked each time, since ids are given out again: what it shows is true
-//! now, and a user with fewer than thirty rows has no others.
+//! is looked for where the index says, and what the index does not know in the
+//! export. Ids are given out again: so nothing that was learnt before proves
+//! anything, and a user with fewer than thirty rows has no others.
 
 use super::Sidecar;
 use super::context::Context;
@@ -15,8 +15,10 @@ use camarad_policies::guard::{self, Owner};
 use camarad_policies::identity::Identity;
 use camarad_policies::ids::{ClientId, ObjectId};
 use camarad_policies::refusal::Refusal;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Rows that the app's list has at most (contract, section 6).
 const MOST_ROWS: usize = 30;
@@ -33,6 +35,10 @@ struct Listed {
 
 impl Sidecar {
     /// Whose these conversations are, for this user; those that are not named are nobody's.
+    ///
+    /// Each is proven by an answer of the app to this very question: its list, the
+    /// messages of the one within its client, or the export. The index only says
+    /// where to look, since it may be behind.
     pub(super) async fn owners_of(
         &self,
         context: &Context,
@@ -42,43 +48,67 @@ impl Sidecar {
         let listed = self.listed(context, identity, ALL, None).await?;
         let rows = listed.rows.iter();
         let mut owners: BTreeMap<ObjectId, Owner> = rows.map(|row| (row.id, row.owner())).collect();
-        if !listed.is_full {
-            return Ok(owners);
-        }
-        let mut unknown = self.indexed(identity, ids, &mut owners).await?;
-        if !unknown.is_empty() {
-            // Asked once in a while: who asks for ids that do not exist must not make us read an export each time.
-            let export = || self.export(context, identity);
-            self.exported.get(identity.user(), export).await?;
-            unknown = self.indexed(identity, ids, &mut owners).await?;
-        }
-        owners.extend(unknown.into_iter().map(|id| (id, Owner::Nobody)));
-        Ok(owners)
-    }
-
-    /// Adds what the index knows; gives what it does not.
-    async fn indexed(
-        &self,
-        identity: &Identity,
-        ids: &[ObjectId],
-        owners: &mut BTreeMap<ObjectId, Owner>,
-    ) -> Result<Vec<ObjectId>, Refusal> {
-        let mut unknown = Vec::new();
-        for id in ids
+        let unknown: Vec<ObjectId> = ids
             .iter()
             .filter(|id| !owners.contains_key(id))
             .copied()
-            .collect::<Vec<_>>()
-        {
-            match self.owners.find(id).await.map_err(broken_index)? {
-                Some((user, owner)) if user == identity.user().get() => {
-                    owners.insert(id, owner);
-                }
-                Some(_) => drop(owners.insert(id, Owner::Nobody)),
-                None => unknown.push(id),
-            }
+            .collect();
+        if !listed.is_full || unknown.is_empty() {
+            return Ok(owners);
         }
-        Ok(unknown)
+        if let [id] = unknown[..]
+            && let Some(client) = self.indexed(identity, id).await?
+            && self.has_messages(context, identity, id, client).await?
+        {
+            owners.insert(id, Owner::Client(client));
+            return Ok(owners);
+        }
+        // Who asks for ids that do not exist must not make us read an export each time.
+        let before = self.exported.known(&identity.user());
+        let is_absent =
+            |before: &Arc<BTreeSet<ObjectId>>| unknown.iter().all(|id| !before.contains(id));
+        if !before.as_ref().is_some_and(is_absent) {
+            let rows = self.export(context, identity).await?;
+            owners.extend(rows.iter().map(|row| (row.id, row.owner())));
+        }
+        Ok(owners)
+    }
+
+    /// The client that the index has for a conversation of this user.
+    async fn indexed(
+        &self,
+        identity: &Identity,
+        id: ObjectId,
+    ) -> Result<Option<ClientId>, Refusal> {
+        let found = self.owners.find(id).await.map_err(broken_index)?;
+        Ok(match found {
+            Some((user, Owner::Client(client))) if user == identity.user().get() => Some(client),
+            _ => None,
+        })
+    }
+
+    /// Whether the app shows the conversation within this client: it looks at the
+    /// client's owner and at the conversation's client (contract, section 9).
+    async fn has_messages(
+        &self,
+        context: &Context,
+        identity: &Identity,
+        id: ObjectId,
+        client: ClientId,
+    ) -> Result<bool, Refusal> {
+        let target = format!("/api/conversations/{id}/messages");
+        let shown = self.look_up(
+            Question::get(&target, Some(client)),
+            identity,
+            context,
+            "guard_unavailable",
+            |status, body| match status {
+                200 => Some(serde_json::from_slice::<Vec<IgnoredAny>>(body).is_ok()),
+                404 => Some(false),
+                _ => None,
+            },
+        );
+        shown.await.ok_or(Refusal::GuardUnavailable)
     }
 
     /// The newest conversation of the permit's client with the agent of its path,
@@ -184,7 +214,11 @@ impl Sidecar {
         Ok(listed)
     }
 
-    async fn export(&self, context: &Context, identity: &Identity) -> Result<(), Refusal> {
+    async fn export(
+        &self,
+        context: &Context,
+        identity: &Identity,
+    ) -> Result<Vec<Conversation>, Refusal> {
         let since = self.owners.epoch();
         let rows = self.look_up(
             Question::get("/api/export", None),
@@ -194,8 +228,14 @@ impl Sidecar {
             |status, body| (status == 200).then(|| exported(body)).flatten(),
         );
         let rows = rows.await.ok_or(Refusal::GuardUnavailable)?;
-        let learnt = self.owners.learn(identity.user(), rows, since).await;
-        learnt.map_err(broken_index)
+        let ids = rows.iter().map(|row| row.id).collect();
+        self.exported.set(identity.user(), Arc::new(ids));
+        let learnt = self
+            .owners
+            .learn(identity.user(), rows.clone(), since)
+            .await;
+        learnt.map_err(broken_index)?;
+        Ok(rows)
     }
 }
 

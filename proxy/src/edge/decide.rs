@@ -9,6 +9,7 @@ use camarad_policies::body;
 use camarad_policies::csrf::{self, Origins};
 use camarad_policies::fields::Fields;
 use camarad_policies::forwarded::{self, Said};
+use camarad_policies::head::Framing;
 use camarad_policies::host;
 use camarad_policies::identity::{Clients, Identity};
 use camarad_policies::matrix::{Found, Mode, Rule, is_api};
@@ -50,6 +51,7 @@ impl Sidecar {
         if let Ok(Some(identity)) = &identity {
             context.record.user = Some(identity.user().get());
             context.record.token_hash = Some(identity.token().short_hash());
+            context.caller = Some(identity.clone());
         }
         if let Err(refusal) = &identity {
             // A public rule looks past it; the record does not.
@@ -59,7 +61,14 @@ impl Sidecar {
         let mut whole = None;
         let mut fields = None;
         let mut broken = None;
-        let reads_body = !found.rule.body_clients.is_empty() || found.rule.reads_fields();
+        if is_navigation(&asked.method) && context.framing != Framing::Length(0) {
+            return Err(Refusal::BodyUnexpected);
+        }
+        // What is guarded is read before anything is locked for it.
+        let is_held = found.rule.guard.is_some() || found.rule.cascades(&asked.method);
+        let reads_body = !found.rule.body_clients.is_empty()
+            || found.rule.reads_fields()
+            || (is_held && !is_navigation(&asked.method));
         if let (true, Ok(Some(_))) = (reads_body, &identity) {
             // Only for somebody who is known: nobody else may make us hold a body.
             let read = self.read_body(session, context).await?;
@@ -106,6 +115,10 @@ impl Sidecar {
             .guarded(context, permit, &plan, in_path.as_deref(), &mut fields)
             .await?;
         context.record.client = permit.client().map(|client| client.get());
+        let plan = match found.seen.as_ref().is_some_and(|seen| seen.is_open) {
+            true => plan.without_account()?,
+            false => plan,
+        };
         context.record.allowed = true;
         if let Some(fields) = fields.filter(|_| found.changed) {
             whole = whole.map(|body| body.rewritten(&fields));
@@ -207,11 +220,14 @@ fn read_as(
     asked: &mut Asked,
 ) -> Result<Option<Fields>, Refusal> {
     let headers = &session.req_header().headers;
-    if headers.contains_key(CONTENT_ENCODING) {
+    let is_read = rule.reads_fields() || !rule.body_clients.is_empty();
+    if is_read && headers.contains_key(CONTENT_ENCODING) {
         return Err(Refusal::BodyMalformed);
     }
-    if !rule.reads_fields() {
+    if !rule.body_clients.is_empty() {
         asked.client_body = body::clients(&body.bytes, &rule.body_clients)?;
+    }
+    if !rule.reads_fields() {
         return Ok(None);
     }
     let kind = headers
@@ -243,12 +259,10 @@ fn read(session: &Session, context: &mut Context) -> Result<Asked, Refusal> {
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
-    context.record.client_request_id = head
-        .headers
-        .get("x-request-id")
-        .and_then(|id| id.to_str().ok())
-        .filter(|id| id.len() <= 128)
-        .map(str::to_owned);
+    let id = head.headers.get("x-request-id");
+    let id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
+    context.record.client_request_id = id.clone().filter(|id| id.len() <= 128);
+    context.asked_request_id = id;
     normalise(&RawRequest {
         method: head.method.as_str(),
         path,

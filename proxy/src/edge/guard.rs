@@ -7,9 +7,9 @@
 //! nothing.
 
 use super::Sidecar;
+use super::accounts::Seen;
 use super::context::Context;
 use super::own::Question;
-use camarad_policies::accounts::Link;
 use camarad_policies::authorise::Permit;
 use camarad_policies::fields::Fields;
 use camarad_policies::guard::{self, Guard, Object, Owner};
@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Longest wait for deletions, or for what has to end before one.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,8 +43,8 @@ pub(super) struct Looked {
     pub(super) object: Option<ObjectId>,
     /// Its own answer says whose the object is, and has to be looked at.
     pub(super) by_answer: bool,
-    /// The links by which accounts in the answer are filtered.
-    pub(super) links: Option<Arc<[Link]>>,
+    /// The accounts that lists in the answer may show.
+    pub(super) seen: Option<Seen>,
     /// Where the caller is sent instead, to name what was chosen.
     pub(super) redirect: Option<String>,
     /// `request_id` as it goes upstream, and the caller's own as JSON.
@@ -64,25 +64,32 @@ impl Sidecar {
         fields: &mut Option<Fields>,
     ) -> Result<(Permit, Looked), Refusal> {
         let (rule, mode) = (permit.rule(), permit.rule().mode);
-        let looks =
-            rule.guard.is_some() || rule.accounts.is_some() || rule.cascades(permit.method());
-        let known = permit.identity().is_some() && permit.is_scoped() && mode != Mode::Off;
-        let (permit, mut looked) = match looks && known {
-            false => (permit, Looked::default()),
-            true => {
-                let as_asked = (mode == Mode::Report).then(|| (permit.clone(), fields.clone()));
-                match (
-                    self.look(context, permit, plan, in_path, fields).await,
-                    as_asked,
-                ) {
-                    (Err(refusal), Some((permit, asked))) if refusal.is_scope() => {
+        let looks = rule.guard.is_some()
+            || rule.accounts.is_some()
+            || rule.links_account
+            || rule.cascades(permit.method());
+        let known = permit.identity().is_some() && permit.is_scoped();
+        let (permit, mut looked) = match (looks && known, mode) {
+            (false, _) | (_, Mode::Off) => (permit, Looked::default()),
+            (true, Mode::Enforce) => self.look(context, permit, plan, in_path, fields).await?,
+            (true, Mode::Report) => {
+                // Looked at as if it were enforced; what goes on is what was asked.
+                let mut copy = fields.clone();
+                let looked = self.look(context, permit.clone(), plan, in_path, &mut copy);
+                let by_answer = match looked.await {
+                    Ok((_, looked)) => looked.by_answer,
+                    Err(refusal) if refusal.is_scope() => {
                         let code = refusal.answer().code;
                         context.record.reported = context.record.reported.or(Some(code));
-                        *fields = asked;
-                        (permit, Looked::default())
+                        false
                     }
-                    (looked, _) => looked?,
-                }
+                    Err(refusal) => return Err(refusal),
+                };
+                let looked = Looked {
+                    by_answer,
+                    ..Looked::default()
+                };
+                (permit, looked)
             }
         };
         if let Some(fields) = fields {
@@ -109,14 +116,11 @@ impl Sidecar {
             Some(guard) => self.guard(context, permit, &guard, in_path, fields).await?,
             None => (permit, Looked::default()),
         };
-        if let Some(user) = permit.user().filter(|_| cascades) {
-            let forgotten = self.owners.forget(user, None).await;
-            forgotten.map_err(broken_index)?;
-        }
-        let (permit, links) = self
+        self.may_link(context, &permit, fields.as_ref()).await?;
+        let (permit, seen) = self
             .bound_to_accounts(context, permit, plan, fields.as_ref())
             .await?;
-        looked.links = links;
+        looked.seen = seen;
         Ok((permit, looked))
     }
 
@@ -136,6 +140,9 @@ impl Sidecar {
         let named = match guard.object {
             // Its ids are texts: only the app's answer about it says anything.
             Object::Meeting => None,
+            Object::Client if in_path.is_none() => permit
+                .client()
+                .and_then(|client| ObjectId::parse(&client.to_string()).ok()),
             _ => guard::named(guard, in_path, &permit, fields.as_ref())?,
         };
         context.record.object = named.map(|id| (guard.object.name(), id.get()));
@@ -144,16 +151,16 @@ impl Sidecar {
             looked.object = named;
             return Ok((permit, looked));
         }
-        // Whoever has used up their refusals gets no more looked up.
-        self.has_room(context)?;
-        let is_chosen = named.is_none() && guard.choose;
+        let is_navigation = matches!(permit.method(), "GET" | "HEAD");
+        // In report mode nothing is chosen, begun or sent elsewhere.
+        let chooses = guard.choose && permit.rule().mode == Mode::Enforce;
+        if named.is_some() {
+            // Whoever has used up their refusals gets no more looked up.
+            self.has_room(context, &permit)?;
+        }
+        let is_chosen = named.is_none() && chooses;
         let id = match named {
-            None if guard.choose => {
-                let deadline = Instant::now() + PATIENCE;
-                let one = self.objects.alone(ObjectLock::Choosing(user), deadline);
-                let _one = one.await.ok_or(Refusal::GuardUnavailable)?;
-                Some(self.choose(context, &permit).await?)
-            }
+            None if chooses => Some(self.choose_one(context, &permit, user).await?),
             named => named,
         };
         if let Some(id) = id {
@@ -172,11 +179,21 @@ impl Sidecar {
             (None, ..) => return Ok((permit, looked)),
         };
         let mut listed = Arc::default();
-        if matches!(owner, Owner::Client(_)) && permit.client().is_none() {
+        if matches!(owner, Owner::Client(_)) && (permit.client().is_none() || guard.choose) {
             listed = self.clients_of(&identity, context).await?;
         }
         let strict = self.config.tenancy.strict_management;
-        let permit = guard::admit(permit, owner, &listed, strict)?;
+        let admitted = guard::admit(permit.clone(), owner, &listed, strict);
+        let is_own = admitted.is_err() && guard::is_own(&permit, owner, &listed);
+        if guard.choose && is_navigation && is_own {
+            // The page was left open while another client became the active one.
+            if chooses {
+                let id = self.choose_one(context, &permit, user).await?;
+                looked.redirect = Some(permit.clone().naming(id).target());
+            }
+            return Ok((permit, looked));
+        }
+        let permit = admitted?;
         let Some(id) = id else {
             return Ok((permit, looked));
         };
@@ -186,14 +203,40 @@ impl Sidecar {
             fields.set_object(name, id);
             looked.changed = true;
         }
-        if is_chosen && matches!(permit.method(), "GET" | "HEAD") {
+        if is_chosen && is_navigation {
             looked.redirect = Some(permit.target());
         }
-        if guard.object == Object::Conversation && permit.method() == "DELETE" {
-            let forgotten = self.owners.forget(user, Some(id)).await;
-            forgotten.map_err(broken_index)?;
-        }
         Ok((permit, looked))
+    }
+
+    /// The conversation that a chat goes on with; one at a time for a user, so that two make one.
+    async fn choose_one(
+        &self,
+        context: &Context,
+        permit: &Permit,
+        user: UserId,
+    ) -> Result<ObjectId, Refusal> {
+        let deadline = Instant::now() + PATIENCE;
+        let one = self.objects.alone(ObjectLock::Choosing(user), deadline);
+        let _one = one.await.ok_or(Refusal::GuardUnavailable)?;
+        self.choose(context, permit).await
+    }
+
+    /// What the index has of what a request deletes is forgotten, before it goes on
+    /// and after: in between somebody may have asked for it.
+    pub(super) async fn forget_deleted(
+        &self,
+        permit: &Permit,
+        object: Option<ObjectId>,
+    ) -> Result<(), Refusal> {
+        let (rule, method) = (permit.rule(), permit.method());
+        let is_conversation = |guard: &Guard| guard.object == Object::Conversation;
+        let one = method == "DELETE" && rule.guard.as_ref().is_some_and(is_conversation);
+        let (Some(user), true) = (permit.user(), one || rule.cascades(method)) else {
+            return Ok(());
+        };
+        let forgotten = self.owners.forget(user, object.filter(|_| one)).await;
+        forgotten.map_err(broken_index)
     }
 
     /// Waits for the lock and holds it until the request has ended.
@@ -297,7 +340,7 @@ fn keep_apart(
     let (true, Some(user)) = (permit.rule().request_id, permit.user()) else {
         return Ok(None);
     };
-    let in_header = || context.record.client_request_id.clone();
+    let in_header = || context.asked_request_id.clone();
     let Some(own) = fields.text(NAME)?.or_else(in_header) else {
         return Ok(None);
     };

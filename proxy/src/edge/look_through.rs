@@ -37,6 +37,7 @@ impl Sidecar {
             in_mode(context, permit, admitted)?;
         }
         if permit.rule().learn == Some(Learn::New)
+            && permit.is_scoped()
             && let Some(one) = new_conversation(&body, permit.client())
         {
             self.learn(permit, vec![one], since).await?;
@@ -58,6 +59,7 @@ impl Sidecar {
         if !permit.is_scoped() || permit.rule().mode != Mode::Enforce {
             return Ok(body);
         }
+        let body = hollowed(permit, body);
         if permit.rule().page_links {
             return self.own_links(context, permit, body).await;
         }
@@ -82,9 +84,8 @@ impl Sidecar {
             return Ok(body);
         };
         let decided = permit.client().filter(|_| permit.is_scoped());
-        let links = found.links.as_deref().zip(rule.accounts);
-        let account =
-            |id: &str| links.is_none_or(|(links, bound)| bound.connector.allows(id, links));
+        let seen = found.seen.as_ref();
+        let account = |id: &str| seen.is_none_or(|seen| seen.allows(id, permit));
         let check = |listed: &[ClientId]| {
             let client = |client: ClientId| match decided {
                 // Within one client, another one of the same user's is somebody else's too.
@@ -110,7 +111,13 @@ impl Sidecar {
         }
         match checked.outcome {
             Egress::Pass => Ok(body),
-            Egress::Filtered { body, .. } => Ok(body.into()),
+            Egress::Filtered { body: left, .. } => match rule.mode {
+                Mode::Enforce => Ok(left.into()),
+                _ => {
+                    in_mode(context, permit, Err(Refusal::TenantLeakBlocked))?;
+                    Ok(body)
+                }
+            },
             Egress::Unreadable => {
                 in_mode(context, permit, Err(Refusal::LegacyBadAnswer))?;
                 Ok(body)
@@ -191,14 +198,9 @@ impl Sidecar {
         };
         let rows: Vec<Value> =
             serde_json::from_slice(&body).map_err(|_| Refusal::LegacyBadAnswer)?;
-        let mut names = agents::Names::default();
-        for row in &rows {
-            let (client, agent) = agents::of_row(row, permit.client());
-            if !names.contains_key(&(client, agent.clone())) {
-                let known = self.agent_names(context, identity, client, &agent).await;
-                names.insert((client, agent), known);
-            }
-        }
+        let names = self
+            .names_of(context, identity, &rows, permit.client())
+            .await;
         let mut rows = agents::one_each(rows, permit.client(), &names);
         if permit.reach().is_some_and(Reach::is_limited) {
             // What belongs to no client is the user's own, and may be about any of them.
@@ -240,19 +242,12 @@ impl Sidecar {
         let path = permit.path().as_str();
         let changes_links =
             rule.changes_clients(method) || path.starts_with("/api/client_connectors");
-        if let Some(client) = permit.client().filter(|_| changes_links) {
-            self.tenants.links.forget(&(user, client));
+        if changes_links {
+            self.tenants.links.forget(&user);
         }
         if let Some(agent) = path.strip_prefix("/api/agents/") {
             self.agents
                 .forget(&(user, permit.client(), agent.to_owned()));
-        }
-        let of_conversation = rule
-            .guard
-            .as_ref()
-            .is_some_and(|guard| guard.object == Object::Conversation);
-        if rule.cascades(method) || (method == "DELETE" && of_conversation) {
-            self.owners.raise();
         }
     }
 
@@ -280,8 +275,29 @@ impl Sidecar {
     }
 }
 
+/// Settings of no client are the user's own: of them a limited token sees that they are there.
+fn hollowed(permit: &Permit, body: Bytes) -> Bytes {
+    let members = &permit.rule().hollow;
+    let is_limited = permit.reach().is_some_and(Reach::is_limited);
+    if members.is_empty() || !is_limited || guard::owner_in(&body) != Some(guard::Owner::User) {
+        return body;
+    }
+    let Ok(Value::Object(mut settings)) = serde_json::from_slice(&body) else {
+        return body;
+    };
+    for member in members {
+        if let Some(content) = settings.get_mut(member) {
+            *content = match content {
+                Value::Object(_) => Value::Object(Default::default()),
+                _ => Value::Null,
+            };
+        }
+    }
+    crate::json::to_body(&Value::Object(settings))
+}
+
 /// Refuses where the rule is enforced, and tells where it is not.
-fn in_mode(
+pub(super) fn in_mode(
     context: &mut Context,
     permit: &Permit,
     looked: Result<(), Refusal>,

@@ -46,9 +46,10 @@ use crate::owners::Owners;
 use crate::sessions::SharedSessions;
 use crate::tenants::Tenants;
 use camarad_config::Config;
-use camarad_policies::ids::{ClientId, UserId};
+use camarad_policies::ids::{ClientId, ObjectId, UserId};
 use camarad_policies::matrix::Matrix;
 use pingora::connectors::http::v1::Connector;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Everything a request may need; one for the process.
@@ -61,8 +62,8 @@ pub(crate) struct Sidecar {
     pub(crate) owners: Owners,
     /// Of users and of the objects they name, so that none is deleted between being looked at and used.
     pub(crate) objects: Locks<ObjectLock>,
-    /// Users whose whole export was asked for a moment ago.
-    pub(crate) exported: Kept<UserId, ()>,
+    /// The conversations that a user's export had a moment ago: what it had not, is not there.
+    pub(crate) exported: Kept<UserId, Arc<BTreeSet<ObjectId>>>,
     /// The names of agents, as a client's own settings have them.
     pub(crate) agents: Kept<(UserId, Option<ClientId>, String), AgentNames>,
     /// Who used up how many refusals.

@@ -5,6 +5,7 @@
 //! anywhere else, as in a script, is not recognised.
 
 use camarad_policies::ids::ObjectId;
+use camarad_policies::query;
 use lol_html::html_content::Element;
 use lol_html::{RewriteStrSettings, element, rewrite_str};
 use std::collections::BTreeSet;
@@ -16,8 +17,16 @@ const IDS: [&str; 4] = [
     "data-conversation-id",
     "data-chat-id",
 ];
-/// What stands before an id in a link.
-const BEFORE: [&str; 4] = ["conv_id=", "chat_id=", "/conversations/", "/chats/"];
+/// What stands before an id in a link or a handler, in lower case.
+const BEFORE: [&str; 7] = [
+    "conv_id=",
+    "chat_id=",
+    "/conversations/",
+    "/chats/",
+    "conversation(",
+    "conv_id\":",
+    "conv_id:",
+];
 
 /// The conversations that a page links to; `None` for what cannot be read as a page.
 pub(super) fn links(html: &[u8]) -> Option<BTreeSet<ObjectId>> {
@@ -50,13 +59,13 @@ fn rewrite(html: &[u8], mut look: impl FnMut(&mut Element<'_, '_>)) -> Option<St
 fn named(element: &Element<'_, '_>) -> Vec<ObjectId> {
     let mut ids = Vec::new();
     for attribute in element.attributes() {
-        let (name, value) = (attribute.name(), attribute.value());
+        let (name, value) = (attribute.name(), plain(&attribute.value()));
         if IDS.contains(&name.as_str()) {
             ids.extend(ObjectId::parse(value.trim()));
         }
         for before in BEFORE {
             for (at, _) in value.match_indices(before) {
-                let rest = &value[at + before.len()..];
+                let rest = value[at + before.len()..].trim_start_matches([' ', '"', '\'']);
                 let end = rest
                     .find(|c: char| !c.is_ascii_digit())
                     .unwrap_or(rest.len());
@@ -67,9 +76,84 @@ fn named(element: &Element<'_, '_>) -> Vec<ObjectId> {
     ids
 }
 
+/// A value as a browser takes it: character references and percent-encoding undone, in lower case.
+fn plain(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find('&') {
+        text.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '#');
+        let name = &after[..end.unwrap_or(after.len())];
+        let code = match name.strip_prefix('#') {
+            Some(number) => match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok(),
+                None => number.parse().ok(),
+            },
+            None => NAMED
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, c)| u32::from(*c)),
+        };
+        match code.and_then(char::from_u32) {
+            Some(character) => {
+                text.push(character);
+                rest = &after[name.len()..];
+                rest = rest.strip_prefix(';').unwrap_or(rest);
+            }
+            None => {
+                text.push('&');
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    query::decode(&text).to_ascii_lowercase()
+}
+
+/// Named references that could stand in a link of ours.
+const NAMED: [(&str, char); 9] = [
+    ("amp", '&'),
+    ("quot", '"'),
+    ("apos", '\''),
+    ("equals", '='),
+    ("lowbar", '_'),
+    ("UnderBar", '_'),
+    ("sol", '/'),
+    ("quest", '?'),
+    ("percnt", '%'),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_recognised_however_it_is_written() {
+        for attribute in [
+            r#"href="?conv_id=2""#,
+            "href=?conv_id=2",
+            "HREF='?CONV_ID=2'",
+            r#"href="?x&amp;conv_id=2""#,
+            r#"href="?conv&#95;id=2""#,
+            r#"href="?conv&#x5f;id&equals;2""#,
+            r#"href="?conv&lowbar;id=2""#,
+            r#"href="?conv_id=&#50;""#,
+            r#"href="?conv_id&#61;2""#,
+            r#"href="?conv_id=%32""#,
+            r#"href="?conv%5Fid=2""#,
+            r#"onclick="openConversation(2)""#,
+            r#"onclick="openConversation('2')""#,
+            r#"data-x='{"conv_id": 2}'"#,
+            r#"data-url="/api/conversations/2/messages""#,
+            "data-conv-id=2",
+        ] {
+            let page = format!("<p>a</p><div {attribute}>title</div>");
+            assert_eq!(links(page.as_bytes()), Some(ids(&[2])), "{attribute}");
+            let cut = without_others(page.as_bytes(), &ids(&[])).unwrap();
+            assert_eq!(cut, "<p>a</p>", "{attribute}");
+        }
+    }
 
     fn ids(ids: &[u64]) -> BTreeSet<ObjectId> {
         ids.iter()

@@ -6,7 +6,9 @@
 use super::Sidecar;
 use super::context::Context;
 use crate::limiter::Who;
-use camarad_policies::ids::UserId;
+use camarad_policies::authorise::Permit;
+use camarad_policies::identity::Clients;
+use camarad_policies::matrix::Mode;
 use camarad_policies::refusal::Refusal;
 
 impl Sidecar {
@@ -25,26 +27,30 @@ impl Sidecar {
     }
 
     /// Refuses whoever has used up their refusals, before more is looked up for them.
-    pub(super) fn has_room(&self, context: &mut Context) -> Result<(), Refusal> {
+    pub(super) fn has_room(&self, context: &mut Context, permit: &Permit) -> Result<(), Refusal> {
         let used_up = who(context).and_then(|who| self.limiter.is_used_up(who));
         match used_up {
-            None => Ok(()),
-            Some(level) => {
+            Some(level) if permit.rule().mode == Mode::Enforce => {
                 context.level = Some(level);
                 Err(Refusal::RateLimited)
             }
+            _ => Ok(()),
         }
     }
 }
 
-/// The user, or the address where there is none.
+/// The user, or the address where there is none. A token that is limited to clients
+/// is somebody of its own: whoever was given it must not use up its user's.
 fn who(context: &Context) -> Option<Who> {
-    let user = context.record.user.map(|id| id.to_string());
-    match user.and_then(|id| UserId::parse(&id).ok()) {
-        Some(user) => Some(Who::User(user)),
-        None => context
-            .forwarded
-            .as_ref()
-            .map(|said| Who::Address(said.client)),
+    let address = || {
+        let said = context.forwarded.as_ref();
+        said.map(|said| Who::Address(said.client))
+    };
+    match &context.caller {
+        Some(caller) => Some(match caller.clients() {
+            Clients::Claimed(_) => Who::Token(*caller.token().hash()),
+            Clients::Unclaimed => Who::User(caller.user()),
+        }),
+        None => address(),
     }
 }

@@ -305,6 +305,10 @@ fn described(reason: MockReason) -> Because {
             gateway: json!({"enabled": true, "reason": "mock_only"}),
             failure: None,
         },
+        MockReason::NoAccount => Because {
+            gateway: json!({"enabled": true, "error": Failure::NotConnected.code()}),
+            failure: Some(Failure::NotConnected),
+        },
         MockReason::NoCredential => Because {
             gateway: json!({"enabled": true, "error": Failure::Unauthorized.code()}),
             failure: Some(Failure::Unauthorized),
