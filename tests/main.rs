@@ -14,6 +14,8 @@ mod cache;
 mod callers;
 mod chat;
 mod commands;
+mod conversations;
+mod deletions;
 mod differential;
 mod drain;
 mod gateway_faults;

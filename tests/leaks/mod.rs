@@ -138,7 +138,7 @@ async fn nobody_reads_or_writes_as_somebody_else() {
     leaks.extend(run(sidecar.address, &attempts, &victims).await);
     let warm = leaks.len() - cold;
     leaks.extend(run(sidecar.address, &deleting, &victims).await);
-    let writes = writes(&legacy).await;
+    let writes = legacy.writes().await;
     let foreign: Vec<&Value> = writes.iter().filter(|write| !may_write(write)).collect();
     say(&format!(
         "\nleak suite: {} cases on 274 routes, twice (cold, warm), then {} that delete: {} leaks cold, {} warm, {} deleting, {} foreign of {} writes\n  {}\n",
@@ -165,17 +165,6 @@ async fn nobody_reads_or_writes_as_somebody_else() {
 /// Whether the request may take away what other attempts are about.
 fn deletes(attempt: &Attempt) -> bool {
     attempt.route.method == "DELETE" || attempt.rule.cascades(&attempt.route.method)
-}
-
-async fn writes(legacy: &StandIn) -> Vec<Value> {
-    let url = format!("{}/judge/writes", legacy.url());
-    crate::support::Ask::get(&url)
-        .send()
-        .await
-        .json()
-        .as_array()
-        .unwrap()
-        .clone()
 }
 
 /// User 1 in their own clients; user 3, whose token is limited, in client 30 or where no client matters.
@@ -220,7 +209,7 @@ async fn the_same_suite_straight_at_the_app_leaks() {
             "{area}: none"
         );
     }
-    let writes = writes(&legacy).await;
+    let writes = legacy.writes().await;
     assert!(
         writes.iter().any(|write| write["user"] == 2),
         "nothing written as user 2"

@@ -55,6 +55,15 @@ impl Got {
             .unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&self.body)))
     }
 
+    /// The code of a refusal, or the status of what came from elsewhere.
+    pub fn outcome(&self) -> String {
+        let value: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        match (self.header("x-camarad-source"), value["code"].as_str()) {
+            ("sidecar", Some(code)) => code.to_owned(),
+            _ => self.status.to_string(),
+        }
+    }
+
     pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
@@ -126,6 +135,11 @@ pub fn marks(text: &str) -> BTreeSet<String> {
     };
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
     words.filter(is_mark).map(str::to_owned).collect()
+}
+
+/// A token of user 1 without a claim: everything of the user is in reach.
+pub fn unlimited() -> String {
+    token(Claims::new(1, &[]).without("clients"))
 }
 
 /// The status of a URL, or nothing where nobody answers.

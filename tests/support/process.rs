@@ -90,6 +90,13 @@ impl StandIn {
         calls
     }
 
+    /// Whose data was written, in order.
+    pub async fn writes(&self) -> Vec<Value> {
+        let url = format!("{}/judge/writes", self.url());
+        let got = Ask::get(&url).send().await.json();
+        got.as_array().unwrap().clone()
+    }
+
     pub async fn forget(&self) {
         Ask::new("DELETE", &format!("{}/_calls", self.url()))
             .send()
@@ -221,6 +228,21 @@ impl Sidecar {
 
     pub fn get(&self, target: &str) -> Ask {
         Ask::get(&self.url(target))
+    }
+
+    /// `METHOD /target` as this caller, with a JSON body unless it is empty; an empty client is none.
+    pub async fn route(&self, token: &str, client: &str, route: &str, body: &str) -> Got {
+        let (method, target) = route.split_once(' ').unwrap();
+        let mut ask = Ask::new(method, &self.url(target)).bearer(token);
+        if !client.is_empty() {
+            ask = ask.client(client);
+        }
+        if !body.is_empty() {
+            ask = ask
+                .with("Content-Type", "application/json")
+                .body(body.to_owned());
+        }
+        ask.send().await
     }
 
     /// Google Ads as this caller, for this client.
