@@ -9,11 +9,10 @@
 use super::Sidecar;
 use super::accounts::Seen;
 use super::context::Context;
-use super::own::Question;
 use camarad_policies::authorise::Permit;
 use camarad_policies::fields::Fields;
 use camarad_policies::guard::{self, Guard, Object, Owner};
-use camarad_policies::ids::{ClientId, ObjectId, UserId};
+use camarad_policies::ids::{ObjectId, UserId};
 use camarad_policies::matrix::Mode;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::request_ids;
@@ -170,11 +169,9 @@ impl Sidecar {
                 .await?;
         }
         let owner = match (id, guard.object, in_path) {
-            (Some(id), object, _) => self.owner(context, &permit, object, id).await?,
+            (Some(id), object, _) => self.owner_of(context, &permit, object, id).await?,
             (None, Object::Meeting, Some(name)) => {
-                let target = format!("/api/boardroom/meetings/{name}");
-                self.ask_for_owner(context, &permit, &target, permit.client())
-                    .await?
+                self.owner_of_meeting(context, &permit, name).await?
             }
             (None, ..) => return Ok((permit, looked)),
         };
@@ -253,73 +250,6 @@ impl Sidecar {
         };
         context.held.push(held.ok_or(Refusal::GuardUnavailable)?);
         Ok(())
-    }
-
-    /// Whose an object is, as the app says now.
-    async fn owner(
-        &self,
-        context: &Context,
-        permit: &Permit,
-        object: Object,
-        id: ObjectId,
-    ) -> Result<Owner, Refusal> {
-        let identity = permit.identity().ok_or(Refusal::ObjectNotFound)?;
-        let ask = |target: String, client| async move {
-            self.ask_for_owner(context, permit, &target, client).await
-        };
-        match object {
-            Object::Conversation => {
-                let owners = self.owners_of(context, identity, &[id]).await?;
-                Ok(owners.get(&id).copied().unwrap_or(Owner::Nobody))
-            }
-            Object::Flow => ask(format!("/api/flows/{id}"), None).await,
-            // The app wants a client to be named for these.
-            Object::Run => ask(format!("/api/orchestrator/history/{id}"), permit.client()).await,
-            Object::Meeting => ask(format!("/api/boardroom/meetings/{id}"), permit.client()).await,
-            Object::Client => {
-                let listed = self.ask_for_clients(identity, context).await;
-                let listed = listed.map_err(|_| Refusal::GuardUnavailable)?;
-                let own = listed.iter().find(|client| client.get() == id.get());
-                Ok(own.copied().map_or(Owner::Nobody, Owner::Client))
-            }
-            Object::Link => {
-                let rows = self.look_up(
-                    Question::get("/api/client_connectors", None),
-                    identity,
-                    context,
-                    "guard_unavailable",
-                    |status, body| {
-                        (status == 200)
-                            .then(|| guard::owner_in_rows(body, id))
-                            .flatten()
-                    },
-                );
-                rows.await.ok_or(Refusal::GuardUnavailable)
-            }
-        }
-    }
-
-    /// Asks for the object itself; its answer says whose it is.
-    async fn ask_for_owner(
-        &self,
-        context: &Context,
-        permit: &Permit,
-        target: &str,
-        client: Option<ClientId>,
-    ) -> Result<Owner, Refusal> {
-        let identity = permit.identity().ok_or(Refusal::ObjectNotFound)?;
-        let owner = self.look_up(
-            Question::get(target, client),
-            identity,
-            context,
-            "guard_unavailable",
-            |status, body| match status {
-                200 => guard::owner_in(body),
-                404 => Some(Owner::Nobody),
-                _ => None,
-            },
-        );
-        owner.await.ok_or(Refusal::GuardUnavailable)
     }
 }
 

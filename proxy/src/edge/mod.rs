@@ -23,6 +23,7 @@ mod legacy;
 mod line;
 mod look_through;
 mod own;
+mod owner;
 mod page;
 mod refusing;
 mod upstream_request;
