@@ -373,3 +373,19 @@ async fn in_report_mode_nothing_is_chosen_or_begun() {
     assert_eq!(said.status, 200);
     assert!(legacy.calls_to("/api/conversations/new").await.is_empty());
 }
+
+#[tokio::test]
+async fn an_answer_about_another_conversation_is_withheld() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    legacy
+        .faults(json!({"fault": "other_conversation", "only": "/chat/"}))
+        .await;
+    let got = say(&sidecar, &alice(), "10", SEO, json!({"message": "m"})).await;
+    assert_eq!(
+        (got.status, got.code()),
+        (502, "tenant_leak_blocked".into())
+    );
+    assert!(!text(&got).contains("Reply"), "{}", text(&got));
+    let series = "sidecar_egress_blocked_total{route=\"chat.send\"}";
+    assert_eq!(sidecar.metric(series).await, 1.0);
+}

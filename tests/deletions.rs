@@ -126,6 +126,7 @@ async fn ids_that_are_given_out_again_never_mix_two_users() {
                 .route(&two, "20", "POST /chat/business/seo", &body)
                 .await;
             assert_eq!((deleted.status, said.status), (200, 200), "round {round}");
+            assert_eq!(begun, id, "round {round}: it was given out again");
             begun
         };
         let (a, b, messages, begun) = tokio::join!(
@@ -148,29 +149,76 @@ async fn ids_that_are_given_out_again_never_mix_two_users() {
         let route = format!("DELETE /api/conversations/{begun}");
         assert_eq!(sidecar.route(&two, "20", &route, "").await.status, 200);
     }
-    let chats = legacy.writes().await;
-    let chats = chats
-        .iter()
-        .filter(|w| w["route"].as_str().unwrap().starts_with("POST /chat"));
-    assert!(chats.count() >= 25);
+    let writes = legacy.writes().await;
+    let chats = |user: u64| {
+        let of = writes.iter().filter(|write| write["user"] == user);
+        of.filter(|write| write["route"].as_str().unwrap().starts_with("POST /chat"))
+            .count()
+    };
+    assert_eq!(chats(2), 25, "{writes:?}");
+    assert!(chats(1) <= 50, "{}", chats(1));
 }
 
-#[tokio::test]
-async fn what_resets_an_account_waits_too_and_what_was_known_is_forgotten() {
-    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+/// What deletes everything of a user waits for what was looked at and is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_waits_too_and_leaves_nothing_behind() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     let id = newest(&sidecar).await;
-    let reset = sidecar
-        .route(&unlimited(), "", "POST /api/settings/user/reset", "{}")
-        .await;
-    assert_eq!(
-        reset.status,
-        200,
-        "{}",
-        String::from_utf8_lossy(&reset.body)
+    let latency = json!({"latency_ms": 700, "latency_only": "/chat/"});
+    legacy.faults(latency).await;
+    let body = format!(r#"{{"message": "under way", "conv_id": {id}}}"#);
+    let (alice, all) = (alice(), unlimited());
+    let chat = sidecar.route(&alice, "10", "POST /chat/business/seo", &body);
+    let reset = async {
+        let reached = || async { !legacy.calls_to("/chat/").await.is_empty() };
+        crate::support::eventually("the chat is at the app", reached).await;
+        sidecar
+            .route(&all, "", "POST /api/settings/user/reset", "{}")
+            .await
+    };
+    let (chat, reset) = tokio::join!(chat, reset);
+    assert_eq!((chat.status, reset.status), (200, 200));
+    let writes = legacy.writes().await;
+    let at = |what: &str| {
+        let mut routes = writes.iter().map(|write| write["route"].as_str().unwrap());
+        routes.position(|route| route.starts_with(what)).unwrap()
+    };
+    assert!(
+        at("POST /chat") < at("POST /api/settings/user/reset"),
+        "{writes:?}"
     );
     let route = format!("DELETE /api/conversations/{id}");
-    let got = sidecar.route(&alice(), "10", &route, "").await;
+    let got = sidecar.route(&alice, "10", &route, "").await;
     assert_eq!(got.outcome(), "object_not_found");
+}
+
+/// The app gave no answer in time and may still be writing: nothing is deleted under it.
+#[tokio::test]
+async fn after_a_write_without_an_answer_the_object_stays_held() {
+    let setup = Setup::default().set("SIDECAR__LEGACY__READ_TIMEOUT", "1s");
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(setup).await;
+    let hang = json!({"fault": "hang", "only": "/api/flows/2/duplicate"});
+    legacy.faults(hang).await;
+    let got = sidecar
+        .route(&alice(), "10", "POST /api/flows/2/duplicate", "{}")
+        .await;
+    assert_eq!(got.status, 504);
+    let alice = alice();
+    let delete = sidecar.route(&alice, "10", "DELETE /api/flows/2", "");
+    let waits = tokio::time::timeout(std::time::Duration::from_secs(2), delete);
+    assert!(waits.await.is_err(), "it waits for the flow");
+    assert_eq!(
+        legacy
+            .forwarded()
+            .await
+            .iter()
+            .filter(|call| call["method"] == "DELETE")
+            .count(),
+        0
+    );
+    // Others of the same user do not.
+    let got = sidecar.route(&alice, "10", "PUT /api/flows/2", "{}").await;
+    assert_eq!(got.status, 200);
 }
 
 /// Nothing is locked for a request whose body is still to come.
@@ -188,7 +236,8 @@ async fn a_body_that_does_not_come_holds_nobody_up() {
              Content-Length: 10\r\n\r\n{{"
         ))
         .await;
-    // Whatever these two have reached by now, this one does not wait for them.
+    let reached = || async { sidecar.metric("sidecar_in_flight").await >= 2.0 };
+    crate::support::eventually("both are under way", reached).await;
     for _ in 0..5 {
         let got = sidecar
             .route(&alice(), "10", "PUT /api/flows/2", "{}")

@@ -78,7 +78,7 @@ async fn an_object_of_another_client_or_user_is_not_there() {
         (&line["decision"], &line["user"]),
         (&json!("refuse"), &json!(1))
     );
-    assert_eq!(line["object"], json!({"kind": "flow", "id": 3}));
+    assert_eq!(line["object"], json!({"kind": "flow", "id": "3"}));
 }
 
 #[tokio::test]

@@ -84,11 +84,12 @@ async fn without_a_user_the_address_counts_as_the_trusted_proxies_tell_it() {
 async fn a_bucket_fills_again_and_none_limits_nobody() {
     let quick = Setup::default()
         .set("SIDECAR__LIMITS__REFUSALS", "1")
-        .set("SIDECAR__LIMITS__REFUSAL_REFILL", "1ms");
+        .set("SIDECAR__LIMITS__REFUSAL_REFILL", "1s");
     let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(quick).await;
-    let refused = || async { flow(&sidecar, &alice(), "10", 5).await.status == 404 };
-    assert!(refused().await);
-    crate::support::eventually("it is refused for itself again", refused).await;
+    let status = || async { flow(&sidecar, &alice(), "10", 5).await.status };
+    assert_eq!(status().await, 404);
+    crate::support::eventually("it is used up", || async { status().await == 429 }).await;
+    crate::support::eventually("it is filled again", || async { status().await == 404 }).await;
     let none = Setup::default().set("SIDECAR__LIMITS__REFUSALS", "0");
     let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(none).await;
     for _ in 0..70 {

@@ -184,6 +184,63 @@ async fn an_answer_with_an_id_of_somebody_else_is_withheld() {
 }
 
 #[tokio::test]
+async fn an_id_where_the_rule_does_not_look_is_told_of_and_goes_on() {
+    let (sidecar, _coolbits, legacy) = started(Setup::default()).await;
+    legacy.faults(json!({"fault": "foreign_elsewhere"})).await;
+    let got = sidecar
+        .get("/api/flows")
+        .bearer(&alice())
+        .client("10")
+        .send()
+        .await;
+    assert_eq!(got.status, 200);
+    assert_eq!(got.json()[0]["seen_by"]["client_id"], 20);
+    let line = sidecar.audited("foreign_id_elsewhere").await;
+    assert_eq!(
+        (&line["decision"], &line["rule"]),
+        (&json!("report"), &json!("flows.list"))
+    );
+    // What is withheld is told as that, whatever else it holds.
+    legacy.faults(json!({"fault": "foreign_row"})).await;
+    let got = sidecar
+        .get("/api/flows")
+        .bearer(&alice())
+        .client("10")
+        .send()
+        .await;
+    assert_eq!(coded(&got), (502, "tenant_leak_blocked".into()));
+    assert_eq!(
+        sidecar.audited("tenant_leak_blocked").await["decision"],
+        "refuse"
+    );
+}
+
+#[tokio::test]
+async fn an_export_has_its_client_and_nothing_else() {
+    let (sidecar, _coolbits, legacy) = started(Setup::default()).await;
+    // The app exports all of the user, and then of somebody else.
+    for fault in ["none", "foreign_row"] {
+        legacy
+            .faults(json!({"fault": fault, "only": "/api/export"}))
+            .await;
+        let got = sidecar
+            .get("/api/export")
+            .bearer(&alice())
+            .client("10")
+            .send()
+            .await;
+        assert_eq!(got.status, 200, "{fault}");
+        let text = got.json().to_string();
+        for other in ["u1.c11", "u1.c0", "u2.", "Contoso", "Northwind Services"] {
+            assert!(!text.contains(other), "{fault} {other}: {text}");
+        }
+        assert_eq!(text.contains("u1.c10"), fault == "none", "{text}");
+    }
+    let cut = "sidecar_egress_rows_cut_total{route=\"export\"}";
+    assert!(sidecar.metric(cut).await > 0.0);
+}
+
+#[tokio::test]
 async fn one_line_of_audit_for_each_refusal_and_none_for_the_rest() {
     let (sidecar, _coolbits, _legacy) = started(Setup::default()).await;
     let good = sidecar

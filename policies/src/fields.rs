@@ -107,14 +107,6 @@ impl Fields {
         }
     }
 
-    /// Whether the body has no field at all.
-    pub fn is_empty(&self) -> bool {
-        match self {
-            Self::Json(fields) => fields.is_empty(),
-            Self::Form(form) => form.to_text().is_empty(),
-        }
-    }
-
     /// The body to forward.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {

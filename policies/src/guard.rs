@@ -14,7 +14,6 @@ use crate::authorise::Permit;
 use crate::fields::Fields;
 use crate::ids::{ClientId, Named, ObjectId};
 use crate::matrix::ClientScope;
-use crate::pointer::Pointer;
 use crate::refusal::Refusal;
 use serde::Deserialize;
 use serde_json::Value;
@@ -115,13 +114,29 @@ pub fn named(
     }
 }
 
-/// Decides whether the permit reaches an object of this owner.
+/// Whether the permit reaches an object of this owner.
 ///
 /// With a decided client, that client's objects only, and what belongs to no
 /// client; without one, everything of the user. A token that is limited to clients
-/// never reaches what belongs to none. On rules about the clients themselves the
-/// object's client becomes the decided one (`strict`: it has to be that already).
-/// `listed`: the user's clients, as far as they were asked for.
+/// never reaches what belongs to none. On rules about the clients themselves any
+/// client in reach (`strict`: only the decided one). `listed`: the user's clients,
+/// as far as they were asked for.
+pub fn reaches(permit: &Permit, owner: Owner, listed: &[ClientId], strict: bool) -> bool {
+    let Some(reach) = permit.reach() else {
+        return false;
+    };
+    let is_managed = permit.rule().client == ClientScope::Managed;
+    match (owner, permit.client()) {
+        (Owner::Nobody, _) => false,
+        (Owner::User, _) => !reach.is_limited(),
+        (Owner::Client(client), Some(decided)) if client == decided => true,
+        (Owner::Client(_), Some(_)) if strict || !is_managed => false,
+        (Owner::Client(_), _) => is_own(permit, owner, listed),
+    }
+}
+
+/// Decides whether the permit [`reaches`] an object of this owner. On rules about the
+/// clients themselves the object's client becomes the decided one.
 ///
 /// Errors with [`Refusal::ObjectNotFound`], whatever the reason.
 pub fn admit(
@@ -130,21 +145,12 @@ pub fn admit(
     listed: &[ClientId],
     strict: bool,
 ) -> Result<Permit, Refusal> {
-    let not_found = Err(Refusal::ObjectNotFound);
-    let Some(reach) = permit.reach() else {
-        return not_found;
-    };
-    let reaches = |client| is_own(&permit, Owner::Client(client), listed);
-    let is_managed = permit.rule().client == ClientScope::Managed;
-    match (owner, permit.client()) {
-        (Owner::Nobody, _) => not_found,
-        (Owner::User, _) if reach.is_limited() => not_found,
-        (Owner::User, _) => Ok(permit),
-        (Owner::Client(client), Some(decided)) if client == decided => Ok(permit),
-        (Owner::Client(_), Some(_)) if strict || !is_managed => not_found,
-        (Owner::Client(client), _) if !reaches(client) => not_found,
-        (Owner::Client(client), _) if is_managed => Ok(permit.within(client)),
-        (Owner::Client(_), _) => Ok(permit),
+    if !reaches(&permit, owner, listed, strict) {
+        return Err(Refusal::ObjectNotFound);
+    }
+    match (owner, permit.rule().client) {
+        (Owner::Client(client), ClientScope::Managed) => Ok(permit.within(client)),
+        _ => Ok(permit),
     }
 }
 
@@ -161,18 +167,25 @@ pub fn is_own(permit: &Permit, owner: Owner, listed: &[ClientId]) -> bool {
     }
 }
 
-/// Where an answer about one object says whose it is. Not below `flow`, `results`
-/// or `data`: what stands there is the users' to write.
-const AT: [&str; 2] = ["/client_id", "/meeting/client_id"];
-
 /// The owner that an answer about one object names; `None` where it does not say.
+///
+/// At the top, or in the `meeting` there. Not below `flow`, `results` or `data`:
+/// what stands in these is the users' to write.
 pub fn owner_in(answer: &[u8]) -> Option<Owner> {
-    let value: Value = serde_json::from_slice(answer).ok()?;
-    let found = AT.iter().find_map(|at| {
-        let pointer = Pointer::parse(at)?;
-        pointer.find(&value).into_iter().next().cloned()
-    })?;
-    owner(&found)
+    #[derive(Deserialize)]
+    struct Tells {
+        #[serde(default, deserialize_with = "present")]
+        client_id: Option<Value>,
+        meeting: Option<Value>,
+    }
+    let tells: Tells = serde_json::from_slice(answer).ok()?;
+    let in_meeting = || tells.meeting.as_ref()?.get("client_id");
+    owner(tells.client_id.as_ref().or_else(in_meeting)?)
+}
+
+/// A member that is there, null as well.
+fn present<'de, D: serde::Deserializer<'de>>(member: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(member).map(Some)
 }
 
 /// The owner of the row with this `id` in a list of rows with `id` and `client_id`;

@@ -13,9 +13,11 @@
 //! have seen the same configuration.
 
 pub mod accounts;
+pub mod agents;
 pub mod authorise;
 pub mod body;
 pub mod cache_key;
+pub mod conversations;
 pub mod cookies;
 pub mod csrf;
 pub mod egress;
@@ -30,6 +32,7 @@ pub mod keys;
 pub mod limit;
 pub mod matrix;
 pub mod normalise;
+pub mod page;
 pub mod path;
 pub mod pointer;
 pub mod query;

@@ -144,7 +144,7 @@ pub struct Record {
     pub client_asked: BTreeMap<&'static str, String>,
     /// The object that the request named by id, and its kind; for the audit log.
     #[serde(skip)]
-    pub object: Option<(&'static str, u64)>,
+    pub object: Option<(&'static str, String)>,
     /// Refused for what it asked, or for what its answer held, after it had been allowed.
     #[serde(skip)]
     pub withheld: bool,

@@ -9,6 +9,7 @@
 //!
 //! SQLite; a file that is lost or deleted is learnt again.
 
+use camarad_policies::conversations::Conversation;
 use camarad_policies::guard::Owner;
 use camarad_policies::ids::{ClientId, ObjectId, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -24,16 +25,6 @@ struct Shared {
     file: Mutex<Connection>,
     /// Changes with every deletion.
     epoch: AtomicU64,
-}
-
-/// What is known of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Conversation {
-    pub(crate) id: ObjectId,
-    /// `None`: the user's own, of no client.
-    pub(crate) client: Option<ClientId>,
-    pub(crate) workspace: String,
-    pub(crate) agent: String,
 }
 
 /// What was known of deletions when something was asked for.
@@ -52,13 +43,6 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE INDEX IF NOT EXISTS by_agent ON conversations (user, client, workspace, agent);
 ";
-
-impl Conversation {
-    /// Whose it is, for its user.
-    pub(crate) fn owner(&self) -> Owner {
-        self.client.map_or(Owner::User, Owner::Client)
-    }
-}
 
 impl Owners {
     /// Opens the index, or begins a new one.

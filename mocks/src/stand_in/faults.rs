@@ -57,6 +57,10 @@ pub enum Fault {
     WrongAccount,
     /// The app answers for client 20, whoever asks.
     ForeignRow,
+    /// Chat goes on with another conversation than the one it was given.
+    OtherConversation,
+    /// A list has an id of client 20 where none stands.
+    ForeignElsewhere,
 }
 
 /// The faults in force.

@@ -207,15 +207,29 @@ async fn write(socket: &std::net::TcpStream, bytes: &str) -> io::Result<()> {
 async fn spoil(good: Response<Body>, fault: Fault) -> io::Result<Response<Body>> {
     let half = |bytes: &Bytes| bytes.slice(..bytes.len() / 2);
     let (mut head, body) = match fault {
-        Fault::CutOffJson | Fault::CutOffBody | Fault::HangBody | Fault::SlowBody | Fault::Gzip => {
-            good.into_parts()
-        }
+        Fault::CutOffJson
+        | Fault::CutOffBody
+        | Fault::HangBody
+        | Fault::SlowBody
+        | Fault::Gzip
+        | Fault::OtherConversation
+        | Fault::ForeignElsewhere => good.into_parts(),
         _ => return Ok(good),
     };
     let whole = body.collect().await?.to_bytes();
     let first = half(&whole);
     let body = match fault {
         Fault::CutOffJson => full(first),
+        Fault::OtherConversation | Fault::ForeignElsewhere => {
+            let mut value: Value = serde_json::from_slice(&whole).unwrap_or_default();
+            if let Some(id) = value.get("conv_id").and_then(Value::as_u64) {
+                value["conv_id"] = json!(id + 1);
+            }
+            if let Some(row) = value.get_mut(0).and_then(Value::as_object_mut) {
+                row.insert("seen_by".into(), json!({"client_id": 20}));
+            }
+            full(format!("{value}\n"))
+        }
         Fault::SlowBody => {
             let bytes = stream::unfold(whole, |mut rest| async move {
                 tokio::time::sleep(Duration::from_millis(20)).await;

@@ -122,6 +122,8 @@ pub fn check(rule: &Rule, answer: &[u8], mine: &Mine<'_>) -> Checked {
             None => Egress::Blocked,
         },
     };
+    // Of what does not go on there is nothing to tell.
+    let elsewhere = elsewhere && outcome != Egress::Blocked;
     Checked { outcome, elsewhere }
 }
 

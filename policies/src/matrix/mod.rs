@@ -186,7 +186,7 @@ pub struct Rule {
     pub accounts: Option<Accounts>,
     /// Its body's account must not be one of a client out of a limited token's reach.
     pub links_account: bool,
-    /// Members that a limited token sees null where the answer belongs to no client.
+    /// Members that a limited token sees empty where the answer belongs to no client.
     pub hollow: Vec<String>,
     /// Its `request_id` is kept apart by user.
     pub request_id: bool,

@@ -299,6 +299,9 @@ impl Row {
             if guard.path.iter().any(|name| !variable(name)) {
                 problem("guard.path: every route of the rule needs that variable".into());
             }
+            if guard.choose && guard.object != Object::Conversation {
+                problem("guard.choose: only a conversation can be chosen".into());
+            }
             let is_decided = guard.object == Object::Client && self.client != ClientScope::None;
             let named = [&guard.path, &guard.query, &guard.body];
             if !is_decided && named.iter().all(|place| place.is_none()) {
@@ -313,7 +316,29 @@ impl Row {
                 .as_ref()
                 .is_some_and(|guard| guard.body.is_some())
             || accounts.is_some_and(|accounts| accounts.body);
-        let looks = self.page_links
+        let reads_object = self
+            .guard
+            .as_ref()
+            .is_some_and(|guard| guard.body.is_some());
+        if self.form && !reads_object {
+            problem("form: no field of the body is read".into());
+        }
+        if accounts.is_some() && self.client == ClientScope::None {
+            problem("accounts: bound to a client, and the rule has none".into());
+        }
+        let methods: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+        if let Some(other) = self
+            .cascade
+            .iter()
+            .find(|method| !methods.contains(&method.as_str()))
+        {
+            problem(format!(
+                "cascade = {other:?}: no route of the rule has that method"
+            ));
+        }
+        let looks = self.guard.is_some()
+            || !self.cascade.is_empty()
+            || self.page_links
             || !self.hollow.is_empty()
             || self.learn.is_some()
             || self.answer_seconds.is_some();

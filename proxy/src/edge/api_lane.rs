@@ -36,7 +36,7 @@ impl Sidecar {
         let Decision {
             permit,
             switch,
-            found,
+            looked: looked_up,
             ..
         } = decision;
         // Only lists of accounts hold what may not be everybody's.
@@ -60,7 +60,10 @@ impl Sidecar {
             let outcome = fetch().await.outcome;
             context.record.fallback = outcome.failure.map(|failure| failure.code());
             let body = match &looked {
-                Some(permit) => self.egress(context, permit, &found, outcome.body).await?,
+                Some(permit) => {
+                    self.egress(context, permit, &looked_up, outcome.body)
+                        .await?
+                }
                 None => outcome.body,
             };
             let answer = Answer::json(200, body, outcome.source);
@@ -70,7 +73,7 @@ impl Sidecar {
         let mut cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         // After the cache: what is linked may have changed since it was filled.
         if let Some(permit) = &looked {
-            let body = self.egress(context, permit, &found, cached.outcome.body);
+            let body = self.egress(context, permit, &looked_up, cached.outcome.body);
             cached.outcome.body = body.await?;
         }
         context.record.cache = Some(cached.result);
@@ -88,7 +91,7 @@ impl Sidecar {
         let Decision {
             permit,
             body,
-            found,
+            looked: looked_up,
             ..
         } = decision;
         let body = match body {
@@ -106,7 +109,7 @@ impl Sidecar {
         let time = self.config.legacy.read_timeout;
         let time = own_time.map_or(time, |own| own.max(time));
         self.change(&permit);
-        self.forget_deleted(&permit, found.object).await?;
+        self.forget_deleted(&permit, looked_up.object).await?;
         let since = self.owners.epoch();
         let started = Instant::now();
         let fetch = self.fetch_legacy(head, body.bytes.clone(), time);
@@ -122,9 +125,9 @@ impl Sidecar {
         };
         self.observer.upstream("legacy", code, started.elapsed());
         self.change(&permit);
-        self.forget_deleted(&permit, found.object).await?;
+        self.forget_deleted(&permit, looked_up.object).await?;
         let mut fetched = outcome?;
-        if found.by_answer && fetched.status == 404 {
+        if looked_up.by_answer && fetched.status == 404 {
             // In the same words as what is there and somebody else's.
             in_mode(context, &permit, Err(Refusal::ObjectNotFound))?;
         }
@@ -133,10 +136,10 @@ impl Sidecar {
         }
         if (200..300).contains(&fetched.status) && context.record.method != "HEAD" {
             fetched.body = self
-                .look_through(context, &permit, &found, fetched.body, since)
+                .look_through(context, &permit, &looked_up, fetched.body, since)
                 .await?;
         }
-        if let Some((upstream, own)) = &found.request_id
+        if let Some((upstream, own)) = &looked_up.request_id
             && let Some(restored) = request_ids::restore(&fetched.body, upstream, own)
         {
             fetched.body = restored.into();

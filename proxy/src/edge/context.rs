@@ -1,11 +1,11 @@
 //! What one request carries from hook to hook.
 
 use super::connection::Told;
+use crate::limiter::Who;
 use crate::locks::Held;
 use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
 use camarad_policies::head::Framing;
-use camarad_policies::identity::Identity;
 use camarad_policies::limit::Level;
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
@@ -28,8 +28,8 @@ pub(crate) struct Context {
     pub(super) seal: Option<String>,
     /// Where the request came from; set before anything is decided.
     pub(super) forwarded: Option<Forwarded>,
-    /// Who asks, once that is known.
-    pub(super) caller: Option<Identity>,
+    /// Whose refusals this request's would be, once that is known.
+    pub(super) who: Option<Who>,
     /// `X-Request-Id` as the caller gave it.
     pub(super) asked_request_id: Option<String>,
     /// What must not be deleted until this request has ended.
@@ -66,7 +66,7 @@ impl Context {
             permit: None,
             seal: None,
             forwarded: None,
-            caller: None,
+            who: None,
             asked_request_id: None,
             held: Vec::new(),
             level: None,

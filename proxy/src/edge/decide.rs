@@ -4,6 +4,7 @@ use super::Sidecar;
 use super::body::Whole;
 use super::context::Context;
 use super::guard::Looked;
+use super::refusing::who;
 use camarad_policies::authorise::{Permit, Tenancy, authorise, named, says_where};
 use camarad_policies::body;
 use camarad_policies::csrf::{self, Origins};
@@ -29,7 +30,7 @@ pub(super) struct Decision {
     /// The body, where the rule reads it.
     pub(super) body: Option<Whole>,
     /// What was looked up about the objects and accounts it names.
-    pub(super) found: Looked,
+    pub(super) looked: Looked,
 }
 
 impl Sidecar {
@@ -51,7 +52,7 @@ impl Sidecar {
         if let Ok(Some(identity)) = &identity {
             context.record.user = Some(identity.user().get());
             context.record.token_hash = Some(identity.token().short_hash());
-            context.caller = Some(identity.clone());
+            context.who = Some(who(identity));
         }
         if let Err(refusal) = &identity {
             // A public rule looks past it; the record does not.
@@ -111,16 +112,16 @@ impl Sidecar {
         context.record.forged_user = permit.forged_user();
         context.record.reported = permit.reported().map(|refusal| refusal.answer().code);
         let plan = route(&permit, &switch);
-        let (permit, found) = self
+        let (permit, looked) = self
             .guarded(context, permit, &plan, in_path.as_deref(), &mut fields)
             .await?;
         context.record.client = permit.client().map(|client| client.get());
-        let plan = match found.seen.as_ref().is_some_and(|seen| seen.is_open) {
+        let plan = match looked.seen.as_ref().is_some_and(|seen| seen.is_open) {
             true => plan.without_account()?,
             false => plan,
         };
         context.record.allowed = true;
-        if let Some(fields) = fields.filter(|_| found.changed) {
+        if let Some(fields) = fields.filter(|_| looked.changed) {
             whole = whole.map(|body| body.rewritten(&fields));
         }
         Ok(Decision {
@@ -128,7 +129,7 @@ impl Sidecar {
             plan,
             switch,
             body: whole,
-            found,
+            looked,
         })
     }
 

@@ -24,6 +24,9 @@ use tokio::time::Instant;
 /// Longest wait for deletions, or for what has to end before one.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long an object stays held after a write to it whose end is not known.
+const UNFINISHED: Duration = Duration::from_secs(60);
+
 /// What is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ObjectLock {
@@ -144,7 +147,13 @@ impl Sidecar {
                 .and_then(|client| ObjectId::parse(&client.to_string()).ok()),
             _ => guard::named(guard, in_path, &permit, fields.as_ref())?,
         };
-        context.record.object = named.map(|id| (guard.object.name(), id.get()));
+        let text = match (named, guard.object) {
+            (Some(id), _) => Some(id.to_string()),
+            // A name of the caller's choosing, so only what an id of the app's looks like.
+            (None, Object::Meeting) => in_path.filter(|name| is_plain(name)).map(str::to_owned),
+            (None, _) => None,
+        };
+        context.record.object = text.map(|text| (guard.object.name(), text));
         if guard.object.tells_its_owner() && is_read {
             looked.by_answer = true;
             looked.object = named;
@@ -153,17 +162,15 @@ impl Sidecar {
         let is_navigation = matches!(permit.method(), "GET" | "HEAD");
         // In report mode nothing is chosen, begun or sent elsewhere.
         let chooses = guard.choose && permit.rule().mode == Mode::Enforce;
-        if named.is_some() {
-            // Whoever has used up their refusals gets no more looked up.
-            self.has_room(context, &permit)?;
-        }
+        // Whoever has used up their refusals gets no more looked up.
+        self.has_room(context, &permit)?;
         let is_chosen = named.is_none() && chooses;
         let id = match named {
             None if chooses => Some(self.choose_one(context, &permit, user).await?),
             named => named,
         };
         if let Some(id) = id {
-            context.record.object = Some((guard.object.name(), id.get()));
+            context.record.object = Some((guard.object.name(), id.to_string()));
             let alone = permit.method() == "DELETE";
             self.hold(context, ObjectLock::Object(user, guard.object, id), alone)
                 .await?;
@@ -180,25 +187,31 @@ impl Sidecar {
             listed = self.clients_of(&identity, context).await?;
         }
         let strict = self.config.tenancy.strict_management;
-        let admitted = guard::admit(permit.clone(), owner, &listed, strict);
-        let is_own = admitted.is_err() && guard::is_own(&permit, owner, &listed);
-        if guard.choose && is_navigation && is_own {
-            // The page was left open while another client became the active one.
+        let is_left_open = guard.choose
+            && is_navigation
+            && !guard::reaches(&permit, owner, &listed, strict)
+            && guard::is_own(&permit, owner, &listed);
+        if is_left_open {
+            // Another client became the active one while the page was open.
             if chooses {
                 let id = self.choose_one(context, &permit, user).await?;
                 looked.redirect = Some(permit.clone().naming(id).target());
             }
             return Ok((permit, looked));
         }
-        let permit = admitted?;
+        let permit = guard::admit(permit, owner, &listed, strict)?;
         let Some(id) = id else {
             return Ok((permit, looked));
         };
         let permit = permit.naming(id);
         looked.object = Some(id);
         if let (Some(name), Some(fields)) = (&guard.body, fields) {
-            fields.set_object(name, id);
-            looked.changed = true;
+            // A strict body that names it already is read alike by everybody, and goes on as it came.
+            let says_so = fields.object(name) == Ok(Some(Some(id)));
+            if !says_so || matches!(fields, Fields::Form(_)) {
+                fields.set_object(name, id);
+                looked.changed = true;
+            }
         }
         if is_chosen && is_navigation {
             looked.redirect = Some(permit.target());
@@ -236,6 +249,18 @@ impl Sidecar {
         forgotten.map_err(broken_index)
     }
 
+    /// Gives up what is held; after a write whose end is not known only in a while,
+    /// since the app may still be at it.
+    pub(super) fn let_go(&self, context: &mut Context, is_unfinished: bool) {
+        let held = std::mem::take(&mut context.held);
+        if is_unfinished && !held.is_empty() {
+            tokio::spawn(async move {
+                tokio::time::sleep(UNFINISHED).await;
+                drop(held);
+            });
+        }
+    }
+
     /// Waits for the lock and holds it until the request has ended.
     async fn hold(
         &self,
@@ -257,6 +282,14 @@ impl Sidecar {
 pub(super) fn broken_index(error: rusqlite::Error) -> Refusal {
     tracing::error!("owners.db: {error}");
     Refusal::GuardUnavailable
+}
+
+/// What ids of the app look like that are no numbers.
+fn is_plain(name: &str) -> bool {
+    name.len() <= 64
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
 /// Sets the rule's `request_id` apart from other users'; gives what went up, and

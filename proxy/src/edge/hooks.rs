@@ -247,12 +247,14 @@ impl Sidecar {
             Ok(decision) => decision,
             Err(refusal) => {
                 let refusal = self.counted(context, refusal);
+                self.let_go(context, false);
                 refuse(session, context, refusal).await?;
                 return Ok(true);
             }
         };
         context.permit = Some(decision.permit.clone());
-        if let Some(target) = &decision.found.redirect {
+        if let Some(target) = &decision.looked.redirect {
+            self.let_go(context, false);
             write(session, context, Answer::redirect(target)).await?;
             return Ok(true);
         }
@@ -282,7 +284,9 @@ impl Sidecar {
         };
         self.close_when_stopping(session);
         // What was named may be deleted again; only the answer is left to be written.
-        context.held.clear();
+        let is_safe = session.req_header().method.is_safe();
+        let unfinished = matches!(&answer, Err(refusal) if refusal.is_legacy_fault());
+        self.let_go(context, unfinished && !is_safe);
         let answer = answer.map_err(|refusal| self.counted(context, refusal));
         match answer {
             Ok(answer) => write(session, context, answer).await?,

@@ -3,16 +3,17 @@
 
 use super::Sidecar;
 use super::context::Context;
-use super::conversations::{begun, conversation, new_conversation};
 use super::guard::{Looked, broken_index};
-use super::{agents, page};
-use crate::owners::{Conversation, Epoch};
+use crate::owners::Epoch;
 use bytes::Bytes;
+use camarad_policies::agents;
 use camarad_policies::authorise::{Permit, Reach};
+use camarad_policies::conversations::{Conversation, begun, conversation, new_conversation};
 use camarad_policies::egress::{self, Egress, Mine};
 use camarad_policies::guard::{self, Object};
 use camarad_policies::ids::{ClientId, ObjectId};
 use camarad_policies::matrix::{Learn, Mode};
+use camarad_policies::page;
 use camarad_policies::refusal::Refusal;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -38,19 +39,18 @@ impl Sidecar {
         }
         if permit.rule().learn == Some(Learn::New)
             && permit.is_scoped()
-            && let Some(one) = new_conversation(&body, permit.client())
+            && let Some(one) = new_conversation(&body, permit.client(), permit.path().as_str())
         {
             self.learn(permit, vec![one], since).await?;
         }
         if let (Some(id), true) = (found.object, permit.method() == "POST") {
             // It went on with another conversation than the one that was looked at.
-            let other = begun(&body).is_some_and(|answered| answered != id);
             let is_chat = permit
                 .rule()
                 .guard
                 .as_ref()
                 .is_some_and(|guard| guard.object == Object::Conversation && guard.choose);
-            if other && is_chat {
+            if is_chat && begun(&body).is_some_and(|answered| answered != id) {
                 self.count_blocked(permit);
                 in_mode(context, permit, Err(Refusal::TenantLeakBlocked))?;
             }
@@ -80,7 +80,7 @@ impl Sidecar {
         let (rule, Some(identity)) = (permit.rule(), permit.identity()) else {
             return Ok(body);
         };
-        let Some(reach) = permit.reach() else {
+        let Some(reach) = permit.reach().filter(|_| rule.mode != Mode::Off) else {
             return Ok(body);
         };
         let decided = permit.client().filter(|_| permit.is_scoped());
@@ -106,13 +106,20 @@ impl Sidecar {
             // The app may not have been asked yet whose these are.
             checked = check(&self.clients_of(identity, context).await?);
         }
-        if checked.elsewhere && rule.mode != Mode::Off {
-            context.record.reported = context.record.reported.or(Some(ELSEWHERE));
-        }
-        match checked.outcome {
+        let elsewhere = checked.elsewhere;
+        let looked = match checked.outcome {
             Egress::Pass => Ok(body),
-            Egress::Filtered { body: left, .. } => match rule.mode {
-                Mode::Enforce => Ok(left.into()),
+            Egress::Filtered {
+                body: left,
+                dropped,
+                redacted,
+            } => match rule.mode {
+                Mode::Enforce => {
+                    let cut = &self.observer.metrics.egress_rows_cut_total;
+                    cut.with_label_values(&[&rule.name])
+                        .inc_by((dropped + redacted) as u64);
+                    Ok(left.into())
+                }
                 _ => {
                     in_mode(context, permit, Err(Refusal::TenantLeakBlocked))?;
                     Ok(body)
@@ -129,7 +136,11 @@ impl Sidecar {
                 in_mode(context, permit, Err(Refusal::TenantLeakBlocked))?;
                 Ok(body)
             }
+        };
+        if elsewhere && looked.is_ok() {
+            context.record.reported = context.record.reported.or(Some(ELSEWHERE));
         }
+        looked
     }
 
     fn count_blocked(&self, permit: &Permit) {
@@ -150,7 +161,10 @@ impl Sidecar {
             listed = self.clients_of(identity, context).await?;
         }
         let strict = self.config.tenancy.strict_management;
-        guard::admit(permit.clone(), owner, &listed, strict).map(drop)
+        match guard::reaches(permit, owner, &listed, strict) {
+            true => Ok(()),
+            false => Err(Refusal::ObjectNotFound),
+        }
     }
 
     /// The page without links to conversations out of scope.
@@ -175,7 +189,7 @@ impl Sidecar {
         };
         let is_own = |id: &ObjectId| {
             let owner = owners.get(id).copied().unwrap_or(guard::Owner::Nobody);
-            guard::admit(permit.clone(), owner, &listed, false).is_ok()
+            guard::reaches(permit, owner, &listed, false)
         };
         let own: BTreeSet<ObjectId> = ids.iter().copied().filter(is_own).collect();
         if own.len() == ids.len() {
@@ -222,56 +236,6 @@ impl Sidecar {
         };
         let learnt = self.owners.learn(user, seen, since).await;
         learnt.map_err(broken_index)
-    }
-
-    /// What is remembered of a user may be about to change, or has changed.
-    pub(super) fn change(&self, permit: &Permit) {
-        let (rule, method) = (permit.rule(), permit.method());
-        let Some(user) = permit
-            .user()
-            .filter(|_| !matches!(method, "GET" | "HEAD" | "OPTIONS"))
-        else {
-            return;
-        };
-        if rule.changes_clients(method) {
-            self.tenants.clients.forget(&user);
-            if let Some(client) = permit.client().filter(|_| method == "DELETE") {
-                self.tenants.delete(client);
-            }
-        }
-        let path = permit.path().as_str();
-        let changes_links =
-            rule.changes_clients(method) || path.starts_with("/api/client_connectors");
-        if changes_links {
-            self.tenants.links.forget(&user);
-        }
-        if let Some(agent) = path.strip_prefix("/api/agents/") {
-            self.agents
-                .forget(&(user, permit.client(), agent.to_owned()));
-        }
-    }
-
-    /// Remembers a client that the app says it created for this token.
-    fn note_created(&self, permit: &Permit, body: &[u8]) {
-        let (rule, Some(identity)) = (permit.rule(), permit.identity()) else {
-            return;
-        };
-        if rule.created.is_empty() || !rule.changes_clients(permit.method()) {
-            return;
-        }
-        let Ok(answer) = serde_json::from_slice::<Value>(body) else {
-            return;
-        };
-        let ids = rule
-            .created
-            .iter()
-            .flat_map(|pointer| pointer.find(&answer));
-        let id = ids
-            .filter_map(|id| ClientId::parse(&id.as_u64()?.to_string()).ok())
-            .next();
-        if let Some(client) = id {
-            self.tenants.create(identity.token(), client);
-        }
     }
 }
 

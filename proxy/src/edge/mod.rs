@@ -11,6 +11,7 @@ mod answer;
 mod api_lane;
 mod binding;
 mod body;
+mod changes;
 mod connection;
 mod context;
 mod conversations;
@@ -24,7 +25,6 @@ mod line;
 mod look_through;
 mod own;
 mod owner;
-mod page;
 mod refusing;
 mod upstream_request;
 
@@ -32,7 +32,6 @@ mod upstream_request;
 mod tests;
 
 pub(crate) use accept::{Listening, Stopping, listen};
-pub(crate) use agents::AgentNames;
 pub(crate) use guard::ObjectLock;
 
 use crate::budget::Budget;
@@ -47,6 +46,7 @@ use crate::owners::Owners;
 use crate::sessions::SharedSessions;
 use crate::tenants::Tenants;
 use camarad_config::Config;
+use camarad_policies::agents::AgentNames;
 use camarad_policies::ids::{ClientId, ObjectId, UserId};
 use camarad_policies::matrix::Matrix;
 use pingora::connectors::http::v1::Connector;

@@ -30,7 +30,7 @@ pub(super) struct Entry<'a> {
     client_allowed: Option<u64>,
     /// Kind and id of the object that was named.
     #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<Object>,
+    object: Option<Object<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_hash: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,9 +39,9 @@ pub(super) struct Entry<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Object {
+struct Object<'a> {
     kind: &'static str,
-    id: u64,
+    id: &'a str,
 }
 
 impl<'a> Entry<'a> {
@@ -58,7 +58,10 @@ impl<'a> Entry<'a> {
             time: &record.time,
             request_id: &record.request_id,
             decision,
-            code: record.reported.or(record.code),
+            code: match decision {
+                "report" => record.reported.or(record.code),
+                _ => record.code.or(record.reported),
+            },
             mode: record.mode,
             rule: &record.route,
             area: &record.area,
@@ -67,7 +70,7 @@ impl<'a> Entry<'a> {
             user: record.user,
             client_asked: &record.client_asked,
             client_allowed: record.client,
-            object: record.object.map(|(kind, id)| Object { kind, id }),
+            object: record.object.as_ref().map(|(kind, id)| Object { kind, id }),
             token_hash: record.token_hash.as_deref(),
             client_address: record.client_address.as_deref(),
             forged_user: record.forged_user,

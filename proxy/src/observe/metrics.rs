@@ -78,6 +78,8 @@ metrics! {
     tenancy_decisions_total: IntCounterVec ["area", "decision", "reason", "mode"],
     /// Answers of the app that held an id of somebody else and were withheld.
     egress_blocked_total: IntCounterVec ["route"],
+    /// Rows and ids of others that were cut out of answers that went on.
+    egress_rows_cut_total: IntCounterVec ["route"],
     /// Requests that claimed a user id by cookie or header which the token does not prove.
     forged_identity_total: IntCounter [],
     /// What the cache did.

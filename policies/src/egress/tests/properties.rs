@@ -100,7 +100,7 @@ proptest! {
             _ => None,
         };
         prop_assert_eq!(&left, &expected);
-        let is_elsewhere = elsewhere(&pointers, left.as_ref().unwrap_or(&value));
+        let is_elsewhere = left.as_ref().is_some_and(|left| elsewhere(&pointers, left));
         prop_assert_eq!(checked.elsewhere, is_elsewhere);
     }
 

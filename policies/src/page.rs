@@ -4,8 +4,8 @@
 //! links to one out of scope is taken out, element and text. A title that stands
 //! anywhere else, as in a script, is not recognised.
 
-use camarad_policies::ids::ObjectId;
-use camarad_policies::query;
+use crate::ids::ObjectId;
+use crate::query;
 use lol_html::html_content::Element;
 use lol_html::{RewriteStrSettings, element, rewrite_str};
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ const BEFORE: [&str; 7] = [
 ];
 
 /// The conversations that a page links to; `None` for what cannot be read as a page.
-pub(super) fn links(html: &[u8]) -> Option<BTreeSet<ObjectId>> {
+pub fn links(html: &[u8]) -> Option<BTreeSet<ObjectId>> {
     let mut found = BTreeSet::new();
     rewrite(html, |element| {
         found.extend(named(element));
@@ -38,7 +38,7 @@ pub(super) fn links(html: &[u8]) -> Option<BTreeSet<ObjectId>> {
 }
 
 /// The page without elements that link to anything but these; `None` for what cannot be read as a page.
-pub(super) fn without_others(html: &[u8], own: &BTreeSet<ObjectId>) -> Option<String> {
+pub fn without_others(html: &[u8], own: &BTreeSet<ObjectId>) -> Option<String> {
     rewrite(html, |element| {
         if named(element).iter().any(|id| !own.contains(id)) {
             element.remove();
