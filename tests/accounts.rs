@@ -36,6 +36,13 @@ async fn an_account_that_is_not_linked_to_the_client_is_not_there() {
         (ads("campaigns?account%5fid=2345678901"), unlinked),
         (ads("keywords?account_id=345-678-9012"), unlinked),
         (ads("reports?customerId=345-678-9012"), unlinked),
+        // Spellings that the gateway or the app would read as one of these.
+        (ads("campaigns?account_id=234%20567%208901"), unlinked),
+        (ads("campaigns?account_id=123.456.7890"), unlinked),
+        (
+            ads("campaigns?account_id=customers/customers/2345678901"),
+            unlinked,
+        ),
         (
             ads("campaigns?account_id=123-456-7890&mcc_id=000-111-2222"),
             unlinked,
@@ -263,6 +270,10 @@ async fn a_client_without_links_does_not_get_its_siblings_accounts() {
     let id = made.body(r#"{"name": "New"}"#).send().await.json()["id"].to_string();
     for (target, status) in [
         (format!("{GOOGLE}/campaigns?account_id=123-456-7890"), 404),
+        (
+            format!("{GOOGLE}/campaigns?account_id=123%20456%207890"),
+            404,
+        ),
         (format!("{GOOGLE}/campaigns?account_id=345-678-9012"), 200),
         // The default account is client 10's: made up, and said to be.
         (format!("{GOOGLE}/campaigns"), 200),
@@ -296,10 +307,15 @@ async fn a_limited_token_cannot_link_what_belongs_to_a_client_out_of_its_reach()
         let ask = Ask::new("POST", &sidecar.url("/api/client_connectors")).bearer(&token);
         async move { ask.body(body.to_string()).send().await }
     };
-    assert_eq!(
-        link(limited.clone(), "customers/2345678901").await.code(),
-        "account_not_linked"
-    );
+    for spelling in [
+        "customers/2345678901",
+        "234 567 8901",
+        "234.567.8901",
+        "customers/customers/2345678901",
+    ] {
+        let got = link(limited.clone(), spelling).await;
+        assert_eq!(got.code(), "account_not_linked", "{spelling}");
+    }
     assert_eq!(link(limited.clone(), "999-999-9999").await.status, 200);
     assert_eq!(
         link(alice(), "234-567-8901").await.status,
@@ -322,6 +338,55 @@ async fn a_limited_token_cannot_link_what_belongs_to_a_client_out_of_its_reach()
         "{shown:?}"
     );
     assert_eq!(legacy.calls_to("/api/client_connectors/2").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_limited_token_cannot_connect_a_link_again_whose_account_is_anothers_by_now() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let limited = token(Claims::new(1, &[10]));
+    let patch = |id: u64, token: String, body: Value| {
+        let ask = Ask::new(
+            "PATCH",
+            &sidecar.url(&format!("/api/client_connectors/{id}")),
+        );
+        let ask = ask.bearer(&token).client("10").body(body.to_string());
+        async move { ask.send().await }
+    };
+    // The user gives client 10's account to client 11.
+    let links = get(&sidecar, &alice(), "10", "/api/client_connectors").await;
+    let links = links.json();
+    let links = links.as_array().or(links["links"].as_array()).unwrap();
+    let of = |account: &str| {
+        let link = links.iter().find(|link| link["account_id"] == account);
+        link.unwrap()["id"].as_u64().unwrap()
+    };
+    let own = of("123-456-7890");
+    let off = json!({"status": "disconnected"});
+    assert_eq!(patch(own, limited.clone(), off).await.status, 200);
+    let body = json!({"client_id": 11, "connector_slug": "google-ads", "account_id": "1234567890"});
+    let given = Ask::new("POST", &sidecar.url("/api/client_connectors")).bearer(&alice());
+    assert_eq!(given.body(body.to_string()).send().await.status, 200);
+    legacy.forget().await;
+    let on = json!({"status": "connected"});
+    let got = patch(own, limited, on.clone()).await;
+    assert_eq!((got.status, got.code()), (404, "account_not_linked".into()));
+    let reached = legacy.calls_to("/api/client_connectors/").await;
+    assert!(reached.is_empty(), "{reached:?}");
+    assert_eq!(
+        patch(own, alice(), on).await.status,
+        200,
+        "one's own to decide"
+    );
+}
+
+#[tokio::test]
+async fn a_claim_does_not_outlive_its_client_where_accounts_are_read() {
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let limited = token(Claims::new(1, &[10, 77]));
+    let campaigns = format!("{GOOGLE}/campaigns?account_id=345-678-9012");
+    let got = get(&sidecar, &limited, "77", &campaigns).await;
+    assert_eq!((got.status, got.code()), (404, "client_not_allowed".into()));
+    assert!(coolbits.calls().await.is_empty());
 }
 
 #[tokio::test]

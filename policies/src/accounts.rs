@@ -10,7 +10,7 @@
 use crate::authorise::{Permit, Reach};
 use crate::fields::Fields;
 use crate::guard::{self, Owner};
-use crate::ids::ClientId;
+use crate::ids::{ClientId, ObjectId};
 use crate::refusal::Refusal;
 use serde_json::Value;
 
@@ -27,6 +27,20 @@ pub struct Connector {
     aliases: &'static [&'static str],
     /// Names for the manager account above it.
     managers: &'static [&'static str],
+    /// What its ids look like.
+    form: Form,
+}
+
+/// What ids of accounts look like. Anything else is no account: the gateway and the
+/// app read ids more leniently, and two spellings of one account must not be two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Digits, with dashes between them.
+    Digits,
+    /// Letters, digits and dashes.
+    Word,
+    /// A domain or a URL.
+    Site,
 }
 
 /// Every connector whose accounts are bound.
@@ -49,6 +63,7 @@ pub const CONNECTORS: [Connector; 4] = [
             "parent_customer_id",
             "parentCustomerId",
         ],
+        form: Form::Digits,
     },
     Connector {
         name: "ga4",
@@ -66,6 +81,7 @@ pub const CONNECTORS: [Connector; 4] = [
             "selectedPropertyId",
         ],
         managers: &[],
+        form: Form::Word,
     },
     Connector {
         name: "google-search-console",
@@ -78,6 +94,7 @@ pub const CONNECTORS: [Connector; 4] = [
         parameter: "property_id",
         aliases: &["propertyId", "siteUrl", "site_url"],
         managers: &[],
+        form: Form::Site,
     },
     Connector {
         name: "google-tag-manager",
@@ -90,6 +107,7 @@ pub const CONNECTORS: [Connector; 4] = [
         parameter: "container_id",
         aliases: &["containerId"],
         managers: &[],
+        form: Form::Word,
     },
 ];
 
@@ -109,73 +127,77 @@ pub struct Accounts {
 pub struct Link {
     id: u64,
     client: ClientId,
-    connector: String,
+    connector: &'static Connector,
     /// As the app has it; empty where the link names none.
     account: String,
     connected: bool,
 }
 
-/// An id in the form in which ids are compared: without what says its kind,
-/// and digits without dashes.
-pub fn canonical(id: &str) -> String {
-    let id = id.trim().to_ascii_lowercase();
-    let kinds = ["customers/", "properties/", "accounts/", "containers/"];
-    let id = kinds
-        .iter()
-        .find_map(|kind| id.strip_prefix(kind))
-        .unwrap_or(&id)
-        .trim();
-    let digits: String = id.chars().filter(|c| *c != '-').collect();
-    match !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
-        true => digits,
-        false => id.to_owned(),
-    }
-}
-
-/// Links of one user that are read at most; nobody has so many.
-const MOST_LINKS: usize = 5_000;
-
-/// Reads the app's list of a user's links; `None` for anything else, and for rows
-/// that do not say what they link. Rows of no client are nobody's, and left out.
+/// Reads the app's list of a user's links, as far as they are of connectors whose
+/// accounts are bound; `None` for what is no list. Rows of no client are nobody's.
+/// One that does not say its account links none, and binds all the same.
 pub fn links(answer: &[u8]) -> Option<Vec<Link>> {
     let value: Value = serde_json::from_slice(answer).ok()?;
     let rows = value
         .as_array()
         .or_else(|| value.get("links")?.as_array())
         .or_else(|| value.get("client_connectors")?.as_array())?;
-    if rows.len() > MOST_LINKS {
-        return None;
-    }
-    let mut links = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Owner::Client(client) = guard::owner(row.get("client_id")?)? {
-            links.push(link(row, client)?);
-        }
-    }
-    Some(links)
+    Some(rows.iter().filter_map(link).collect())
 }
 
-fn link(row: &Value, client: ClientId) -> Option<Link> {
+fn link(row: &Value) -> Option<Link> {
     let text = |name: &str| row.get(name).and_then(Value::as_str);
+    let Owner::Client(client) = guard::owner(row.get("client_id")?)? else {
+        return None;
+    };
+    let slug = text("connector_slug").or_else(|| text("slug"))?;
+    let connector = CONNECTORS.iter().find(|c| c.links.contains(&slug))?;
     let account = match row.get("account_id") {
-        None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),
-        Some(_) => return None,
+        _ => String::new(),
     };
     Some(Link {
         id: row.get("id").and_then(Value::as_u64).unwrap_or(u64::MAX),
         client,
-        connector: text("connector_slug").or_else(|| text("slug"))?.to_owned(),
+        connector,
         account,
         connected: text("status") != Some("disconnected"),
     })
+}
+
+/// The account of the link with this id, as the app has it.
+pub fn account_of(link: ObjectId, links: &[Link]) -> Option<&str> {
+    let found = links.iter().find(|one| one.id == link.get())?;
+    Some(&found.account)
 }
 
 impl Connector {
     /// The connector of this name.
     pub fn find(name: &str) -> Option<&'static Connector> {
         CONNECTORS.iter().find(|connector| connector.name == name)
+    }
+
+    /// An id in the form in which ids are compared: without what says its kind, and
+    /// digits without dashes. `None` for what is no id of this connector.
+    pub fn canonical(&self, id: &str) -> Option<String> {
+        let id = id.to_ascii_lowercase();
+        let kinds = ["customers/", "properties/", "containers/"];
+        let bare = kinds.iter().find_map(|kind| id.strip_prefix(kind));
+        let bare = bare.unwrap_or(&id);
+        let fits = |b: u8| match self.form {
+            Form::Digits => b.is_ascii_digit() || b == b'-',
+            Form::Word => b.is_ascii_alphanumeric() || b == b'-',
+            Form::Site => b.is_ascii_alphanumeric() || b"-._~:/%?=&".contains(&b),
+        };
+        if bare.is_empty() || bare.len() > 256 || !bare.bytes().all(fits) {
+            return None;
+        }
+        let digits: String = bare.chars().filter(|c| *c != '-').collect();
+        match digits.bytes().all(|b| b.is_ascii_digit()) {
+            true => (!digits.is_empty()).then_some(digits),
+            false => Some(bare.to_owned()),
+        }
     }
 
     /// A client's links of this connector; `None` where there are none, and nothing is
@@ -187,14 +209,17 @@ impl Connector {
     }
 
     fn is_of(&self, link: &Link) -> bool {
-        self.links.contains(&link.connector.as_str())
+        link.connector == self
     }
 
     /// Whether an account may be seen within a client, of all the user's links.
     pub fn allows(&self, account: &str, client: ClientId, links: &[Link]) -> bool {
+        let Some(account) = self.canonical(account) else {
+            return false;
+        };
         match self.of(client, links) {
-            Some(own) => own.iter().any(|link| link.is_to(account)),
-            None => !self.is_anothers(account, client, links),
+            Some(own) => own.iter().any(|link| link.is_to(&account)),
+            None => !self.is_anothers(&account, client, links),
         }
     }
 
@@ -206,15 +231,24 @@ impl Connector {
 }
 
 /// Whether an account, of whatever connector, is linked to a client that the token
-/// does not reach: such a token must not link it, nor see it to link it.
+/// does not reach: such a token must not link it, nor see it to link it. Spellings
+/// that are no ids are compared by their digits too, as somebody may read them so.
 pub fn is_out_of_reach(account: &str, reach: &Reach, links: &[Link]) -> bool {
+    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
+    let loose = digits(account);
     let mut others = links.iter().filter(|link| !reach.allows(link.client));
-    reach.is_limited() && others.any(|link| link.is_to(account))
+    reach.is_limited()
+        && others.any(|link| {
+            let exact = link.connector.canonical(account);
+            let alike = loose.len() >= 6 && loose == digits(&link.account);
+            exact.is_some_and(|account| link.is_to(&account)) || (link.connected && alike)
+        })
 }
 
 impl Link {
+    /// Whether it is to this account, in canonical form.
     fn is_to(&self, account: &str) -> bool {
-        self.connected && !self.account.is_empty() && canonical(&self.account) == canonical(account)
+        self.connected && self.connector.canonical(&self.account).as_deref() == Some(account)
     }
 }
 
@@ -275,7 +309,7 @@ pub fn bind(
         (Some(id), _) => id.clone(),
         (None, Some(own)) => own
             .iter()
-            .filter(|link| link.connected && !link.account.is_empty())
+            .filter(|link| link.connected && connector.canonical(&link.account).is_some())
             .min_by_key(|link| link.id)
             .map(|link| link.account.clone())
             .ok_or(Refusal::AccountNotLinked)?,

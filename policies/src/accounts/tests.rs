@@ -2,26 +2,40 @@ use super::*;
 use crate::authorise::tests::{identity, permit};
 use proptest::prelude::*;
 
+fn canonical(connector: &str, id: &str) -> Option<String> {
+    Connector::find(connector).unwrap().canonical(id)
+}
+
 #[test]
-fn ids_are_compared_without_their_kind_and_dashes() {
-    for (one, other) in [
-        ("123-456-7890", "1234567890"),
-        ("customers/1234567890", "123-456-7890"),
-        ("properties/42", "42"),
-        (" 42 ", "42"),
-        ("gtm-wx4r7n2", "GTM-WX4R7N2"),
-        ("sc-domain:camarad.ai", "SC-DOMAIN:camarad.ai"),
+fn ids_are_compared_without_their_kind_and_dashes_and_what_is_none_is_none() {
+    let (ads, ga4) = ("google-ads", "ga4");
+    let (search, tags) = ("google-search-console", "google-tag-manager");
+    let some = |id: &str| Some(id.to_owned());
+    for (connector, id, expected) in [
+        (ads, "123-456-7890", some("1234567890")),
+        (ads, "customers/1234567890", some("1234567890")),
+        (ads, "0123", some("0123")),
+        (ga4, "properties/42", some("42")),
+        (ga4, "G-ABC", some("g-abc")),
+        (tags, "GTM-WX4R7N2", some("gtm-wx4r7n2")),
+        (search, "sc-domain:Camarad.ai", some("sc-domain:camarad.ai")),
+        (search, "https://a.example/b/", some("https://a.example/b/")),
+        // What the gateway would take for digits of somebody's account.
+        (ads, "123 456 7890", None),
+        (ads, "123.456.7890", None),
+        (ads, "123_456_7890", None),
+        (ads, "customers/customers/1234567890", None),
+        (ads, "accounts/1234567890", None),
+        (ads, "\u{ad}123-456-7890", None),
+        (ads, "\u{ff11}23", None),
+        (ads, "1e9", None),
+        (ads, "", None),
+        (ads, "-", None),
+        (ga4, "properties/properties/42", None),
+        (ga4, "a b", None),
+        (search, "a\nb", None),
     ] {
-        assert_eq!(canonical(one), canonical(other), "{one}");
-    }
-    for (one, other) in [
-        ("0123", "123"),
-        ("123", "1234"),
-        ("GTM-WX4R7N2", "GTMWX4R7N2"),
-        ("customers/1/2", "12"),
-        ("", "-"),
-    ] {
-        assert_ne!(canonical(one), canonical(other), "{one}");
+        assert_eq!(canonical(connector, id), expected, "{connector} {id:?}");
     }
 }
 
@@ -157,6 +171,9 @@ fn an_account_of_a_client_out_of_reach_is_not_for_a_limited_token_to_link() {
         (Some(&[10]), "customers/3456789012", true),
         (Some(&[10]), "123-456-7890", false),
         (Some(&[10]), "555", false),
+        // Spelled so that only some would read it.
+        (Some(&[10]), "345 678 9012", true),
+        (Some(&[10]), "customers/customers/3456789012", true),
         (Some(&[10, 11]), "345-678-9012", false),
         (None, "345-678-9012", false),
     ];
@@ -168,26 +185,54 @@ fn an_account_of_a_client_out_of_reach_is_not_for_a_limited_token_to_link() {
 
 #[test]
 fn what_is_a_list_of_links() {
-    assert_eq!(links(b"[]"), Some(vec![]));
-    assert_eq!(links(br#"{"links": []}"#), Some(vec![]));
-    for answer in [
-        "",
-        "{}",
-        "[1]",
-        r#"[{"id": 1}]"#,
-        r#"[{"client_id": 1, "slug": "a", "account_id": {}}]"#,
-        r#"[{"slug": "a", "account_id": "1"}]"#,
+    let count = |answer: &str| links(answer.as_bytes()).map(|links| links.len());
+    for (answer, expected) in [
+        ("[]", Some(0)),
+        (r#"{"links": []}"#, Some(0)),
+        ("", None),
+        ("{}", None),
+        // Odd rows are nobody's, and do not take the others with them.
+        (
+            r#"[1, {"id": 1}, {"client_id": 1, "connector_slug": null}]"#,
+            Some(0),
+        ),
+        (
+            r#"[{"client_id": "x", "slug": "ga4"}, {"client_id": 1, "slug": "ga4"}]"#,
+            Some(1),
+        ),
+        (
+            r#"[{"client_id": 1, "slug": "ga4", "account_id": true}]"#,
+            Some(1),
+        ),
+        (
+            r#"[{"client_id": 1, "slug": "slack", "account_id": "1"}]"#,
+            Some(0),
+        ),
     ] {
-        assert_eq!(links(answer.as_bytes()), None, "{answer}");
+        assert_eq!(count(answer), expected, "{answer}");
     }
+    let odd = links(br#"[{"client_id": 10, "slug": "ga4", "account_id": true}]"#).unwrap();
+    let ga4 = Connector::find("ga4").unwrap();
+    let ten = ClientId::parse("10").unwrap();
+    assert!(!ga4.allows("G-1", ten, &odd), "it binds, and links nothing");
 }
 
 proptest! {
+    /// What is let through reads as the same digits to whoever takes digits alone.
+    #[test]
+    fn an_account_of_google_ads_has_the_digits_that_were_compared(id in "(customers/)?[0-9 ._-]{0,14}|\\PC{0,12}") {
+        let digits: String = id.chars().filter(char::is_ascii_digit).collect();
+        if let Some(compared) = canonical("google-ads", &id) {
+            prop_assert_eq!(compared, digits);
+        }
+    }
+
     #[test]
     fn a_canonical_id_is_its_own_canonical_form(id in "(customers/|properties/)?[a-zA-Z0-9:./ -]{0,16}") {
-        let once = canonical(&id);
-        if !once.contains('/') {
-            prop_assert_eq!(canonical(&once), once.trim());
+        for connector in &CONNECTORS {
+            if let Some(once) = connector.canonical(&id).filter(|once| !once.contains('/')) {
+                prop_assert_eq!(connector.canonical(&once), Some(once.clone()));
+            }
         }
     }
 }

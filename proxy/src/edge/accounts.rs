@@ -7,13 +7,26 @@ use camarad_policies::accounts::{self, Link};
 use camarad_policies::authorise::Permit;
 use camarad_policies::fields::Fields;
 use camarad_policies::identity::Identity;
-use camarad_policies::ids::ClientId;
+use camarad_policies::ids::{ClientId, ObjectId};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{CoolbitsCredential, Plan};
 use std::sync::Arc;
 
 /// The parameter by which a list of accounts is asked for to link one.
 const PURPOSE: &str = "purpose";
+
+/// Names under which a link's body could name its account.
+const ACCOUNT_FIELDS: [&str; 9] = [
+    "account_id",
+    "accountId",
+    "account",
+    "customer_id",
+    "customerId",
+    "property_id",
+    "propertyId",
+    "container_id",
+    "containerId",
+];
 
 /// What lists of accounts may show.
 pub(super) struct Seen {
@@ -44,6 +57,10 @@ impl Sidecar {
         else {
             return Ok((permit, None));
         };
+        // A claim outlives its client; without it nothing would be bound.
+        if !self.clients_of(identity, context).await?.contains(&client) {
+            return Err(Refusal::ClientNotAllowed);
+        }
         let links = self.links_of(identity, context).await?;
         let to_link = permit.query().get(PURPOSE) == Some("link");
         let bound = accounts::bind(permit, bound, fields, &links)?;
@@ -56,25 +73,35 @@ impl Sidecar {
         Ok((bound.permit, Some(seen)))
     }
 
-    /// Refuses to link an account of a client that the token does not reach.
+    /// Refuses to link an account of a client that the token does not reach: one that
+    /// the body names, or that the link has which is changed.
     pub(super) async fn may_link(
         &self,
         context: &Context,
         permit: &Permit,
         fields: Option<&Fields>,
+        link: Option<ObjectId>,
     ) -> Result<(), Refusal> {
-        let (Some(identity), Some(reach), Some(fields)) =
-            (permit.identity(), permit.reach(), fields)
-        else {
+        let (Some(identity), Some(reach)) = (permit.identity(), permit.reach()) else {
             return Ok(());
         };
-        let linked = permit.rule().links_account && reach.is_limited();
-        let account = fields.text("account_id")?.filter(|_| linked);
-        let Some(account) = account.filter(|_| self.config.tenancy.bind_accounts) else {
+        let is_bound = self.config.tenancy.bind_accounts && permit.rule().links_account;
+        if !is_bound || !reach.is_limited() {
             return Ok(());
-        };
+        }
         let links = self.links_of(identity, context).await?;
-        match accounts::is_out_of_reach(&account, reach, &links) {
+        let mut accounts = Vec::new();
+        if let Some(fields) = fields {
+            for name in ACCOUNT_FIELDS {
+                accounts.extend(fields.text(name)?);
+            }
+        }
+        let own = link.and_then(|link| accounts::account_of(link, &links));
+        accounts.extend(own.map(str::to_owned));
+        match accounts
+            .iter()
+            .any(|account| accounts::is_out_of_reach(account, reach, &links))
+        {
             true => Err(Refusal::AccountNotLinked),
             false => Ok(()),
         }

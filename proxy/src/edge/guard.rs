@@ -118,7 +118,8 @@ impl Sidecar {
             Some(guard) => self.guard(context, permit, &guard, in_path, fields).await?,
             None => (permit, Looked::default()),
         };
-        self.may_link(context, &permit, fields.as_ref()).await?;
+        self.may_link(context, &permit, fields.as_ref(), looked.object)
+            .await?;
         let (permit, seen) = self
             .bound_to_accounts(context, permit, plan, fields.as_ref())
             .await?;
