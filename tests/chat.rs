@@ -226,6 +226,9 @@ async fn a_request_id_is_the_users_own_and_comes_back_as_it_was() {
             theirs["balance"].as_str().unwrap().contains("u2."),
             "{theirs}"
         );
+        // Nor does another client of one's own get what one was answered.
+        let other = spend(alice(), "11", id.clone()).await;
+        assert_eq!(other["duplicate"], Value::Null, "{other}");
         let again = spend(alice(), "10", id.clone()).await;
         assert_eq!(
             (&again["request_id"], &again["duplicate"]),

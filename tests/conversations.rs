@@ -4,19 +4,24 @@ use crate::chat::{SEO, page, say, text};
 use crate::support::{Ask, Setup, Sidecar, alice, unlimited};
 use serde_json::json;
 
+/// More conversations of client 11 than the list shows, past the sidecar.
+async fn push_out(legacy: &str) {
+    for n in 0..32 {
+        let ask = Ask::new("POST", &format!("{legacy}/api/conversations/new"));
+        let ask = ask
+            .with("Cookie", "camarad_user_id=1; camarad_cb_token=t")
+            .client("11");
+        let body = json!({"workspace": "business", "agent": "cto", "title": format!("t{n}")});
+        assert_eq!(ask.body(body.to_string()).send().await.status, 200);
+    }
+}
+
 #[tokio::test]
 async fn a_conversation_that_the_list_no_longer_shows_is_found_in_index_and_export() {
     let setup = Setup::default().set("SIDECAR__LIMITS__REFUSALS", "0");
     let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(setup).await;
-    // More than thirty newer ones, past the sidecar: nothing of them is known.
-    for n in 0..32 {
-        let ask = Ask::new("POST", &format!("{}/api/conversations/new", legacy.url()));
-        let ask = ask
-            .with("Cookie", "camarad_user_id=1; camarad_cb_token=t")
-            .client("11");
-        let body = json!({"workspace": "business", "agent": "seo", "title": format!("t{n}")});
-        assert_eq!(ask.body(body.to_string()).send().await.status, 200);
-    }
+    // Nothing of these is known.
+    push_out(&legacy.url()).await;
     let exports = || async { legacy.calls_to("/api/export").await.len() };
     let alice = alice();
     let ask = |id: u64| {
@@ -40,9 +45,26 @@ async fn a_conversation_that_the_list_no_longer_shows_is_found_in_index_and_expo
         1,
         "who asks for what is not there makes us read no more"
     );
+    // One that is made through us is known from then on, in the list or not.
+    let made = Ask::new("POST", &sidecar.url("/api/conversations/new"));
+    let made = made.bearer(&alice).client("10");
+    let body = json!({"workspace": "business", "agent": "seo", "title": "kept"});
+    let made = made.body(body.to_string()).send().await.json();
+    let made = made["conv_id"].as_u64().unwrap();
+    push_out(&legacy.url()).await;
+    assert_eq!(ask(made).await.json()["conv_id"], made);
     // The newest of client 10 is out of the list that shows all, and in its own.
     let got = page(&sidecar, &alice, "10", SEO).await;
-    assert_eq!(got.header("location"), format!("{SEO}?conv_id=4"));
+    assert_eq!(got.header("location"), format!("{SEO}?conv_id={made}"));
+    // Links that cannot be told apart are not shown, and the page is.
+    let opened = || page(&sidecar, &alice, "10", "/chat/business/seo?conv_id=4");
+    assert!(text(&opened().await).contains(&format!("?conv_id={made}\"")));
+    let fault = json!({"fault": "status", "only": "/api/export"});
+    legacy.faults(fault).await;
+    let got = opened().await;
+    assert_eq!(got.status, 200);
+    assert!(!text(&got).contains("?conv_id="), "{}", text(&got));
+    assert!(text(&got).contains("u1.c10"), "{}", text(&got));
 }
 
 #[tokio::test]

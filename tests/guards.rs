@@ -181,8 +181,33 @@ async fn settings_of_no_client_are_there_for_a_limited_token_and_empty() {
     let shown = sidecar
         .route(&alice(), "10", "GET /api/connectors/paypal", "")
         .await;
-    assert_eq!(shown.status, 200);
+    let told = shown.json();
+    assert_eq!((shown.status, &told["status"]), (200, &json!("connected")));
+    assert_eq!(
+        (&told["config"], &told["custom_name"]),
+        (&json!({}), &json!(""))
+    );
     assert!(!String::from_utf8_lossy(&shown.body).contains("s3"));
+    // An agent's are the same, and so are rows of lists.
+    let everything = unlimited();
+    let agent = r#"{"name": "Project Falcon"}"#;
+    let saved = sidecar
+        .route(&everything, "", "POST /api/agents/cto", agent)
+        .await;
+    assert_eq!(saved.status, 200);
+    for (route, reads) in [
+        ("GET /api/agents/cto", json!({"slug": "cto", "name": ""})),
+        ("GET /api/agents/seo", json!({"slug": "seo"})),
+    ] {
+        let shown = sidecar.route(&alice(), "10", route, "").await.json();
+        for (name, expected) in reads.as_object().unwrap() {
+            assert_eq!(&shown[name], expected, "{route} {name}");
+        }
+    }
+    let own = sidecar
+        .route(&everything, "", "GET /api/agents/cto", "")
+        .await;
+    assert_eq!(own.json()["name"], "Project Falcon u1.c0");
 }
 
 #[tokio::test]

@@ -1,26 +1,31 @@
-//! `request_id` of chat and spending, kept apart by user.
+//! `request_id` of chat and spending, kept apart by user and client.
 //!
 //! The app looks the id up across all users and answers a known one as already
 //! paid, with whatever it answered whoever used it first (contract, section 9).
-//! So upstream it begins with the user, and the answer gets the caller's own back.
+//! So upstream it begins with user and client, and the answer gets the caller's own back.
 
-use crate::ids::UserId;
+use crate::ids::{ClientId, UserId};
 use memchr::memmem;
 use sha2::{Digest, Sha256};
 
 /// Longest id that goes on readable.
 const LONGEST: usize = 100;
 
-/// The id for upstream: plain ASCII, different for every user, the same for the same id.
-pub fn upstream(user: UserId, own: &str) -> String {
+/// The id for upstream: plain ASCII, different for every user and client, the same for
+/// the same id.
+pub fn upstream(user: UserId, client: Option<ClientId>, own: &str) -> String {
+    let of = match client {
+        Some(client) => format!("u{user}c{client}"),
+        None => format!("u{user}"),
+    };
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     match own.len() <= LONGEST && own.bytes().all(plain) {
-        true => format!("u{user}:{own}"),
+        true => format!("{of}:{own}"),
         // Hashed ids have a frame of their own, so that no readable one is equal to one.
         false => {
             let hash = Sha256::digest(own.as_bytes());
             let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("u{user}#{hex}")
+            format!("{of}#{hex}")
         }
     }
 }
@@ -52,9 +57,14 @@ mod tests {
         UserId::parse(&id.to_string()).unwrap()
     }
 
+    fn client(id: u64) -> Option<ClientId> {
+        ClientId::parse(&id.to_string()).ok()
+    }
+
     #[test]
     fn what_goes_up_comes_back() {
-        let up = upstream(user(1), "pay-7");
+        assert_eq!(upstream(user(1), client(10), "pay-7"), "u1c10:pay-7");
+        let up = upstream(user(1), None, "pay-7");
         assert_eq!(up, "u1:pay-7");
         let answer = br#"{"a":"u1:pay-7x","request_id":"u1:pay-7","t":"\"u1:pay-7\""}"#;
         let back = restore(answer, &up, "\"pay-7\"").unwrap();
@@ -67,10 +77,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn two_users_or_two_ids_never_meet(a in "\\PC{0,12}", b in "\\PC{0,12}", i in 1u64..30, j in 1u64..30) {
-            let same = i == j && a == b;
-            prop_assert_eq!(upstream(user(i), &a) == upstream(user(j), &b), same);
-            prop_assert!(upstream(user(i), &a).is_ascii());
+        fn two_users_clients_or_ids_never_meet(
+            a in "\\PC{0,12}", b in "\\PC{0,12}", i in 1u64..30, j in 1u64..30, c in 0u64..3, d in 0u64..3,
+        ) {
+            let same = i == j && client(c) == client(d) && a == b;
+            let (one, other) = (upstream(user(i), client(c), &a), upstream(user(j), client(d), &b));
+            prop_assert!(one.is_ascii());
+            prop_assert_eq!(one == other, same);
         }
     }
 }

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 /// Answers remembered at most.
 const MOST: usize = 10_000;
-/// How long to wait for somebody else who asks the same; a question has its own, shorter time.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long to wait for somebody else who asks the same, before asking oneself: behind an
+/// app that does not answer, those who wait must not wait for one another in turn.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers by whom they are about.
 pub(crate) struct Kept<K, V> {

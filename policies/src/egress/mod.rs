@@ -55,7 +55,7 @@ pub struct Checked {
 pub struct Mine<'a> {
     /// Whether the caller may use the client.
     pub client: &'a dyn Fn(ClientId) -> bool,
-    /// Whether rows that belong to no client stay where rows of others go.
+    /// Whether rows that belong to no client stay, where the rule drops any.
     pub unowned: bool,
     /// The caller.
     pub user: Option<UserId>,
@@ -70,17 +70,20 @@ pub fn check(rule: &Rule, answer: &[u8], mine: &Mine<'_>) -> Checked {
         (OnForeign::Filter, _) | (_, UserWide::Filter) => Some(Cut::Out),
         (OnForeign::Block, _) => None,
     };
+    let on_unowned = match (mine.unowned, rule.drops_unowned) {
+        (true, _) => None,
+        (false, true) => on_client.or(Some(Cut::Out)),
+        (false, false) => on_client,
+    };
     let mut cuts: Vec<(usize, Cut)> = Vec::new();
     let mut is_blocked = false;
     let mut elsewhere = false;
     let seen = scan(answer, &rule.looks, &mut |hit| match hit.pointed {
         false => elsewhere |= is_somebody_elses(&hit, mine),
-        true if is_unowned(&hit) && on_client.is_some() && !mine.unowned => {
-            match hit.row.zip(on_client) {
-                Some(cut) if cuts.last() != Some(&cut) => cuts.push(cut),
-                _ => {}
-            }
-        }
+        true if is_unowned(&hit) && on_unowned.is_some() => match hit.row.zip(on_unowned) {
+            Some(cut) if cuts.last() != Some(&cut) => cuts.push(cut),
+            _ => {}
+        },
         true if mine.has(&hit) => {}
         true => {
             // No rule shows a row of an account that is not the caller's, and outside of
@@ -106,7 +109,9 @@ pub fn check(rule: &Rule, answer: &[u8], mine: &Mine<'_>) -> Checked {
             }
         }
         // A shape that the rule does not know may hold anything.
-        Ok(seen) if on_client.is_some() && rule.has_egress() && seen.lists == 0 => Egress::Blocked,
+        Ok(seen) if on_client.or(on_unowned).is_some() && rule.has_egress() && seen.lists == 0 => {
+            Egress::Blocked
+        }
         Ok(_) if is_blocked => Egress::Blocked,
         Ok(_) if cuts.is_empty() => Egress::Pass,
         Ok(_) => match splice::splice(answer, cuts, &rule.keep) {

@@ -186,9 +186,12 @@ pub struct Rule {
     pub accounts: Option<Accounts>,
     /// Its body's account must not be one of a client out of a limited token's reach.
     pub links_account: bool,
-    /// Members that a limited token sees empty where the answer belongs to no client.
-    pub hollow: Vec<String>,
-    /// Its `request_id` is kept apart by user.
+    /// Rows that belong to no client are not for limited tokens.
+    pub drops_unowned: bool,
+    /// Members that stay for a limited token where what is read belongs to no client;
+    /// none where nothing is taken out.
+    pub unowned_keep: Vec<String>,
+    /// Its `request_id` is kept apart by user and client.
     pub request_id: bool,
     /// It reads its body's fields from forms too.
     pub form: bool,

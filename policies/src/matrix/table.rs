@@ -34,6 +34,14 @@ enum Cache {
     Tenant,
 }
 
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Unowned {
+    #[default]
+    Keep,
+    Drop,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -70,7 +78,9 @@ struct Row {
     #[serde(default)]
     links_account: bool,
     #[serde(default)]
-    hollow: Vec<String>,
+    unowned: Unowned,
+    #[serde(default)]
+    unowned_keep: Vec<String>,
     #[serde(default)]
     request_id: bool,
     #[serde(default)]
@@ -212,7 +222,8 @@ fn options_rule(name: &str, auth: Auth) -> Rule {
         cascade: Vec::new(),
         accounts: None,
         links_account: false,
-        hollow: Vec::new(),
+        drops_unowned: false,
+        unowned_keep: Vec::new(),
         request_id: false,
         form: false,
         learn: None,
@@ -339,7 +350,7 @@ impl Row {
         let looks = self.guard.is_some()
             || !self.cascade.is_empty()
             || self.page_links
-            || !self.hollow.is_empty()
+            || !self.unowned_keep.is_empty()
             || self.learn.is_some()
             || self.answer_seconds.is_some();
         if (fields || looks) && matches!(serve, Serve::Stream) {
@@ -417,7 +428,8 @@ impl Row {
             cascade: self.cascade,
             accounts,
             links_account: self.links_account,
-            hollow: self.hollow,
+            drops_unowned: self.unowned == Unowned::Drop,
+            unowned_keep: self.unowned_keep,
             request_id: self.request_id,
             form: self.form,
             learn: self.learn,

@@ -46,35 +46,37 @@ impl Sidecar {
         if !listed.is_full || unknown.is_empty() {
             return Ok(owners);
         }
+        let mut is_indexed = false;
         if let [id] = unknown[..]
-            && let Some(client) = self.indexed(identity, id).await?
-            && self.has_messages(context, identity, id, client).await?
+            && let Some(owner) = self.indexed(identity, id).await?
         {
-            owners.insert(id, Owner::Client(client));
-            return Ok(owners);
+            is_indexed = true;
+            if let Owner::Client(client) = owner {
+                if self.has_messages(context, identity, id, client).await? {
+                    owners.insert(id, owner);
+                    return Ok(owners);
+                }
+                // Deleted, and perhaps given out again, past us.
+                let forgotten = self.owners.forget(identity.user(), Some(id)).await;
+                forgotten.map_err(broken_index)?;
+            }
         }
         // Who asks for ids that do not exist must not make us read an export each time.
         let before = self.exported.known(&identity.user());
         let is_absent =
             |before: &Arc<BTreeSet<ObjectId>>| unknown.iter().all(|id| !before.contains(id));
-        if !before.as_ref().is_some_and(is_absent) {
+        if is_indexed || !before.as_ref().is_some_and(is_absent) {
             let rows = self.export(context, identity).await?;
             owners.extend(rows.iter().map(|row| (row.id, row.owner())));
         }
         Ok(owners)
     }
 
-    /// The client that the index has for a conversation of this user.
-    async fn indexed(
-        &self,
-        identity: &Identity,
-        id: ObjectId,
-    ) -> Result<Option<ClientId>, Refusal> {
+    /// Whose a conversation of this user is, as the index has it.
+    async fn indexed(&self, identity: &Identity, id: ObjectId) -> Result<Option<Owner>, Refusal> {
         let found = self.owners.find(id).await.map_err(broken_index)?;
-        Ok(match found {
-            Some((user, Owner::Client(client))) if user == identity.user().get() => Some(client),
-            _ => None,
-        })
+        let own = found.filter(|(user, _)| *user == identity.user().get());
+        Ok(own.map(|(_, owner)| owner))
     }
 
     /// Whether the app shows the conversation within this client: it looks at the
@@ -180,6 +182,7 @@ impl Sidecar {
             },
         );
         let id = begun.await.ok_or(Refusal::GuardUnavailable)?;
+        self.exported.forget(&identity.user());
         let id = id.ok_or(Refusal::ObjectNotFound)?;
         let one = Conversation {
             id,

@@ -293,7 +293,7 @@ fn is_plain(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
-/// Sets the rule's `request_id` apart from other users'; gives what went up, and
+/// Sets the rule's `request_id` apart from other users' and clients'; gives what went up, and
 /// the caller's own as JSON. The app takes the header's where the body has none.
 fn keep_apart(
     permit: &Permit,
@@ -308,7 +308,7 @@ fn keep_apart(
     let Some(own) = fields.text(NAME)?.or_else(in_header) else {
         return Ok(None);
     };
-    let upstream = request_ids::upstream(user, &own);
+    let upstream = request_ids::upstream(user, permit.client(), &own);
     let is_number =
         matches!(fields, Fields::Json(map) if map.get(NAME).is_some_and(|id| id.is_number()));
     let as_json = match is_number {

@@ -16,7 +16,7 @@ use camarad_policies::matrix::{Learn, Mode};
 use camarad_policies::page;
 use camarad_policies::refusal::Refusal;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// An id of somebody else in an answer, where the rule does not look.
@@ -41,6 +41,12 @@ impl Sidecar {
             && permit.is_scoped()
             && let Some(one) = new_conversation(&body, permit.client(), permit.path().as_str())
         {
+            if let Some(user) = permit.user() {
+                let exported = self.exported.known(&user);
+                if exported.is_some_and(|ids| !ids.contains(&one.id)) {
+                    self.exported.forget(&user);
+                }
+            }
             self.learn(permit, vec![one], since).await?;
         }
         if let (Some(id), true) = (found.object, permit.method() == "POST") {
@@ -59,7 +65,7 @@ impl Sidecar {
         if !permit.is_scoped() || permit.rule().mode != Mode::Enforce {
             return Ok(body);
         }
-        let body = hollowed(permit, body);
+        let body = without_unowned(permit, body)?;
         if permit.rule().page_links {
             return self.own_links(context, permit, body).await;
         }
@@ -182,7 +188,11 @@ impl Sidecar {
             return Ok(body);
         }
         let all: Vec<ObjectId> = ids.iter().copied().collect();
-        let owners = self.owners_of(context, identity, &all).await?;
+        // What cannot be told apart now is not shown; the page is of use without it.
+        let owners = match self.owners_of(context, identity, &all).await {
+            Err(Refusal::GuardUnavailable) => BTreeMap::new(),
+            owners => owners?,
+        };
         let listed = match permit.client() {
             Some(_) => Arc::default(),
             None => self.clients_of(identity, context).await?,
@@ -240,24 +250,32 @@ impl Sidecar {
 }
 
 /// Settings of no client are the user's own: of them a limited token sees that they are there.
-fn hollowed(permit: &Permit, body: Bytes) -> Bytes {
-    let members = &permit.rule().hollow;
+/// Whose they are must be said: own ones that came empty would be saved so.
+fn without_unowned(permit: &Permit, body: Bytes) -> Result<Bytes, Refusal> {
+    let keep = &permit.rule().unowned_keep;
     let is_limited = permit.reach().is_some_and(Reach::is_limited);
-    if members.is_empty() || !is_limited || guard::owner_in(&body) != Some(guard::Owner::User) {
-        return body;
+    if keep.is_empty() || !is_limited || permit.method() != "GET" {
+        return Ok(body);
+    }
+    match guard::owner_in(&body) {
+        Some(guard::Owner::Client(_)) => return Ok(body),
+        Some(guard::Owner::User) => {}
+        Some(guard::Owner::Nobody) | None => return Err(Refusal::GuardUnavailable),
     }
     let Ok(Value::Object(mut settings)) = serde_json::from_slice(&body) else {
-        return body;
+        return Err(Refusal::GuardUnavailable);
     };
-    for member in members {
-        if let Some(content) = settings.get_mut(member) {
+    for (name, content) in &mut settings {
+        if !keep.contains(name) {
             *content = match content {
                 Value::Object(_) => Value::Object(Default::default()),
+                Value::Array(_) => Value::Array(Vec::new()),
+                Value::String(_) => Value::String(String::new()),
                 _ => Value::Null,
             };
         }
     }
-    crate::json::to_body(&Value::Object(settings))
+    Ok(crate::json::to_body(&Value::Object(settings)))
 }
 
 /// Refuses where the rule is enforced, and tells where it is not.

@@ -1,11 +1,11 @@
-//! Links of clients to accounts, and the list of connectors.
+//! Links of clients to accounts, the list of connectors, and their settings.
 //!
 //! Weak on purpose: whose client the links are asked of does not matter, a link
 //! is changed by its user under any client, and `all=1` ignores the client.
 
 use super::conversations;
 use super::request::{Request, Told, missing, ok, refused};
-use super::store::{Link, Owner, Store};
+use super::store::{Link, Owner, Setting, Store};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -49,6 +49,8 @@ pub(super) fn answer(store: &mut Store, request: &Request) -> Option<Told> {
         ("POST", "/api/client_connectors") => link(store, request),
         ("PATCH", "/api/client_connectors/<int:link_id>") => change(store, request),
         ("GET", "/api/connectors/list") => list(store, request),
+        ("GET", "/api/connectors/<slug>") => settings(store, request),
+        ("POST", "/api/connectors/<slug>") => set(store, request),
         _ => return None,
     })
 }
@@ -95,6 +97,49 @@ fn change(store: &mut Store, request: &Request) -> Told {
     let changed = json!({"success": true, "client_id": row.owner.client, "id": row.id,
                          "status": row.status});
     ok(changed).of(row.owner)
+}
+
+/// Those of the client, else of none; secrets as they were stored.
+fn settings(store: &Store, request: &Request) -> Told {
+    let slug = request.variable("<slug").unwrap_or_default();
+    let scope = request.scope();
+    let of = |owner: Owner| {
+        let mut rows = store.settings.iter();
+        rows.find(|row| row.owner == owner && row.slug == slug)
+    };
+    let unscoped = Owner {
+        client: None,
+        ..scope
+    };
+    match of(scope).or_else(|| of(unscoped)) {
+        Some(row) => ok(json!({
+            "status": row.status, "config": row.config, "last_connected": null,
+            "custom_name": row.custom_name, "client_id": row.owner.client,
+        }))
+        .of(row.owner),
+        None => ok(json!({
+            "status": "disconnected", "config": {}, "last_connected": null,
+            "custom_name": null, "client_id": scope.client,
+        }))
+        .of(scope),
+    }
+}
+
+fn set(store: &mut Store, request: &Request) -> Told {
+    let owner = request.scope();
+    let slug = request.variable("<slug").unwrap_or_default().to_owned();
+    store
+        .settings
+        .retain(|row| (row.owner, &row.slug) != (owner, &slug));
+    store.settings.push(Setting {
+        owner,
+        slug,
+        status: request.text("status").unwrap_or("disconnected").to_owned(),
+        config: request.body["config"].clone(),
+        custom_name: owner.marked(request.text("custom_name").unwrap_or_default()),
+    });
+    let told = json!({"success": true, "message": "Saved", "client_id": owner.client.unwrap_or(0)});
+    ok(told).of(owner)
 }
 
 fn list(store: &Store, request: &Request) -> Told {

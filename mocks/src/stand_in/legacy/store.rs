@@ -92,6 +92,15 @@ pub(super) struct Config {
     pub(super) name: String,
 }
 
+/// A connector's settings for a user and client.
+pub(super) struct Setting {
+    pub(super) owner: Owner,
+    pub(super) slug: String,
+    pub(super) status: String,
+    pub(super) config: Value,
+    pub(super) custom_name: String,
+}
+
 /// What was answered to whoever paid first with a request id.
 #[derive(Clone)]
 pub(super) struct Paid {
@@ -107,6 +116,7 @@ pub(super) struct Store {
     pub(super) meetings: Vec<Meeting>,
     pub(super) links: Vec<Link>,
     pub(super) configs: Vec<Config>,
+    pub(super) settings: Vec<Setting>,
     /// By request id alone, whoever sends it.
     pub(super) messages_paid: HashMap<String, Paid>,
     pub(super) spent: HashMap<String, Paid>,
@@ -136,6 +146,7 @@ impl Store {
             meetings: Vec::new(),
             links: Vec::new(),
             configs: Vec::new(),
+            settings: Vec::new(),
             messages_paid: HashMap::new(),
             spent: HashMap::new(),
             ticks: 0,

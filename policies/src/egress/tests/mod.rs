@@ -40,6 +40,7 @@ fn rule_with(pointers: &[(Kind, &str)], on_foreign: OnForeign) -> Rule {
         looks: Looks::new(pointers.iter().map(|(kind, pointer)| (*kind, pointer))).unwrap(),
         on_foreign,
         user_wide: UserWide::Deny,
+        drops_unowned: false,
         keep: vec!["slug".to_owned(), "items".to_owned()],
         ..rule("flows.list")
     }
@@ -285,19 +286,31 @@ fn rows_of_no_client_go_with_those_of_others_where_they_are_not_the_callers() {
     };
     let pointers = [(Kind::Client, "/*/client_id")];
     let answer = r#"[{"client_id":null},{"client_id":10},{"client_id":0},{"slug":1}]"#;
-    for (on_foreign, expected) in [
-        (OnForeign::Block, Egress::Pass),
-        (
-            OnForeign::Filter,
-            filtered(r#"[{"client_id":10},{"slug":1}]"#, 2, 0),
-        ),
+    let rows = r#"[{"client_id":10},{"slug":1}]"#;
+    for (on_foreign, drops_unowned, expected) in [
+        (OnForeign::Block, false, Egress::Pass),
+        (OnForeign::Block, true, filtered(rows, 2, 0)),
+        (OnForeign::Filter, false, filtered(rows, 2, 0)),
         (
             OnForeign::Redact,
+            false,
             filtered(r#"[{},{"client_id":10},{},{"slug":1}]"#, 0, 2),
         ),
     ] {
-        let rule = rule_with(&pointers, on_foreign);
+        let rule = Rule {
+            drops_unowned,
+            ..rule_with(&pointers, on_foreign)
+        };
         let checked = check(&rule, answer.as_bytes(), &mine);
-        assert_eq!(checked.outcome, expected, "{on_foreign:?}");
+        assert_eq!(checked.outcome, expected, "{on_foreign:?} {drops_unowned}");
+    }
+    // Another client's row blocks all the same, and so does an unknown shape.
+    let rule = rule("flows.list");
+    for answer in [
+        r#"[{"client_id":0},{"client_id":20}]"#,
+        r#"{"client_id":0}"#,
+    ] {
+        let checked = check(&rule, answer.as_bytes(), &mine);
+        assert_eq!(checked.outcome, Egress::Blocked, "{answer}");
     }
 }
