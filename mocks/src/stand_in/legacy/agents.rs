@@ -21,11 +21,7 @@ fn read(store: &Store, request: &Request) -> Told {
         let mut rows = store.configs.iter();
         rows.find(|row| row.owner == owner && row.slug == slug)
     };
-    let unscoped = Owner {
-        client: None,
-        ..scope
-    };
-    let found = of(scope).or_else(|| of(unscoped));
+    let found = of(scope).or_else(|| of(scope.of_no_client()));
     let owner = found.map_or(scope, |row| row.owner);
     let name = found.map_or_else(|| conversations::title(slug), |row| row.name.clone());
     ok(json!({

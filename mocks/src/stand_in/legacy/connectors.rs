@@ -107,11 +107,7 @@ fn settings(store: &Store, request: &Request) -> Told {
         let mut rows = store.settings.iter();
         rows.find(|row| row.owner == owner && row.slug == slug)
     };
-    let unscoped = Owner {
-        client: None,
-        ..scope
-    };
-    match of(scope).or_else(|| of(unscoped)) {
+    match of(scope).or_else(|| of(scope.of_no_client())) {
         Some(row) => ok(json!({
             "status": row.status, "config": row.config, "last_connected": null,
             "custom_name": row.custom_name, "client_id": row.owner.client,

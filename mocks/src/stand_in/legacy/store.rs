@@ -20,6 +20,14 @@ impl Owner {
         format!("u{}.c{}", self.user, self.client.unwrap_or(0))
     }
 
+    /// The same user, and no client.
+    pub(super) fn of_no_client(self) -> Self {
+        Self {
+            client: None,
+            ..self
+        }
+    }
+
     /// A text that says whose it is; added where it does not yet.
     pub(super) fn marked(self, text: &str) -> String {
         let mark = self.mark();
