@@ -316,6 +316,18 @@ async fn a_limited_token_cannot_link_what_belongs_to_a_client_out_of_its_reach()
         let got = link(limited.clone(), spelling).await;
         assert_eq!(got.code(), "account_not_linked", "{spelling}");
     }
+    let rows = |account: &str| {
+        let row = json!({"client_id": 10, "connector_slug": "google-ads", "account_id": account});
+        json!({"data": {"client_id": 10, "client_connectors": [row]}})
+    };
+    for (account, outcome) in [
+        ("234 567 8901", "account_not_linked"),
+        ("123-456-7890", "200"),
+    ] {
+        let body = rows(account).to_string();
+        let got = sidecar.route(&limited, "", "POST /api/import", &body).await;
+        assert_eq!(got.outcome(), outcome, "{account}");
+    }
     assert_eq!(link(limited.clone(), "999-999-9999").await.status, 200);
     assert_eq!(
         link(alice(), "234-567-8901").await.status,

@@ -91,6 +91,37 @@ impl Fields {
         Ok(text.filter(|text| !text.is_empty()))
     }
 
+    /// Every text and number that stands under one of the names, however deep.
+    pub fn texts(&self, names: &[&str]) -> Vec<String> {
+        fn collect(value: &Value, names: &[&str], named: bool, into: &mut Vec<String>) {
+            match value {
+                Value::String(text) if named => into.push(text.clone()),
+                Value::Number(number) if named => into.push(number.to_string()),
+                Value::Array(elements) => {
+                    for one in elements {
+                        collect(one, names, named, into);
+                    }
+                }
+                Value::Object(members) => {
+                    for (name, one) in members {
+                        collect(one, names, names.contains(&name.as_str()), into);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        match self {
+            Self::Json(fields) => {
+                for (name, value) in fields {
+                    collect(value, names, names.contains(&name.as_str()), &mut found);
+                }
+            }
+            Self::Form(form) => found.extend(form.values(names).map(str::to_owned)),
+        }
+        found
+    }
+
     /// Names the object, and no other.
     pub fn set_object(&mut self, name: &str, id: ObjectId) {
         match self {
@@ -162,6 +193,21 @@ mod tests {
             let fields = read(body, kind).unwrap();
             assert_eq!(fields.object("conv_id"), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn texts_are_found_however_deep_under_their_names_alone() {
+        let body = r#"{"a": 1, "x": "a", "data": {"rows": [{"b": ["2", {"a": "3"}], "y": 4}]},
+                       "b": {"z": "5"}, "c": null}"#;
+        let found = read(body, JSON).unwrap().texts(&["a", "b", "c"]);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(
+            ["1", "2", "3"]
+                .iter()
+                .all(|text| found.contains(&(*text).to_owned()))
+        );
+        let form = read("a=1&b=2&x=3&a=4", FORM).unwrap();
+        assert_eq!(form.texts(&["a", "b"]), ["1", "2", "4"]);
     }
 
     #[test]

@@ -184,7 +184,7 @@ pub struct Rule {
     pub cascade: Vec<String>,
     /// The accounts that its requests name.
     pub accounts: Option<Accounts>,
-    /// Its body's account must not be one of a client out of a limited token's reach.
+    /// No account in its body may be one of a client out of a limited token's reach.
     pub links_account: bool,
     /// Rows that belong to no client are not for limited tokens.
     pub drops_unowned: bool,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The parameter by which a list of accounts is asked for to link one.
 const PURPOSE: &str = "purpose";
 
-/// Names under which a link's body could name its account.
+/// Names under which a body that links could name an account, its own or its rows'.
 const ACCOUNT_FIELDS: [&str; 9] = [
     "account_id",
     "accountId",
@@ -92,9 +92,9 @@ impl Sidecar {
         let links = self.links_of(identity, context).await?;
         let mut accounts = Vec::new();
         if let Some(fields) = fields {
-            for name in ACCOUNT_FIELDS {
-                accounts.extend(fields.text(name)?);
-            }
+            // Neither text nor number is no account that could be compared.
+            fields.text("account_id")?;
+            accounts = fields.texts(&ACCOUNT_FIELDS);
         }
         let own = link.and_then(|link| accounts::account_of(link, &links));
         accounts.extend(own.map(str::to_owned));
