@@ -3,7 +3,7 @@
 //! A pointer consumes one step for each level of the document. So which pointers
 //! still match at some place is a set, one bit each, and going one level down is
 //! an `and` with a set known for the level (`*`) or for level and name. Not here:
-//! the document ([`super::scan`]). A pointer forgotten here lets ids
+//! the document ([`mod@super::scan`]). A pointer forgotten here lets ids
 //! pass unseen, so too many are an error and never a part of them.
 
 use crate::pointer::{NOT_OURS, Pointer};

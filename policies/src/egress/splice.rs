@@ -1,7 +1,7 @@
 //! An answer without what is not the caller's: rows cut out, or cut down.
 //!
 //! Everything that stays is the app's own bytes, since its numbers, escapes and key
-//! order are not ours to change. Takes text that [`super::scan`] found to be JSON
+//! order are not ours to change. Takes text that [`mod@super::scan`] found to be JSON
 //! and rows that it told of; with others the outcome is `None`, never a broken text.
 
 use super::scan::unescaped;

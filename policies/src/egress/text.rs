@@ -3,7 +3,7 @@
 //! Grammar as in RFC 8259, and as `serde_json` accepts it when it ignores what it
 //! reads: escapes of lone surrogates and numbers beyond any range are well formed.
 //! Not here: UTF-8, which is checked for the whole text at once, and brackets
-//! ([`super::scan`]). [`Text::value`] takes well-formed text for granted; on other
+//! ([`mod@super::scan`]). [`Text::value`] takes well-formed text for granted; on other
 //! text it stops somewhere, without a panic.
 
 /// Not exactly one JSON text.

@@ -12,7 +12,7 @@
 //! | 3 | 30 | 13, 14 | 7 | m-7 | 9 google-ads, 10 ga4 |
 //! | 3 | 31 | 15, 16 | 8 | m-8 | 11 google-ads, 12 ga4 |
 //!
-//! Every client also has settings of the agent `seo`, named "SEO helper <mark>".
+//! Every client also has settings of the agent `seo`, named `SEO helper <mark>`.
 
 use super::store::{Client, Owner, Store};
 use serde_json::{Value, json};
