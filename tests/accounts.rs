@@ -43,6 +43,7 @@ async fn an_account_that_is_not_linked_to_the_client_is_not_there() {
             ads("campaigns?account_id=customers/customers/2345678901"),
             unlinked,
         ),
+        (ads("campaigns?mcc_id=0234-567-8901"), unlinked),
         (
             ads("campaigns?account_id=123-456-7890&mcc_id=000-111-2222"),
             unlinked,
@@ -274,6 +275,10 @@ async fn a_client_without_links_does_not_get_its_siblings_accounts() {
             format!("{GOOGLE}/campaigns?account_id=123%20456%207890"),
             404,
         ),
+        (
+            format!("{GOOGLE}/campaigns?account_id=345-678-9012&mcc_id=0234-567-8901"),
+            404,
+        ),
         (format!("{GOOGLE}/campaigns?account_id=345-678-9012"), 200),
         // The default account is client 10's: made up, and said to be.
         (format!("{GOOGLE}/campaigns"), 200),
@@ -312,6 +317,8 @@ async fn a_limited_token_cannot_link_what_belongs_to_a_client_out_of_its_reach()
         "234 567 8901",
         "234.567.8901",
         "customers/customers/2345678901",
+        "0234-567-8901",
+        " 234-567-8901",
     ] {
         let got = link(limited.clone(), spelling).await;
         assert_eq!(got.code(), "account_not_linked", "{spelling}");
@@ -389,6 +396,10 @@ async fn a_limited_token_cannot_connect_a_link_again_whose_account_is_anothers_b
         200,
         "one's own to decide"
     );
+    // Now both clients have it, and the token may give its own up.
+    let off = json!({"status": "disconnected"});
+    let limited = token(Claims::new(1, &[10]));
+    assert_eq!(patch(own, limited, off).await.status, 200);
 }
 
 #[tokio::test]

@@ -65,6 +65,18 @@ async fn a_conversation_that_the_list_no_longer_shows_is_found_in_index_and_expo
     assert_eq!(got.status, 200);
     assert!(!text(&got).contains("?conv_id="), "{}", text(&got));
     assert!(text(&got).contains("u1.c10"), "{}", text(&got));
+    legacy.faults(json!({})).await;
+    // What is deleted past us is looked for once more, and then no longer.
+    let gone = Ask::new(
+        "DELETE",
+        &format!("{}/api/conversations/{made}", legacy.url()),
+    );
+    let gone = gone.with("Cookie", "camarad_user_id=1; camarad_cb_token=t");
+    assert_eq!(gone.client("10").send().await.status, 200);
+    assert_eq!(ask(made).await.code(), "object_not_found");
+    let before = exports().await;
+    assert_eq!(ask(made).await.code(), "object_not_found");
+    assert_eq!(exports().await, before);
 }
 
 #[tokio::test]

@@ -31,15 +31,16 @@ pub struct Connector {
     form: Form,
 }
 
-/// What ids of accounts look like. Anything else is no account: the gateway and the
-/// app read ids more leniently, and two spellings of one account must not be two.
+/// What ids of accounts look like that a caller names. Anything else is no account: the
+/// gateway and the app read ids more leniently, and two spellings of one account must
+/// not be two. Ids that links have are read as leniently as they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// Digits, with dashes between them.
     Digits,
     /// Letters, digits and dashes.
     Word,
-    /// A domain or a URL.
+    /// A domain or a URL: anything without spaces.
     Site,
 }
 
@@ -47,7 +48,7 @@ enum Form {
 pub const CONNECTORS: [Connector; 4] = [
     Connector {
         name: "google-ads",
-        links: &["google-ads", "google_ads", "googleads"],
+        links: &["google-ads", "googleads"],
         parameter: "account_id",
         aliases: &["accountId", "customer_id", "customerId", "cid"],
         managers: &[
@@ -67,12 +68,7 @@ pub const CONNECTORS: [Connector; 4] = [
     },
     Connector {
         name: "ga4",
-        links: &[
-            "ga4",
-            "google-analytics",
-            "google_analytics",
-            "google-analytics-4",
-        ],
+        links: &["ga4", "google-analytics", "google-analytics-4"],
         parameter: "property_id",
         aliases: &[
             "propertyId",
@@ -85,12 +81,7 @@ pub const CONNECTORS: [Connector; 4] = [
     },
     Connector {
         name: "google-search-console",
-        links: &[
-            "google-search-console",
-            "google_search_console",
-            "search-console",
-            "gsc",
-        ],
+        links: &["google-search-console", "search-console", "gsc"],
         parameter: "property_id",
         aliases: &["propertyId", "siteUrl", "site_url"],
         managers: &[],
@@ -98,12 +89,7 @@ pub const CONNECTORS: [Connector; 4] = [
     },
     Connector {
         name: "google-tag-manager",
-        links: &[
-            "google-tag-manager",
-            "google_tag_manager",
-            "tag-manager",
-            "gtm",
-        ],
+        links: &["google-tag-manager", "tag-manager", "gtm"],
         parameter: "container_id",
         aliases: &["containerId"],
         managers: &[],
@@ -127,14 +113,18 @@ pub struct Accounts {
 pub struct Link {
     id: u64,
     client: ClientId,
-    connector: &'static Connector,
+    /// `None` for one whose accounts are not bound.
+    connector: Option<&'static Connector>,
     /// As the app has it; empty where the link names none.
     account: String,
     connected: bool,
 }
 
-/// Reads the app's list of a user's links, as far as they are of connectors whose
-/// accounts are bound; `None` for what is no list. Rows of no client are nobody's.
+/// What may stand before an id and says its kind.
+const KINDS: [&str; 4] = ["customers/", "properties/", "accounts/", "containers/"];
+
+/// Reads the app's list of a user's links; `None` for what is no list, or has rows that
+/// do not say of which client and connector they are. Rows of no client are nobody's.
 /// One that does not say its account links none, and binds all the same.
 pub fn links(answer: &[u8]) -> Option<Vec<Link>> {
     let value: Value = serde_json::from_slice(answer).ok()?;
@@ -142,27 +132,33 @@ pub fn links(answer: &[u8]) -> Option<Vec<Link>> {
         .as_array()
         .or_else(|| value.get("links")?.as_array())
         .or_else(|| value.get("client_connectors")?.as_array())?;
-    Some(rows.iter().filter_map(link).collect())
+    let mut links = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Owner::Client(client) = guard::owner(row.get("client_id")?)? {
+            links.push(link(row, client)?);
+        }
+    }
+    Some(links)
 }
 
-fn link(row: &Value) -> Option<Link> {
-    let text = |name: &str| row.get(name).and_then(Value::as_str);
-    let Owner::Client(client) = guard::owner(row.get("client_id")?)? else {
-        return None;
-    };
-    let slug = text("connector_slug").or_else(|| text("slug"))?;
-    let connector = CONNECTORS.iter().find(|c| c.links.contains(&slug))?;
+fn link(row: &Value, client: ClientId) -> Option<Link> {
+    // The caller's own words, whatever they are: one odd row must not take the others along.
+    let slug = row.get("connector_slug").or_else(|| row.get("slug"))?;
+    let slug = slug.as_str().unwrap_or_default().trim();
+    let slug = slug.to_lowercase().replace([' ', '_'], "-");
+    let connector = CONNECTORS.iter().find(|c| c.links.contains(&slug.as_str()));
     let account = match row.get("account_id") {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => text.trim().to_owned(),
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };
+    let status = row.get("status").and_then(Value::as_str);
     Some(Link {
         id: row.get("id").and_then(Value::as_u64).unwrap_or(u64::MAX),
         client,
         connector,
         account,
-        connected: text("status") != Some("disconnected"),
+        connected: status != Some("disconnected"),
     })
 }
 
@@ -172,32 +168,60 @@ pub fn account_of(link: ObjectId, links: &[Link]) -> Option<&str> {
     Some(&found.account)
 }
 
+/// Every name under which a body could name an account.
+pub fn fields() -> Vec<&'static str> {
+    let of = |connector: &'static Connector| {
+        let names = [connector.aliases, connector.managers].concat();
+        names.into_iter().chain([connector.parameter])
+    };
+    let names = CONNECTORS.iter().flat_map(of);
+    names.chain(["account_id", "account"]).collect()
+}
+
+fn without_kinds(id: &str) -> &str {
+    let bare = KINDS.iter().find_map(|kind| id.strip_prefix(kind));
+    bare.map_or(id, without_kinds)
+}
+
+/// Digits as the number that they are.
+fn without_zeros(digits: &str) -> String {
+    digits.trim_start_matches('0').to_owned()
+}
+
 impl Connector {
     /// The connector of this name.
     pub fn find(name: &str) -> Option<&'static Connector> {
         CONNECTORS.iter().find(|connector| connector.name == name)
     }
 
-    /// An id in the form in which ids are compared: without what says its kind, and
-    /// digits without dashes. `None` for what is no id of this connector.
+    /// An id that a caller names, in the form in which ids are compared. `None` for what
+    /// is no id of this connector.
     pub fn canonical(&self, id: &str) -> Option<String> {
-        let id = id.to_ascii_lowercase();
-        let kinds = ["customers/", "properties/", "containers/"];
-        let bare = kinds.iter().find_map(|kind| id.strip_prefix(kind));
-        let bare = bare.unwrap_or(&id);
-        let fits = |b: u8| match self.form {
-            Form::Digits => b.is_ascii_digit() || b == b'-',
-            Form::Word => b.is_ascii_alphanumeric() || b == b'-',
-            Form::Site => b.is_ascii_alphanumeric() || b"-._~:/%?=&".contains(&b),
+        let lower = id.to_ascii_lowercase();
+        let bare = KINDS.iter().find_map(|kind| lower.strip_prefix(kind));
+        let fits = |c: char| match self.form {
+            Form::Digits => c.is_ascii_digit() || c == '-',
+            Form::Word => c.is_ascii_alphanumeric() || c == '-',
+            Form::Site => !c.is_whitespace() && !c.is_control(),
         };
-        if bare.is_empty() || bare.len() > 256 || !bare.bytes().all(fits) {
-            return None;
-        }
-        let digits: String = bare.chars().filter(|c| *c != '-').collect();
-        match digits.bytes().all(|b| b.is_ascii_digit()) {
-            true => (!digits.is_empty()).then_some(digits),
-            false => Some(bare.to_owned()),
-        }
+        let is_one = id.len() <= 512 && bare.unwrap_or(&lower).chars().all(fits);
+        is_one.then(|| self.key(id)).flatten()
+    }
+
+    /// An id in the form in which ids are compared: without what says its kind, digits
+    /// without dashes and zeros before them, as whoever reads them as a number does.
+    fn key(&self, id: &str) -> Option<String> {
+        let id = id.trim().to_lowercase();
+        let id = without_kinds(&id);
+        let is_number = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        let key = match (self.form, is_number) {
+            (Form::Digits, _) | (_, true) => {
+                let digits: String = id.chars().filter(char::is_ascii_digit).collect();
+                without_zeros(&digits)
+            }
+            (Form::Word | Form::Site, false) => id.to_owned(),
+        };
+        (!key.is_empty()).then_some(key)
     }
 
     /// A client's links of this connector; `None` where there are none, and nothing is
@@ -209,15 +233,20 @@ impl Connector {
     }
 
     fn is_of(&self, link: &Link) -> bool {
-        link.connector == self
+        link.connector == Some(self)
     }
 
     /// Whether an account may be seen within a client, of all the user's links.
     pub fn allows(&self, account: &str, client: ClientId, links: &[Link]) -> bool {
+        let own = self.of(client, links);
+        let is_as_linked = |link: &&Link| link.connected && link.account == account;
+        if own.iter().flatten().any(is_as_linked) && !account.is_empty() {
+            return true;
+        }
         let Some(account) = self.canonical(account) else {
             return false;
         };
-        match self.of(client, links) {
+        match own {
             Some(own) => own.iter().any(|link| link.is_to(&account)),
             None => !self.is_anothers(&account, client, links),
         }
@@ -231,24 +260,57 @@ impl Connector {
 }
 
 /// Whether an account, of whatever connector, is linked to a client that the token
-/// does not reach: such a token must not link it, nor see it to link it. Spellings
-/// that are no ids are compared by their digits too, as somebody may read them so.
+/// does not reach and to none that it does: such a token must not link it, nor see it
+/// to link it. Compared as loosely as anybody could read it.
 pub fn is_out_of_reach(account: &str, reach: &Reach, links: &[Link]) -> bool {
-    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
-    let loose = digits(account);
-    let mut others = links.iter().filter(|link| !reach.allows(link.client));
-    reach.is_limited()
-        && others.any(|link| {
-            let exact = link.connector.canonical(account);
-            let alike = loose.len() >= 6 && loose == digits(&link.account);
-            exact.is_some_and(|account| link.is_to(&account)) || (link.connected && alike)
-        })
+    if !reach.is_limited() {
+        return false;
+    }
+    let wanted = squashed(account);
+    let is_linked = |is_reached: bool, is_it: &dyn Fn(&str) -> bool| {
+        let mut links = links.iter().filter(|link| link.connected);
+        links.any(|link| reach.allows(link.client) == is_reached && is_it(&link.account))
+    };
+    let digits = digits(account);
+    let is_alike = |other: &str| {
+        let same = digits.len() >= 6 && digits == self::digits(other);
+        same || (!wanted.is_empty() && wanted == squashed(other))
+    };
+    !is_linked(true, &|own| !wanted.is_empty() && wanted == squashed(own))
+        && is_linked(false, &is_alike)
+}
+
+/// Letters and digits alone; a whole number, however it is written, as its digits.
+fn squashed(account: &str) -> String {
+    let account = account.trim().to_lowercase();
+    let account = without_kinds(&account);
+    // As far as such numbers are exact.
+    let number = account.parse::<f64>().ok().map(f64::abs);
+    if let Some(number) = number.filter(|n| n.fract() == 0.0 && *n < 9e15) {
+        return format!("{number:.0}");
+    }
+    let plain: String = account
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    match plain.bytes().all(|b| b.is_ascii_digit()) {
+        true => without_zeros(&plain),
+        false => plain,
+    }
+}
+
+fn digits(account: &str) -> String {
+    let digits: String = account.chars().filter(char::is_ascii_digit).collect();
+    without_zeros(&digits)
 }
 
 impl Link {
     /// Whether it is to this account, in canonical form.
     fn is_to(&self, account: &str) -> bool {
-        self.connected && self.connector.canonical(&self.account).as_deref() == Some(account)
+        let key = self
+            .connector
+            .and_then(|connector| connector.key(&self.account));
+        self.connected && key.as_deref() == Some(account)
     }
 }
 
@@ -309,7 +371,7 @@ pub fn bind(
         (Some(id), _) => id.clone(),
         (None, Some(own)) => own
             .iter()
-            .filter(|link| link.connected && connector.canonical(&link.account).is_some())
+            .filter(|link| link.connected && connector.key(&link.account).is_some())
             .min_by_key(|link| link.id)
             .map(|link| link.account.clone())
             .ok_or(Refusal::AccountNotLinked)?,

@@ -26,6 +26,10 @@ pub(crate) struct Kept<K, V> {
     asking: Locks<K>,
 }
 
+/// What was known of changes when something was asked for, and when that was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epoch(u64, Instant);
+
 impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
     pub(crate) fn new(ttl: Duration) -> Self {
         Self {
@@ -50,21 +54,26 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
         if let Some(answer) = self.fresh(&key) {
             return Ok(answer);
         }
-        let epoch = self.epoch.load(Ordering::SeqCst);
-        let at = Instant::now();
+        let before = self.epoch();
         let answer = ask().await?;
-        if self.epoch.load(Ordering::SeqCst) == epoch {
-            self.answers.insert(key.clone(), (at, answer.clone()));
-            if self.epoch.load(Ordering::SeqCst) != epoch {
-                self.answers.remove(&key);
-            }
-        }
+        self.set(key, answer.clone(), before);
         Ok(answer)
     }
 
-    /// Remembers an answer that was asked for now.
-    pub(crate) fn set(&self, key: K, answer: V) {
-        self.answers.insert(key, (Instant::now(), answer));
+    /// To be taken before something is asked for that is set later.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::SeqCst), Instant::now())
+    }
+
+    /// Remembers an answer, unless something changed since it was asked for.
+    pub(crate) fn set(&self, key: K, answer: V, since: Epoch) {
+        let is_current = || self.epoch.load(Ordering::SeqCst) == since.0;
+        if is_current() {
+            self.answers.insert(key.clone(), (since.1, answer));
+            if !is_current() {
+                self.answers.remove(&key);
+            }
+        }
     }
 
     /// The answer, if it is known freshly; asks nobody.

@@ -14,26 +14,41 @@ fn ids_are_compared_without_their_kind_and_dashes_and_what_is_none_is_none() {
     for (connector, id, expected) in [
         (ads, "123-456-7890", some("1234567890")),
         (ads, "customers/1234567890", some("1234567890")),
-        (ads, "0123", some("0123")),
+        (ads, "0123", some("123")),
+        (ga4, "007", some("7")),
         (ga4, "properties/42", some("42")),
         (ga4, "G-ABC", some("g-abc")),
         (tags, "GTM-WX4R7N2", some("gtm-wx4r7n2")),
         (search, "sc-domain:Camarad.ai", some("sc-domain:camarad.ai")),
         (search, "https://a.example/b/", some("https://a.example/b/")),
+        (
+            search,
+            "https://a.example/@b/(c)+d",
+            some("https://a.example/@b/(c)+d"),
+        ),
+        (
+            search,
+            "sc-domain:m\u{fc}ller.de",
+            some("sc-domain:m\u{fc}ller.de"),
+        ),
         // What the gateway would take for digits of somebody's account.
         (ads, "123 456 7890", None),
         (ads, "123.456.7890", None),
         (ads, "123_456_7890", None),
         (ads, "customers/customers/1234567890", None),
-        (ads, "accounts/1234567890", None),
+        (ads, "Accounts/123-4567890", some("1234567890")),
+        (ads, "users/1234567890", None),
+        (ga4, "\u{212a}", None),
         (ads, "\u{ad}123-456-7890", None),
         (ads, "\u{ff11}23", None),
         (ads, "1e9", None),
         (ads, "", None),
         (ads, "-", None),
+        (ads, "0", None),
         (ga4, "properties/properties/42", None),
         (ga4, "a b", None),
         (search, "a\nb", None),
+        (search, " a", None),
     ] {
         assert_eq!(canonical(connector, id), expected, "{connector} {id:?}");
     }
@@ -156,16 +171,14 @@ fn a_named_account_is_linked_or_refused_and_one_is_chosen_where_none_is_named() 
     assert_eq!(body(r#"{"customerId": []}"#), Err(Refusal::BodyMalformed));
 }
 
+fn reach(claim: Option<&[u64]>) -> Reach {
+    let named = [("X-Client-ID", "10")];
+    let permit = permit(Some(identity(1, claim)), "/api/flows", &named);
+    permit.unwrap().reach().unwrap().clone()
+}
+
 #[test]
 fn an_account_of_a_client_out_of_reach_is_not_for_a_limited_token_to_link() {
-    let reach = |claim: Option<&[u64]>| {
-        let permit = permit(
-            Some(identity(1, claim)),
-            "/api/flows",
-            &[("X-Client-ID", "10")],
-        );
-        permit.unwrap().reach().unwrap().clone()
-    };
     let cases = [
         (Some(&[10][..]), "345-678-9012", true),
         (Some(&[10]), "customers/3456789012", true),
@@ -191,37 +204,107 @@ fn what_is_a_list_of_links() {
         (r#"{"links": []}"#, Some(0)),
         ("", None),
         ("{}", None),
-        // Odd rows are nobody's, and do not take the others with them.
+        // Of another shape than the app's: nothing would be bound.
+        ("[1]", None),
+        (r#"[{"id": 1}]"#, None),
+        (r#"[{"client_id": "x", "slug": "ga4"}]"#, None),
+        (r#"[{"client_id": 1, "connector": "ga4"}]"#, None),
+        // The caller's own words.
+        (r#"[{"client_id": 1, "connector_slug": null}]"#, Some(1)),
         (
-            r#"[1, {"id": 1}, {"client_id": 1, "connector_slug": null}]"#,
-            Some(0),
-        ),
-        (
-            r#"[{"client_id": "x", "slug": "ga4"}, {"client_id": 1, "slug": "ga4"}]"#,
+            r#"[{"client_id": 1, "slug": "slack", "account_id": {}}]"#,
             Some(1),
         ),
-        (
-            r#"[{"client_id": 1, "slug": "ga4", "account_id": true}]"#,
-            Some(1),
-        ),
-        (
-            r#"[{"client_id": 1, "slug": "slack", "account_id": "1"}]"#,
-            Some(0),
-        ),
+        (r#"[{"client_id": null, "slug": "ga4"}]"#, Some(0)),
     ] {
         assert_eq!(count(answer), expected, "{answer}");
     }
-    let odd = links(br#"[{"client_id": 10, "slug": "ga4", "account_id": true}]"#).unwrap();
     let ga4 = Connector::find("ga4").unwrap();
     let ten = ClientId::parse("10").unwrap();
+    let odd = links(br#"[{"client_id": 10, "slug": "ga4", "account_id": true}]"#).unwrap();
     assert!(!ga4.allows("G-1", ten, &odd), "it binds, and links nothing");
+    let spelled = links(br#"[{"client_id": 10, "slug": "GA4 ", "account_id": " G-1"}]"#).unwrap();
+    assert!(ga4.allows("g-1", ten, &spelled) && !ga4.allows("G-2", ten, &spelled));
+}
+
+#[test]
+fn a_links_account_is_read_as_leniently_as_anybody_might() {
+    let list = |slug: &str, account: &str| {
+        let rows = serde_json::json!([
+            {"client_id": 11, "connector_slug": slug, "account_id": account},
+            {"client_id": 20, "connector_slug": "slack", "account_id": "T0123"},
+        ]);
+        links(rows.to_string().as_bytes()).unwrap()
+    };
+    let (ten, eleven) = (
+        ClientId::parse("10").unwrap(),
+        ClientId::parse("11").unwrap(),
+    );
+    for (connector, slug, stored, asked) in [
+        ("google-ads", "google-ads", "234 567 8901", "234-567-8901"),
+        (
+            "google-ads",
+            "Google Ads",
+            "accounts/2345678901",
+            "2345678901",
+        ),
+        ("google-ads", "google-ads", "0234-567-8901", "2345678901"),
+        ("google-ads", "google-ads", "2345678901", "02345678901"),
+        ("ga4", "ga4", "\u{a0}G-XYZ", "properties/g-xyz"),
+    ] {
+        let links = list(slug, stored);
+        let found = Connector::find(connector).unwrap();
+        assert!(found.allows(asked, eleven, &links), "{stored}: one's own");
+        assert!(!found.allows(asked, ten, &links), "{stored}: a sibling's");
+        // As it stands in the link it is one's own, and nobody else's.
+        let trimmed = stored.trim();
+        assert!(found.allows(trimmed, eleven, &links), "{stored}");
+        assert!(!found.allows(trimmed, ten, &links), "{stored}");
+    }
+    let path = list("google-tag-manager", "accounts/6/containers/12");
+    let tags = Connector::find("google-tag-manager").unwrap();
+    assert!(tags.allows("accounts/6/containers/12", eleven, &path));
+}
+
+#[test]
+fn nothing_that_could_be_read_as_an_account_out_of_reach_is_linked() {
+    let rows = br#"[
+        {"client_id": 10, "connector_slug": "google-ads", "account_id": "777-888-9999"},
+        {"client_id": 11, "connector_slug": "google-ads", "account_id": "777-888-9999"},
+        {"client_id": 11, "connector_slug": "google-ads", "account_id": "234-567-8901"},
+        {"client_id": 11, "connector_slug": "ga4", "account_id": "G-XYZ789GHI0"},
+        {"client_id": 11, "connector_slug": "meta-ads", "account_id": "act_998"},
+        {"client_id": 11, "connector_slug": "google-search-console", "account_id": "sc-domain:x.de"}
+    ]"#;
+    let links = links(rows).unwrap();
+    let reach = &reach(Some(&[10]));
+    for (account, expected) in [
+        ("0234-567-8901", true),
+        ("2345678901.0", true),
+        ("2.345678901e9", true),
+        (" G-XYZ789GHI0", true),
+        ("\u{a0}g-xyz789ghi0", true),
+        ("properties/properties/G-XYZ789GHI0", true),
+        ("act_998", true),
+        (" sc-domain:x.de", true),
+        // Shared with a client in reach: nothing new.
+        ("7778889999", false),
+        ("999-999-9999", false),
+        ("", false),
+    ] {
+        assert_eq!(
+            is_out_of_reach(account, reach, &links),
+            expected,
+            "{account:?}"
+        );
+    }
 }
 
 proptest! {
     /// What is let through reads as the same digits to whoever takes digits alone.
     #[test]
     fn an_account_of_google_ads_has_the_digits_that_were_compared(id in "(customers/)?[0-9 ._-]{0,14}|\\PC{0,12}") {
-        let digits: String = id.chars().filter(char::is_ascii_digit).collect();
+        let digits = digits(&id);
         if let Some(compared) = canonical("google-ads", &id) {
             prop_assert_eq!(compared, digits);
         }

@@ -109,9 +109,7 @@ pub fn check(rule: &Rule, answer: &[u8], mine: &Mine<'_>) -> Checked {
             }
         }
         // A shape that the rule does not know may hold anything.
-        Ok(seen) if on_client.or(on_unowned).is_some() && rule.has_egress() && seen.lists == 0 => {
-            Egress::Blocked
-        }
+        Ok(seen) if on_client.is_some() && rule.has_egress() && seen.lists == 0 => Egress::Blocked,
         Ok(_) if is_blocked => Egress::Blocked,
         Ok(_) if cuts.is_empty() => Egress::Pass,
         Ok(_) => match splice::splice(answer, cuts, &rule.keep) {

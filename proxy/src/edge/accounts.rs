@@ -15,19 +15,6 @@ use std::sync::Arc;
 /// The parameter by which a list of accounts is asked for to link one.
 const PURPOSE: &str = "purpose";
 
-/// Names under which a body that links could name an account, its own or its rows'.
-const ACCOUNT_FIELDS: [&str; 9] = [
-    "account_id",
-    "accountId",
-    "account",
-    "customer_id",
-    "customerId",
-    "property_id",
-    "propertyId",
-    "container_id",
-    "containerId",
-];
-
 /// What lists of accounts may show.
 pub(super) struct Seen {
     links: Arc<[Link]>,
@@ -94,7 +81,7 @@ impl Sidecar {
         if let Some(fields) = fields {
             // Neither text nor number is no account that could be compared.
             fields.text("account_id")?;
-            accounts = fields.texts(&ACCOUNT_FIELDS);
+            accounts = fields.texts(&accounts::fields());
         }
         let own = link.and_then(|link| accounts::account_of(link, &links));
         accounts.extend(own.map(str::to_owned));

@@ -51,14 +51,11 @@ impl Sidecar {
             && let Some(owner) = self.indexed(identity, id).await?
         {
             is_indexed = true;
-            if let Owner::Client(client) = owner {
-                if self.has_messages(context, identity, id, client).await? {
-                    owners.insert(id, owner);
-                    return Ok(owners);
-                }
-                // Deleted, and perhaps given out again, past us.
-                let forgotten = self.owners.forget(identity.user(), Some(id)).await;
-                forgotten.map_err(broken_index)?;
+            if let Owner::Client(client) = owner
+                && self.has_messages(context, identity, id, client).await?
+            {
+                owners.insert(id, owner);
+                return Ok(owners);
             }
         }
         // Who asks for ids that do not exist must not make us read an export each time.
@@ -68,6 +65,14 @@ impl Sidecar {
         if is_indexed || !before.as_ref().is_some_and(is_absent) {
             let rows = self.export(context, identity).await?;
             owners.extend(rows.iter().map(|row| (row.id, row.owner())));
+        }
+        if let [id] = unknown[..]
+            && is_indexed
+            && !owners.contains_key(&id)
+        {
+            // Deleted past us; or else it would be looked for in the export each time.
+            let forgotten = self.owners.forget(identity.user(), Some(id)).await;
+            forgotten.map_err(broken_index)?;
         }
         Ok(owners)
     }
@@ -224,6 +229,7 @@ impl Sidecar {
         identity: &Identity,
     ) -> Result<Vec<Conversation>, Refusal> {
         let since = self.owners.epoch();
+        let before = self.exported.epoch();
         let rows = self.look_up(
             Question::get("/api/export", None),
             identity,
@@ -233,7 +239,7 @@ impl Sidecar {
         );
         let rows = rows.await.ok_or(Refusal::GuardUnavailable)?;
         let ids = rows.iter().map(|row| row.id).collect();
-        self.exported.set(identity.user(), Arc::new(ids));
+        self.exported.set(identity.user(), Arc::new(ids), before);
         let learnt = self
             .owners
             .learn(identity.user(), rows.clone(), since)
