@@ -224,6 +224,14 @@ impl Connector {
         (!key.is_empty()).then_some(key)
     }
 
+    /// A link's account as it goes on: as it stands there, if it is an id.
+    fn spelled(&self, account: &str) -> Option<String> {
+        match self.canonical(account) {
+            Some(_) => Some(account.to_owned()),
+            None => self.key(account),
+        }
+    }
+
     /// A client's links of this connector; `None` where there are none, and nothing is
     /// bound. One that was disconnected binds as well: to unlink must not open anything.
     fn of<'a>(&self, client: ClientId, links: &'a [Link]) -> Option<Vec<&'a Link>> {
@@ -373,7 +381,7 @@ pub fn bind(
             .iter()
             .filter(|link| link.connected && connector.key(&link.account).is_some())
             .min_by_key(|link| link.id)
-            .map(|link| link.account.clone())
+            .and_then(|link| connector.spelled(&link.account))
             .ok_or(Refusal::AccountNotLinked)?,
         (None, None) => {
             let is_open = links.iter().any(|link| connector.is_of(link));

@@ -57,7 +57,7 @@ fn ids_are_compared_without_their_kind_and_dashes_and_what_is_none_is_none() {
 fn linked() -> Vec<Link> {
     links(
         br#"[{"id": 9, "client_id": 10, "connector_slug": "google-ads", "account_id": "234-567-8901", "status": "connected"},
-             {"id": 4, "client_id": 10, "connector_slug": "google-ads", "account_id": "1234567890", "status": "connected"},
+             {"id": 4, "client_id": 10, "connector_slug": "google-ads", "account_id": "123 456 7890", "status": "connected"},
              {"id": 2, "client_id": 10, "connector_slug": "google-ads", "account_id": "999-999-9999", "status": "disconnected"},
              {"id": 5, "client_id": 10, "slug": "ga4", "account_id": "G-OLD", "status": "disconnected"},
              {"id": 6, "client_id": 10, "connector_slug": "slack", "account_id": null},
