@@ -215,10 +215,7 @@ impl Connector {
         let id = without_kinds(&id);
         let is_number = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit() || b == b'-');
         let key = match (self.form, is_number) {
-            (Form::Digits, _) | (_, true) => {
-                let digits: String = id.chars().filter(char::is_ascii_digit).collect();
-                without_zeros(&digits)
-            }
+            (Form::Digits, _) | (_, true) => digits(id),
             (Form::Word | Form::Site, false) => id.to_owned(),
         };
         (!key.is_empty()).then_some(key)
