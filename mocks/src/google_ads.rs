@@ -4,6 +4,7 @@
 //! What an account does not have is an empty list, as in the app's own made-up
 //! data: an unknown account has no campaigns.
 
+use crate::fixtures::fixture;
 use crate::series;
 use camarad_policies::route::Operation;
 use serde_json::{Value, json};
@@ -16,12 +17,6 @@ static CAMPAIGNS: LazyLock<Value> =
     LazyLock::new(|| fixture(include_str!("../fixtures/google-ads/campaigns.json")));
 static KEYWORDS: LazyLock<Value> =
     LazyLock::new(|| fixture(include_str!("../fixtures/google-ads/keywords.json")));
-
-/// Fixtures are part of the program; one that does not parse is an empty one,
-/// which the tests beside this would not let pass.
-fn fixture(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_default()
-}
 
 /// What the mock would answer in Coolbits' place.
 ///

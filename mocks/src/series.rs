@@ -25,11 +25,14 @@ pub fn pick(parts: &[&str], bound: u64) -> u64 {
 /// The days from `to - (days - 1)` to `to`, each with figures of its own:
 /// `date` (ISO), `impressions`, `clicks`, `cost`, `conversions`, `convValue`.
 pub fn daily(name: &str, to: Date, days: u16) -> Vec<Value> {
+    dates(to, days).map(|date| day(name, date)).collect()
+}
+
+/// The days from `to - (days - 1)` to `to`, oldest first.
+pub fn dates(to: Date, days: u16) -> impl Iterator<Item = Date> {
     (0..i64::from(days))
         .rev()
-        .filter_map(|back| to.checked_sub(time::Duration::days(back)))
-        .map(|date| day(name, date))
-        .collect()
+        .filter_map(move |back| to.checked_sub(time::Duration::days(back)))
 }
 
 fn day(name: &str, date: Date) -> Value {

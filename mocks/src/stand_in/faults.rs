@@ -53,6 +53,8 @@ pub enum Fault {
     Unauthorized,
     /// 400 `{"error": "not_connected"}`.
     NotConnected,
+    /// `status` (400 if none) with `{"error": <error>}`, as Coolbits tells what it recognises.
+    Recognised,
     /// 200 with another customer's figures, saying so.
     WrongAccount,
     /// The app answers for client 20, whoever asks.
@@ -73,8 +75,10 @@ pub struct Faults {
     pub latency_ms: u64,
     /// Wait only where the path contains this.
     pub latency_only: Option<String>,
-    /// Status for [`Fault::Status`].
+    /// Status for [`Fault::Status`] and [`Fault::Recognised`].
     pub status: Option<u16>,
+    /// The code for [`Fault::Recognised`].
+    pub error: Option<String>,
     /// Only where the path contains this.
     pub only: Option<String>,
     /// Only this many times, then no more.

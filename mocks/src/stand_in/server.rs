@@ -121,11 +121,13 @@ async fn respond<S: StandIn>(
         }
         calls.push_back(Call::from(&asked));
     }
-    let (latency, fault, status) = {
+    let (latency, fault, status, error) = {
         let mut faults = lock(&shared.faults);
         let fault = faults.take(&asked.path);
-        (faults.latency(&asked.path), fault, faults.status)
+        let latency = faults.latency(&asked.path);
+        (latency, fault, faults.status, faults.error.clone())
     };
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
     tokio::time::sleep(Duration::from_millis(latency)).await;
     match fault {
         Fault::Hang => std::future::pending().await,
@@ -159,7 +161,6 @@ async fn respond<S: StandIn>(
             Ok(shared.stand_in.answer(&asked, fault))
         }
         Fault::Status => {
-            let status = status.and_then(|s| StatusCode::from_u16(s).ok());
             let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             Ok(json_answer(status, &json!({"error": "asked to fail"})))
         }
@@ -170,6 +171,10 @@ async fn respond<S: StandIn>(
         Fault::NotConnected => Ok(json_answer(
             StatusCode::BAD_REQUEST,
             &json!({"error": "not_connected"}),
+        )),
+        Fault::Recognised => Ok(json_answer(
+            status.unwrap_or(StatusCode::BAD_REQUEST),
+            &json!({"error": error}),
         )),
         Fault::Html => Ok(with_type(
             "text/html",
@@ -426,3 +431,6 @@ pub(super) fn found(location: &'static str) -> Response<Body> {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,17 @@
-//! Coolbits' side of the contract, section 4: figures that differ by token and
-//! customer, and one selected customer per token, as Coolbits keeps it.
+//! Google Ads: one selected customer per token, as Coolbits keeps it.
 //!
 //! A report answers for the customer selected last, whatever `account_id` says,
 //! save the `overview` preset, by which the app looks names up account by
 //! account. That is the trap which makes selecting and reading one step.
 
-use super::faults::Fault;
-use super::server::{Asked, Body, StandIn, json_answer, lock};
+use super::super::faults::Fault;
+use super::super::server::{Asked, Body, lock};
+use super::{bad_request, ok, seed, window};
 use crate::series;
-use http::{Response, StatusCode};
+use http::Response;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Mutex;
-use time::Date;
-use time::format_description::well_known::Iso8601;
 
 /// Customers of every token; the second has a name that only repeats its id.
 const CUSTOMERS: [(&str, &str); 3] = [
@@ -23,35 +21,33 @@ const CUSTOMERS: [(&str, &str); 3] = [
 ];
 
 #[derive(Default)]
-pub(super) struct Coolbits {
+pub(super) struct GoogleAds {
     selected: Mutex<HashMap<String, String>>,
 }
 
-impl StandIn for Coolbits {
-    fn answer(&self, asked: &Asked, fault: Fault) -> Response<Body> {
-        if (asked.method.as_str(), asked.path.as_str()) == ("POST", "/api/auth/mock-login") {
-            let email = asked.json()["email"].as_str().unwrap_or("").to_owned();
-            return ok(json!({"token": format!("service-{email}")}));
-        }
-        let Some(token) = asked.bearer().filter(|token| !token.is_empty()) else {
-            return json_answer(StatusCode::UNAUTHORIZED, &json!({"error": "unauthorized"}));
+impl GoogleAds {
+    /// `None` where there is no such route.
+    pub(super) fn answer(
+        &self,
+        token: &str,
+        what: &str,
+        asked: &Asked,
+        fault: Fault,
+    ) -> Option<Response<Body>> {
+        let answer = match (asked.method.as_str(), what) {
+            ("POST", "customer") => self.select(token, asked),
+            ("GET", "customers/clients") => customers("clients", fault),
+            ("GET", "customers") => customers("customers", fault),
+            ("GET", "report") => self.report(token, asked, fault),
+            _ => return None,
         };
-        match (asked.method.as_str(), asked.path.as_str()) {
-            ("POST", "/api/connectors/googleads/customer") => self.select(token, asked),
-            ("GET", "/api/connectors/googleads/customers/clients") => customers("clients", fault),
-            ("GET", "/api/connectors/googleads/customers") => customers("customers", fault),
-            ("GET", "/api/connectors/googleads/report") => self.report(token, asked, fault),
-            _ => json_answer(StatusCode::NOT_FOUND, &json!({"error": "not_found"})),
-        }
+        Some(answer)
     }
-}
 
-impl Coolbits {
     fn select(&self, token: &str, asked: &Asked) -> Response<Body> {
         let body = asked.json();
         let Some(customer) = body["customerId"].as_str() else {
-            let error = json!({"error": "customerId is required"});
-            return json_answer(StatusCode::BAD_REQUEST, &error);
+            return bad_request("customerId is required");
         };
         lock(&self.selected).insert(token.to_owned(), customer.to_owned());
         ok(json!({"ok": true, "customerId": customer}))
@@ -71,7 +67,7 @@ impl Coolbits {
         if fault == Fault::ListData {
             return ok(json!({"data": []}));
         }
-        let seed = format!("{}|{customer}", super::server::sha256_hex(token.as_bytes()));
+        let seed = seed(token, &customer);
         let empty = fault == Fault::EmptyRows;
         let rows = |rows: Vec<Value>| match empty {
             true => json!({"rows": []}),
@@ -98,10 +94,6 @@ impl Coolbits {
             },
         }))
     }
-}
-
-fn ok(value: Value) -> Response<Body> {
-    json_answer(StatusCode::OK, &value)
 }
 
 fn customers(key: &str, fault: Fault) -> Response<Body> {
@@ -158,14 +150,9 @@ fn keyword(seed: &str, n: u64, fault: Fault) -> Value {
 }
 
 fn daily(seed: &str, asked: &Asked, fault: Fault) -> Vec<Value> {
-    let date = |name: &str| {
-        let text = asked.parameter(name)?;
-        Date::parse(&text, &Iso8601::DATE).ok()
-    };
-    let (Some(from), Some(to)) = (date("from"), date("to")) else {
+    let Some((to, days)) = window(asked) else {
         return Vec::new();
     };
-    let days = (to - from).whole_days().clamp(0, 400) as u16 + 1;
     let mut days = series::daily(seed, to, days);
     if fault == Fault::TextInNumbers {
         days.iter_mut()
