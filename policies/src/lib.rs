@@ -26,6 +26,7 @@ pub mod fields;
 pub mod forwarded;
 pub mod guard;
 pub mod head;
+pub mod health;
 pub mod host;
 pub mod identity;
 pub mod ids;
