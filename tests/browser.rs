@@ -169,9 +169,9 @@ impl Visitor {
 
         let ga4 = browser.text("#ga4-overview").await;
         assert!(ga4.starts_with(&format!("{property}: ")), "{ga4}");
-        assert_eq!(browser.text("#ga4-source").await, "mock");
+        assert_eq!(browser.text("#ga4-source").await, "coolbits");
         let rows = browser.text("#ga4-rows").await;
-        assert_eq!(rows, "pages: 2sources: 2events: 2devices: 2countries: 2");
+        assert_eq!(rows, "pages: 6sources: 6events: 13devices: 3countries: 5");
         assert_eq!(browser.text("#ga4-funnel-title").await, "Ecommerce");
         assert_eq!(browser.text("#toast").await, "");
         assert_eq!(browser.text("#error").await, "");

@@ -3,13 +3,14 @@
 //! Nothing here can be written down wrong in a file; [`crate::check`] is the way in.
 
 use crate::secret::Secret;
+use camarad_policies::endpoints::Endpoints;
 use camarad_policies::head::Limits as HeadLimits;
 use camarad_policies::identity::Issuer;
 use camarad_policies::ids::ClientId;
 use camarad_policies::keys::KeySet;
 use camarad_policies::limit::Limit;
 use camarad_policies::matrix::Mode;
-use camarad_policies::route::Operation;
+use camarad_policies::operation::Operation;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -160,6 +161,8 @@ pub struct Gateway {
     pub accounts: BTreeMap<ClientId, BTreeSet<String>>,
     /// Operations for the mock only.
     pub mock_only: BTreeSet<Operation>,
+    /// What it is asked for each operation.
+    pub endpoints: Arc<Endpoints>,
     /// Bound of everything done for one answer.
     pub deadline: Duration,
     /// Bound of one request.

@@ -163,10 +163,12 @@ pub struct GatewaySettings {
     pub email: String,
     /// Whether the service account may read for callers whose token Coolbits must not see.
     pub service_account: bool,
-    /// Which Google Ads accounts the service account may read for a client: client id to account ids.
+    /// Which accounts, properties, sites and containers the service account may read for a client: client id to ids.
     pub accounts: BTreeMap<String, Vec<String>>,
-    /// Operations that the mock answers even when the gateway is on, such as `google-ads.keywords`.
+    /// Operations, or whole connectors, that the mock answers even when the gateway is on, such as `google-ads.keywords`.
     pub mock_only: Vec<String>,
+    /// File with a table of your own of what Coolbits is asked; empty means the built-in `policies/tables/gateway.toml`.
+    pub table: String,
     /// Longest time a caller waits for Coolbits in all, before the mock answers.
     pub deadline: Span,
     /// Longest time for one request to Coolbits.
@@ -337,7 +339,11 @@ impl Default for GatewaySettings {
             email: "dev@camarad.ai".into(),
             service_account: false,
             accounts: BTreeMap::new(),
-            mock_only: Vec::new(),
+            // What Coolbits is asked for these is our assumption, until it has them.
+            mock_only: ["google-search-console", "google-tag-manager", "stripe"]
+                .map(str::to_owned)
+                .into(),
+            table: String::new(),
             deadline: Span::seconds(12),
             attempt_timeout: Span::seconds(10),
             connect_timeout: Span::seconds(1),

@@ -6,7 +6,7 @@
 
 use crate::fixtures::fixture;
 use crate::series;
-use camarad_policies::route::Operation;
+use camarad_policies::operation::Operation;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 use time::Date;
@@ -40,6 +40,7 @@ pub fn payload(operation: Operation, account: &str, campaign: &str, to: Date, da
             };
             json!({"data": {"series": {"daily": daily}}})
         }
+        _ => Value::Null,
     }
 }
 

@@ -178,6 +178,17 @@ pub fn fields() -> Vec<&'static str> {
     names.chain(["account_id", "account"]).collect()
 }
 
+/// An account as the operator's table has it: the digits of a Google Ads account,
+/// anything else in lower case.
+pub fn bare(id: &str) -> String {
+    let id = id.trim().to_lowercase();
+    let id = without_kinds(&id);
+    match !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+        true => id.chars().filter(char::is_ascii_digit).collect(),
+        false => id.to_owned(),
+    }
+}
+
 fn without_kinds(id: &str) -> &str {
     let bare = KINDS.iter().find_map(|kind| id.strip_prefix(kind));
     bare.map_or(id, without_kinds)

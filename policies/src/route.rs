@@ -6,23 +6,9 @@
 use crate::authorise::Permit;
 use crate::identity::Token;
 use crate::matrix::Serve;
+use crate::operation::Operation;
 use crate::refusal::Refusal;
 use std::collections::BTreeSet;
-
-/// What the gateway can answer by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Operation {
-    /// `GET /api/connectors/google-ads/accounts`
-    GoogleAdsAccounts,
-    /// `GET /api/connectors/google-ads/campaigns`
-    GoogleAdsCampaigns,
-    /// `GET /api/connectors/google-ads/keywords`
-    GoogleAdsKeywords,
-    /// `GET /api/connectors/google-ads/metrics`
-    GoogleAdsMetrics,
-    /// `GET /api/connectors/google-ads/reports`
-    GoogleAdsReports,
-}
 
 /// Who answers a request, and what it needs for that.
 pub enum Plan {
@@ -105,33 +91,6 @@ impl Plan {
             Self::Mock(..) => Ok(self),
             Self::Stream | Self::Whole | Self::MadeUp => Err(Refusal::AccountNotLinked),
         }
-    }
-}
-
-impl Operation {
-    /// Every operation.
-    pub const ALL: [Operation; 5] = [
-        Self::GoogleAdsAccounts,
-        Self::GoogleAdsCampaigns,
-        Self::GoogleAdsKeywords,
-        Self::GoogleAdsMetrics,
-        Self::GoogleAdsReports,
-    ];
-
-    /// Its name in tables, settings and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GoogleAdsAccounts => "google-ads.accounts",
-            Self::GoogleAdsCampaigns => "google-ads.campaigns",
-            Self::GoogleAdsKeywords => "google-ads.keywords",
-            Self::GoogleAdsMetrics => "google-ads.metrics",
-            Self::GoogleAdsReports => "google-ads.reports",
-        }
-    }
-
-    /// The operation of this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|o| o.name() == name)
     }
 }
 

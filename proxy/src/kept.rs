@@ -87,6 +87,12 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
         self.answers.remove(key);
     }
 
+    /// The same about everything with such a key.
+    pub(crate) fn forget_where(&self, is_changing: impl Fn(&K) -> bool) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.answers.retain(|key, _| !is_changing(key));
+    }
+
     fn fresh(&self, key: &K) -> Option<V> {
         let (at, answer) = self.answers.get(key)?;
         if at.elapsed() >= self.ttl {

@@ -1,8 +1,10 @@
 //! What the app says of a user's clients: which there are, which accounts they are
 //! linked to, and which were created through us with a token that does not name them.
 
+use crate::gateway::Stored;
 use crate::kept::Kept;
 use camarad_policies::accounts::Link;
+use camarad_policies::guard::Owner;
 use camarad_policies::identity::Token;
 use camarad_policies::ids::{ClientId, UserId};
 use quick_cache::sync::Cache;
@@ -18,6 +20,8 @@ pub(crate) struct Tenants {
     pub(crate) clients: Kept<UserId, Arc<[ClientId]>>,
     /// The links of all the user's clients.
     pub(crate) links: Kept<UserId, Arc<[Link]>>,
+    /// The stored settings of GA4, and whose they are.
+    pub(crate) ga4: Kept<(UserId, Option<ClientId>), (Owner, Stored)>,
     created: Cache<[u8; 32], Arc<Vec<ClientId>>>,
 }
 
@@ -26,6 +30,7 @@ impl Tenants {
         Self {
             clients: Kept::new(ttl),
             links: Kept::new(ttl),
+            ga4: Kept::new(ttl),
             created: Cache::new(MOST),
         }
     }

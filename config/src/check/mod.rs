@@ -15,12 +15,15 @@ use crate::settings::{
     AdminSettings, BurstSettings, CacheSettings, GatewaySettings, LegacySettings, ServerSettings,
     Settings,
 };
+use camarad_policies::accounts;
+use camarad_policies::endpoints::{Endpoints, EndpointsError};
 use camarad_policies::host::is_host;
 use camarad_policies::ids::ClientId;
-use camarad_policies::route::Operation;
+use camarad_policies::operation::{Connector, Operation};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -284,6 +287,7 @@ fn check_gateway(c: &mut Checker, settings: GatewaySettings) -> Option<Gateway> 
         service_account,
         accounts,
         mock_only,
+        table,
         deadline,
         attempt_timeout,
         connect_timeout,
@@ -299,26 +303,31 @@ fn check_gateway(c: &mut Checker, settings: GatewaySettings) -> Option<Gateway> 
             _ => Err(()),
         },
     );
-    let names = Operation::ALL.map(|o| format!("{:?}", o.name())).join(", ");
-    let mock_only = mock_only
+    let mock_only: BTreeSet<Operation> = mock_only
         .iter()
         .filter_map(|name| {
-            let expected = format!("any of {names}");
+            let expected = format!("any of {}", operation_names());
             c.parsed("gateway.mock_only", name, &expected, |n| {
-                Operation::parse(n).ok_or(())
+                let named = Operation::named(n);
+                (!named.is_empty()).then_some(named).ok_or(())
             })
         })
+        .flatten()
         .collect();
+    let endpoints = check_endpoints(c, &table);
     let accounts: BTreeMap<ClientId, BTreeSet<String>> = accounts
         .into_iter()
         .filter_map(|(client, ids)| {
             let key = format!("gateway.accounts.{client}");
             let client = c.parsed(&key, &client, "a client id as the key", ClientId::parse)?;
             let ids = ids.iter().filter_map(|id| {
-                c.parsed(&key, id, "account ids such as \"123-456-7890\"", |id| {
-                    let digits: String = id.chars().filter(|ch| *ch != '-').collect();
-                    let good = digits.len() == 10 && digits.bytes().all(|b| b.is_ascii_digit());
-                    good.then_some(digits).ok_or(())
+                let expected = "account ids such as \"123-456-7890\", \"G-ABC123DEF4\" or \"sc-domain:shop.example\"";
+                c.parsed(&key, id, expected, |id| {
+                    let bare = accounts::bare(id);
+                    let is_number = !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_digit());
+                    let is_word = bare.len() >= 3 && !bare.contains(char::is_whitespace);
+                    let good = if is_number { bare.len() == 10 } else { is_word };
+                    good.then_some(bare).ok_or(())
                 })
             });
             Some((client, ids.collect()))
@@ -363,6 +372,7 @@ fn check_gateway(c: &mut Checker, settings: GatewaySettings) -> Option<Gateway> 
         service_account,
         accounts,
         mock_only,
+        endpoints: endpoints?,
         deadline,
         attempt_timeout: attempt,
         connect_timeout: c.within("gateway.connect_timeout", connect_timeout.0, least, MINUTE),
@@ -374,6 +384,36 @@ fn check_gateway(c: &mut Checker, settings: GatewaySettings) -> Option<Gateway> 
         ),
         name_lookups: c.within("gateway.name_lookups", name_lookups, 1, 64),
     })
+}
+
+fn operation_names() -> String {
+    let connectors = Connector::ALL.iter().map(|connector| connector.name());
+    let operations = Operation::ALL.iter().map(|operation| operation.name());
+    let names = connectors.chain(operations).map(|name| format!("{name:?}"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The table of what Coolbits is asked: the built-in one, or a file's.
+fn check_endpoints(c: &mut Checker, file: &str) -> Option<Arc<Endpoints>> {
+    let read = match file {
+        "" => Endpoints::built_in(),
+        path => match std::fs::read_to_string(path) {
+            Ok(text) => Endpoints::parse(&text),
+            Err(error) => {
+                c.problem("gateway.table", format!("{path:?} cannot be read: {error}"));
+                return None;
+            }
+        },
+    };
+    match read {
+        Ok(endpoints) => Some(Arc::new(endpoints)),
+        Err(EndpointsError(problems)) => {
+            for problem in problems {
+                c.problem("gateway.table", format!("{file:?}: {problem}"));
+            }
+            None
+        }
+    }
 }
 
 fn check_cache(c: &mut Checker, settings: CacheSettings) -> Cache {

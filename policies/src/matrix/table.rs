@@ -8,8 +8,8 @@ use super::{
 use crate::accounts::{Accounts, CONNECTORS, Connector};
 use crate::egress::{Kind, Looks, TooMany};
 use crate::guard::{Guard, Object};
+use crate::operation::Operation;
 use crate::pointer::Pointer;
-use crate::route::Operation;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ enum Unowned {
     Drop,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
     name: String,
@@ -89,6 +89,7 @@ struct Row {
     #[serde(default)]
     page_links: bool,
     answer_seconds: Option<u64>,
+    #[serde(default)]
     serve: String,
     #[serde(default)]
     cache: Cache,
@@ -99,7 +100,7 @@ struct Row {
     login: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AccountsRow {
     connector: String,
@@ -120,11 +121,8 @@ impl Matrix {
             problems.push("fallback: it has no routes, and auth = \"required\"".to_owned());
         }
         let unmatched = table.fallback.rule(&mut problems);
-        let rules: Vec<Rule> = table
-            .rule
-            .into_iter()
-            .map(|row| row.rule(&mut problems))
-            .collect();
+        let rows = table.rule.into_iter().flat_map(Row::each);
+        let rules: Vec<Rule> = rows.map(|row| row.rule(&mut problems)).collect();
         let mut names = BTreeSet::new();
         for rule in rules.iter().chain([&unmatched]) {
             if !names.insert(&rule.name) {
@@ -238,6 +236,25 @@ fn options_rule(name: &str, auth: Auth) -> Rule {
 }
 
 impl Row {
+    /// The row itself; one named `connector.*` is a rule for each of its routes, named
+    /// after the operation that the last segment of the path is.
+    fn each(self) -> Vec<Self> {
+        let Some(connector) = self.name.strip_suffix(".*").map(str::to_owned) else {
+            return vec![self];
+        };
+        let one = |route: &String| {
+            let last = route.rsplit('/').next().unwrap_or_default();
+            let name = format!("{connector}.{last}");
+            Self {
+                routes: vec![route.clone()],
+                serve: name.clone(),
+                name,
+                ..self.clone()
+            }
+        };
+        self.routes.iter().map(one).collect()
+    }
+
     fn rule(self, problems: &mut Vec<String>) -> Rule {
         let name = self.name.clone();
         let mut problem = |what: String| problems.push(format!("rule {name}: {what}"));
@@ -246,7 +263,8 @@ impl Row {
             "whole" => Serve::Whole,
             "made_up" => Serve::MadeUp,
             name => Operation::parse(name).map(Serve::Connector).unwrap_or_else(|| {
-                let known = Operation::ALL.map(|o| format!("{:?}", o.name())).join(", ");
+                let known = Operation::ALL.iter().map(|o| format!("{:?}", o.name()));
+                let known = known.collect::<Vec<_>>().join(", ");
                 problem(format!(
                     "serve = {name:?}, expected \"stream\", \"whole\", \"made_up\" or one of {known}"
                 ));

@@ -31,7 +31,7 @@ fn each_path_has_its_rule() {
         ("GET", "/api/connectors/google-ads/campaigns/", "unmatched"),
         ("POST", "/api/connectors/google-ads/test-call", "made-up"),
         ("GET", "/api/connectors/aws/ec2", "made-up"),
-        ("GET", "/api/connectors/stripe/overview", "stripe.read"),
+        ("GET", "/api/connectors/stripe/overview", "stripe.overview"),
         ("POST", "/api/auth/session", "session.login"),
         ("GET", "/api/flows", "flows.list"),
         ("GET", "/api/flows/templates", "flows.templates"),

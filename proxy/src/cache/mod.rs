@@ -214,6 +214,7 @@ mod tests {
     fn fetched(body: &'static str, seconds: u64) -> Fetched {
         Fetched {
             outcome: Outcome {
+                status: 200,
                 body: body.into(),
                 source: Source::Coolbits,
                 failure: None,

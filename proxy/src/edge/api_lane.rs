@@ -7,14 +7,14 @@ use super::decide::Decision;
 use super::look_through::in_mode;
 use super::upstream_request;
 use crate::cache::{Cached, FetchBroke, Fetched};
-use crate::gateway::Answerer;
+use crate::gateway::{Answerer, Outcome};
 use crate::panics::counted;
 use bytes::Bytes;
 use camarad_policies::cache_key::CacheKey;
+use camarad_policies::operation::Operation;
 use camarad_policies::record::{CacheResult, Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::request_ids;
-use camarad_policies::route::Operation;
 use http::header::{self, HeaderName};
 use pingora::proxy::Session;
 use serde::de::IgnoredAny;
@@ -46,8 +46,10 @@ impl Sidecar {
         let fallback_ttl = self.config.cache.fallback_ttl;
         let gateway = self.gateway.clone();
         let observer = self.observer.clone();
+        let hints = self.hints(context, &permit, operation, looked_up.seen.as_ref());
+        let hints = hints.await;
         let fetch = move || async move {
-            let answer = gateway.answer(operation, &answerer, &permit);
+            let answer = gateway.answer(operation, &answerer, &permit, &hints);
             let outcome = counted(&observer, answer).await;
             let ttl = match outcome.failure {
                 Some(_) => fallback_ttl.min(kept),
@@ -58,7 +60,7 @@ impl Sidecar {
         let Some(key) = key else {
             // Nobody's to keep, or to share: the client was not decided on.
             let outcome = fetch().await.outcome;
-            context.record.fallback = outcome.failure.map(|failure| failure.code());
+            context.record.fallback = fallback(&outcome);
             let body = match &looked {
                 Some(permit) => {
                     self.egress(context, permit, &looked_up, outcome.body)
@@ -66,7 +68,7 @@ impl Sidecar {
                 }
                 None => outcome.body,
             };
-            let answer = Answer::json(200, body, outcome.source);
+            let answer = Answer::json(outcome.status, body, outcome.source);
             return Ok(answer.with(header::CACHE_CONTROL, "no-store"));
         };
         let cached = self.cache.get(key, fetch).await;
@@ -77,7 +79,7 @@ impl Sidecar {
             cached.outcome.body = body.await?;
         }
         context.record.cache = Some(cached.result);
-        context.record.fallback = cached.outcome.failure.map(|failure| failure.code());
+        context.record.fallback = fallback(&cached.outcome);
         Ok(describe(cached))
     }
 
@@ -193,6 +195,12 @@ pub(super) async fn unless_left<T>(
     }
 }
 
+/// Why the mock answered in Coolbits' place; what Coolbits itself said is no fallback.
+fn fallback(outcome: &Outcome) -> Option<&'static str> {
+    let failure = outcome.failure.filter(|_| outcome.source == Source::Mock);
+    failure.map(|failure| failure.code())
+}
+
 /// The answer of the cache with its headers.
 fn describe(cached: Cached) -> Answer {
     let seconds = |left: Duration| left.as_secs();
@@ -206,10 +214,14 @@ fn describe(cached: Cached) -> Answer {
         (CacheResult::Miss, None) => "camarad-sidecar; fwd=miss".to_owned(),
         (CacheResult::Collapsed, _) => "camarad-sidecar; fwd=miss; collapsed".to_owned(),
     };
-    let answer = Answer::json(200, cached.outcome.body, cached.outcome.source)
-        .with(header::CACHE_CONTROL, "private, no-cache")
-        .with(header::VARY, "X-Client-ID, Authorization, Cookie")
-        .with(CACHE_STATUS, &status);
+    let answer = Answer::json(
+        cached.outcome.status,
+        cached.outcome.body,
+        cached.outcome.source,
+    )
+    .with(header::CACHE_CONTROL, "private, no-cache")
+    .with(header::VARY, "X-Client-ID, Authorization, Cookie")
+    .with(CACHE_STATUS, &status);
     match cached.result {
         CacheResult::Hit => answer.with(header::AGE, &cached.age.as_secs().to_string()),
         _ => answer,

@@ -29,6 +29,10 @@ impl Sidecar {
         if changes_clients || path.starts_with("/api/client_connectors") {
             self.tenants.links.forget(&user);
         }
+        if changes_clients || rule.area == "connectors" {
+            // Settings of no client stand in for those of every client of the user's.
+            self.tenants.ga4.forget_where(|(of, _)| *of == user);
+        }
         if let Some(agent) = path.strip_prefix("/api/agents/") {
             self.agents
                 .forget(&(user, permit.client(), agent.to_owned()));

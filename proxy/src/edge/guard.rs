@@ -46,7 +46,7 @@ pub(super) struct Looked {
     /// Its own answer says whose the object is, and has to be looked at.
     pub(super) by_answer: bool,
     /// The accounts that lists in the answer may show.
-    pub(super) seen: Option<Seen>,
+    pub(super) seen: Option<Arc<Seen>>,
     /// Where the caller is sent instead, to name what was chosen.
     pub(super) redirect: Option<String>,
     /// `request_id` as it goes upstream, and the caller's own as JSON.
@@ -123,7 +123,7 @@ impl Sidecar {
         let (permit, seen) = self
             .bound_to_accounts(context, permit, plan, fields.as_ref())
             .await?;
-        looked.seen = seen;
+        looked.seen = seen.map(Arc::new);
         Ok((permit, looked))
     }
 

@@ -9,12 +9,14 @@ use super::answer::{Answer, refuse, tag, write};
 use super::api_lane::unless_left;
 use super::connection::Arrival;
 use super::context::Context;
+use super::decide::Decision;
 use super::failure::refusal_of;
 use super::upstream_request::shape;
 use crate::gateway::Answerer;
 use crate::panics::{break_for_test, caught};
 use async_trait::async_trait;
 use bytes::Bytes;
+use camarad_policies::operation::Operation;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::Plan;
@@ -273,13 +275,13 @@ impl Sidecar {
             Plan::MadeUp => self.made_up(session, context, decision).await,
             Plan::Coolbits(operation, credential) => {
                 let (operation, answerer) = (*operation, Answerer::Coolbits(credential.clone()));
-                let work = self.connector(context, decision, operation, answerer);
-                unless_left(session, work).await.and_then(|answer| answer)
+                self.connect(session, context, decision, operation, answerer)
+                    .await
             }
             Plan::Mock(operation, reason) => {
                 let (operation, answerer) = (*operation, Answerer::Mock(*reason));
-                let work = self.connector(context, decision, operation, answerer);
-                unless_left(session, work).await.and_then(|answer| answer)
+                self.connect(session, context, decision, operation, answerer)
+                    .await
             }
         };
         self.close_when_stopping(session);
@@ -297,6 +299,24 @@ impl Sidecar {
             Err(refusal) => refuse(session, context, refusal).await?,
         }
         Ok(true)
+    }
+
+    /// Answers a connector route: reads for as long as the caller waits, writes to their end.
+    async fn connect(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        decision: Decision,
+        operation: Operation,
+        answerer: Answerer,
+    ) -> std::result::Result<Answer, Refusal> {
+        match operation {
+            Operation::Ga4Property => self.choose_property(context, decision, &answerer).await,
+            _ => {
+                let work = self.connector(context, decision, operation, answerer);
+                unless_left(session, work).await.and_then(|answer| answer)
+            }
+        }
     }
 
     /// A process that is about to stop keeps no connection.

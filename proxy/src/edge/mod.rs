@@ -18,6 +18,7 @@ mod conversations;
 mod decide;
 mod directory;
 mod failure;
+mod ga4;
 mod guard;
 mod hooks;
 mod legacy;

@@ -27,7 +27,7 @@ pub(crate) struct Client {
 /// A usable answer: 2xx, JSON, whole.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) path: &'static str,
+    pub(crate) path: Arc<str>,
     pub(crate) status: u16,
     pub(crate) payload: Value,
 }
@@ -85,13 +85,13 @@ impl Client {
 
     /// Asks for a token of the service account (contract, section 4).
     pub(crate) async fn mock_login(&self, email: &str, deadline: Instant) -> Result<String, Miss> {
-        const PATH: &str = "/api/auth/mock-login";
+        let path: Arc<str> = "/api/auth/mock-login".into();
         let request = self
             .http
-            .post(format!("{}{PATH}", self.base))
+            .post(format!("{}{path}", self.base))
             .header("X-Workspace-Id", &self.workspace)
             .json(&serde_json::json!({"email": email}));
-        let reply = self.attempt(request, PATH, deadline).await?;
+        let reply = self.attempt(request, &path, deadline).await?;
         match reply.payload["token"].as_str() {
             Some(token) if !token.is_empty() => Ok(token.to_owned()),
             _ => Err(Failure::BadPayload.into()),
@@ -102,7 +102,7 @@ impl Client {
     async fn attempt(
         &self,
         request: reqwest::RequestBuilder,
-        path: &'static str,
+        path: &Arc<str>,
         deadline: Instant,
     ) -> Result<Reply, Miss> {
         let started = Instant::now();
@@ -116,7 +116,7 @@ impl Client {
             .map_or_else(|miss| miss.failure.code(), |_| "ok");
         self.observer.upstream("coolbits", code, started.elapsed());
         outcome.map_err(|miss| Miss {
-            path: Some(path),
+            path: Some(path.clone()),
             ..miss
         })
     }
@@ -124,7 +124,7 @@ impl Client {
     async fn exchange(
         &self,
         request: reqwest::RequestBuilder,
-        path: &'static str,
+        path: &Arc<str>,
     ) -> Result<Reply, Miss> {
         let request = request
             .header("Accept", "application/json")
@@ -133,8 +133,9 @@ impl Client {
         let status = response.status();
         let miss = |failure: Failure| Miss {
             failure,
-            path: Some(path),
+            path: Some(path.clone()),
             status: Some(status.as_u16()),
+            answer: None,
         };
         let mut held = self.budget.hold();
         let mut body = Vec::new();
@@ -155,12 +156,15 @@ impl Client {
         let payload = json_of(&response, &body);
         match (status, payload) {
             (status, Some(payload)) if status.is_success() => Ok(Reply {
-                path,
+                path: path.clone(),
                 status: status.as_u16(),
                 payload,
             }),
             (status, None) if status.is_success() => Err(miss(Failure::BadPayload)),
-            (status, payload) => Err(miss(failure_of(status, payload.as_ref()))),
+            (status, payload) => Err(Miss {
+                answer: payload.clone().map(Box::new),
+                ..miss(failure_of(status, payload.as_ref()))
+            }),
         }
     }
 }
@@ -191,10 +195,14 @@ fn unsent(error: &reqwest::Error) -> Failure {
     Failure::Unreachable
 }
 
+/// What a status means; 400, 401 and 403 with an error that is recognised mean that (contract, 4.2).
 fn failure_of(status: StatusCode, payload: Option<&Value>) -> Failure {
-    let says_not_connected = payload.is_some_and(|p| p["error"] == "not_connected");
+    let said = payload.and_then(|p| p["error"].as_str());
+    let recognised = said.and_then(Failure::recognised);
+    if let (400 | 401 | 403, Some(failure)) = (status.as_u16(), recognised) {
+        return failure;
+    }
     match status.as_u16() {
-        400 | 401 | 403 if says_not_connected => Failure::NotConnected,
         401 => Failure::Unauthorized,
         400..=499 => Failure::Http4xx,
         500..=599 => Failure::Http5xx,
@@ -210,8 +218,8 @@ impl Reading<'_> {
     /// of the first path, which is the one that should have answered.
     pub(crate) async fn first(
         &self,
-        candidates: &[&'static str],
-        query: &[(&'static str, String)],
+        candidates: &[Arc<str>],
+        query: &[(String, String)],
     ) -> Result<Reply, Miss> {
         let mut first = None;
         for path in candidates {
@@ -229,8 +237,8 @@ impl Reading<'_> {
     /// One read, tried once more on a broken connection or 502, 503, 504.
     pub(crate) async fn get(
         &self,
-        path: &'static str,
-        query: &[(&'static str, String)],
+        path: &Arc<str>,
+        query: &[(String, String)],
     ) -> Result<Reply, Miss> {
         let outcome = self
             .client
@@ -252,7 +260,7 @@ impl Reading<'_> {
     }
 
     /// One write; never repeated.
-    pub(crate) async fn post(&self, path: &'static str, body: &Value) -> Result<Reply, Miss> {
+    pub(crate) async fn post(&self, path: &Arc<str>, body: &Value) -> Result<Reply, Miss> {
         let request = self
             .client
             .http
@@ -267,7 +275,7 @@ impl Reading<'_> {
         self.deadline
     }
 
-    fn request(&self, path: &str, query: &[(&'static str, String)]) -> reqwest::RequestBuilder {
+    fn request(&self, path: &str, query: &[(String, String)]) -> reqwest::RequestBuilder {
         self.client
             .http
             .get(format!("{}{path}", self.client.base))

@@ -1,6 +1,9 @@
 //! Why Coolbits gave no usable answer: a closed set of codes, shown in
 //! `gateway.error`, in the record and in metrics.
 
+use serde_json::Value;
+use std::sync::Arc;
+
 /// A reason for which the mock answers in Coolbits' place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -16,6 +19,12 @@ pub(crate) enum Failure {
     Unauthorized,
     /// Coolbits says that the account is not connected.
     NotConnected,
+    /// Coolbits says that no property was chosen.
+    PropertyNotSet,
+    /// Coolbits says that the consent has to be given again.
+    MissingRefreshToken,
+    /// Coolbits says that there is no such property.
+    InvalidProperty,
     /// The answer does not fit: HTML, broken JSON, wrong types, another account, too large.
     BadPayload,
     /// The answer fits and holds nothing.
@@ -34,10 +43,26 @@ impl Failure {
             Self::Http5xx => "http_5xx",
             Self::Unauthorized => "unauthorized",
             Self::NotConnected => "not_connected",
+            Self::PropertyNotSet => "property_not_set",
+            Self::MissingRefreshToken => "missing_refresh_token",
+            Self::InvalidProperty => "invalid_property",
             Self::BadPayload => "bad_payload",
             Self::Empty => "empty",
             Self::Overloaded => "overloaded",
         }
+    }
+
+    /// The failure that an error of Coolbits' names (contract, 4.2).
+    pub(crate) fn recognised(error: &str) -> Option<Self> {
+        const RECOGNISED: [Failure; 4] = [
+            Failure::NotConnected,
+            Failure::PropertyNotSet,
+            Failure::MissingRefreshToken,
+            Failure::InvalidProperty,
+        ];
+        RECOGNISED
+            .into_iter()
+            .find(|failure| failure.code() == error)
     }
 
     /// Whether it is Coolbits' own fault and counts as a 5xx that the fallback hides.
@@ -50,13 +75,15 @@ impl Failure {
 }
 
 /// A failure and where it happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Miss {
     pub(crate) failure: Failure,
     /// The path at Coolbits, once one was asked.
-    pub(crate) path: Option<&'static str>,
+    pub(crate) path: Option<Arc<str>>,
     /// The status, where there was an answer.
     pub(crate) status: Option<u16>,
+    /// What came with an error status, where it was JSON.
+    pub(crate) answer: Option<Box<Value>>,
 }
 
 impl From<Failure> for Miss {
@@ -65,6 +92,7 @@ impl From<Failure> for Miss {
             failure,
             path: None,
             status: None,
+            answer: None,
         }
     }
 }

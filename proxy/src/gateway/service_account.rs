@@ -6,6 +6,7 @@
 
 use super::client::Client;
 use super::failure::Miss;
+use camarad_policies::accounts;
 use camarad_policies::ids::ClientId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -31,11 +32,11 @@ impl ServiceAccount {
         }
     }
 
-    /// Whether the operator lets it read this account (digits) for this client.
+    /// Whether the operator lets it read this account for this client.
     pub(crate) fn may_read(&self, client: Option<ClientId>, account: &str) -> bool {
         client
             .and_then(|client| self.accounts.get(&client))
-            .is_some_and(|accounts| accounts.contains(account))
+            .is_some_and(|accounts| accounts.contains(&accounts::bare(account)))
     }
 
     /// Its token; `refused` is one that Coolbits did not accept any more.

@@ -1,7 +1,7 @@
 //! `accounts`: whatever list Coolbits gives, as the selector of the page wants it.
 
-use super::rows::{Row, bad, dashed, digits};
 use super::{Answer, MapError};
+use crate::gateway::rows::{Row, bad, dashed, digits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -161,7 +161,7 @@ pub(crate) fn rename(answer: &Answer, reports: &[(String, Value)]) -> Answer {
     let mut accounts: Vec<Account> = read(answer);
     for (id, report) in reports {
         // A report about another account has another account's name.
-        if super::rows::check_account(report, id).is_err() {
+        if crate::gateway::rows::check_account(report, id).is_err() {
             continue;
         }
         let overview = &report["data"]["overview"];
@@ -173,13 +173,6 @@ pub(crate) fn rename(answer: &Answer, reports: &[(String, Value)]) -> Answer {
         }
     }
     self::answer(&accounts)
-}
-
-/// The answer with only the accounts that may be seen; `None` when there is none.
-pub(crate) fn keep(answer: &Answer, may_see: impl Fn(&str) -> bool) -> Option<Answer> {
-    let mut accounts = read(answer);
-    accounts.retain(|account| may_see(&account.id));
-    (!accounts.is_empty()).then(|| self::answer(&accounts))
 }
 
 fn read(answer: &Answer) -> Vec<Account> {

@@ -1,7 +1,7 @@
 //! `campaigns`: rows with their derived figures, and the summary over them.
 
-use super::rows::{self, Found, Mapped, Row, ratio, round};
 use super::{Answer, MapError, Params};
+use crate::gateway::rows::{self, Found, Mapped, Row, ratio, round};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -140,7 +140,7 @@ fn summary(campaigns: &[Mapped<Campaign>]) -> Summary {
 mod tests {
     use super::super::tests::params;
     use super::*;
-    use camarad_policies::route::Operation;
+    use camarad_policies::operation::Operation;
 
     fn mapped(payload: Value) -> Answer {
         map(&payload, &params(Operation::GoogleAdsCampaigns, "")).unwrap()

@@ -1,7 +1,7 @@
 //! `keywords` of a campaign.
 
-use super::rows::{Mapped, Row, find, ratio, round};
 use super::{Answer, MapError, Params};
+use crate::gateway::rows::{Mapped, Row, find, ratio, round};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -77,7 +77,7 @@ fn keyword(row: &Row<'_>) -> Result<Keyword, MapError> {
 mod tests {
     use super::super::tests::params;
     use super::*;
-    use camarad_policies::route::Operation;
+    use camarad_policies::operation::Operation;
 
     #[test]
     fn both_spellings_are_read() {

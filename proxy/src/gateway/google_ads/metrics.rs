@@ -1,7 +1,7 @@
 //! `metrics`: one row a day.
 
-use super::rows::{Mapped, Row, find, ratio, round};
 use super::{Answer, MapError, Params};
+use crate::gateway::rows::{Mapped, Row, find, ratio, round};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -67,7 +67,7 @@ fn day(row: &Row<'_>) -> Result<Day, MapError> {
 mod tests {
     use super::super::tests::params;
     use super::*;
-    use camarad_policies::route::Operation;
+    use camarad_policies::operation::Operation;
 
     #[test]
     fn days_carry_their_derived_figures() {

@@ -9,32 +9,20 @@ mod accounts;
 mod campaigns;
 mod keywords;
 mod metrics;
-mod params;
 mod reports;
-mod rows;
 
-pub(crate) use accounts::{keep, placeholders, rename};
-pub(crate) use params::Params;
+pub(super) use accounts::{placeholders, rename};
 
-use camarad_policies::route::Operation;
+use super::mapping::{Answer, MapError};
+use super::params::Params;
+use super::rows;
+use camarad_policies::operation::Operation;
 use serde_json::{Map, Value};
-
-/// The answer of an operation, without `source` and `gateway`.
-pub(crate) type Answer = Map<String, Value>;
-
-/// Why a payload gives no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum MapError {
-    /// It does not fit; the words say where, for the log.
-    BadPayload(String),
-    /// It fits and holds nothing.
-    Empty,
-}
 
 /// Maps a payload of Coolbits, or of the mock, to the answer.
 ///
 /// `generated_at` is RFC 3339 and only used by reports.
-pub(crate) fn map(
+pub(super) fn map(
     operation: Operation,
     payload: &Value,
     params: &Params,
@@ -48,75 +36,34 @@ pub(crate) fn map(
         Operation::GoogleAdsCampaigns => campaigns::map(payload, params),
         Operation::GoogleAdsKeywords => keywords::map(payload, params),
         Operation::GoogleAdsMetrics => metrics::map(payload, params),
-        Operation::GoogleAdsReports => reports::map(payload, params, generated_at),
+        // No other operation is Google Ads'.
+        _ => reports::map(payload, params, generated_at),
     }
 }
 
 /// The answer where there is nothing: empty lists, and sums of zero.
-pub(crate) fn nothing(operation: Operation, params: &Params, generated_at: &str) -> Answer {
+pub(super) fn nothing(operation: Operation, params: &Params, generated_at: &str) -> Answer {
     match operation {
         Operation::GoogleAdsAccounts => accounts::answer(&[]),
         Operation::GoogleAdsCampaigns => campaigns::answer(Map::new(), Vec::new(), params),
         Operation::GoogleAdsKeywords => keywords::answer(Map::new(), Vec::new(), params),
         Operation::GoogleAdsMetrics => metrics::answer(Map::new(), Vec::new(), params),
-        Operation::GoogleAdsReports => reports::answer(&[], params, generated_at),
-    }
-}
-
-/// The paths at Coolbits, in the order in which they are tried.
-pub(crate) fn candidates(operation: Operation, params: &Params) -> &'static [&'static str] {
-    const ACCOUNTS: &[&str] = &[
-        "/api/connectors/googleads/customers/clients",
-        "/api/connectors/googleads/customers",
-        "/api/connectors/googleads/clients",
-        "/api/google-ads/accounts",
-        "/api/connectors/google-ads/accounts",
-        "/googleads/accounts",
-    ];
-    match operation {
-        Operation::GoogleAdsAccounts if params.manager.is_some() => ACCOUNTS,
-        Operation::GoogleAdsAccounts => &ACCOUNTS[1..],
-        Operation::GoogleAdsCampaigns => &[
-            REPORT,
-            "/api/google-ads/campaigns",
-            "/api/connectors/google-ads/campaigns",
-            "/googleads/campaigns",
-        ],
-        Operation::GoogleAdsKeywords => &[
-            REPORT,
-            "/api/google-ads/keywords",
-            "/api/connectors/google-ads/keywords",
-            "/googleads/keywords",
-        ],
-        Operation::GoogleAdsMetrics => &[
-            REPORT,
-            "/api/connectors/googleads/summary",
-            "/api/google-ads/metrics",
-            "/api/connectors/google-ads/metrics",
-            "/googleads/metrics",
-        ],
-        Operation::GoogleAdsReports => &[REPORT],
+        _ => reports::answer(&[], params, generated_at),
     }
 }
 
 /// The path of reports, by which names are looked up too.
-pub(crate) const REPORT: &str = "/api/connectors/googleads/report";
+pub(super) const REPORT: &str = "/api/connectors/googleads/report";
 
 /// The path by which a customer is selected.
-pub(crate) const SELECT: &str = "/api/connectors/googleads/customer";
+pub(super) const SELECT: &str = "/api/connectors/googleads/customer";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use camarad_policies::query::Query;
+    pub(super) use crate::gateway::mapping::tests::params;
     use serde::{Deserialize, de::DeserializeOwned};
     use serde_json::json;
-    use time::macros::date;
-
-    pub(super) fn params(operation: Operation, query: &str) -> Params {
-        let query = Query::parse(query.as_bytes()).unwrap();
-        Params::read(operation, &query, date!(2026 - 11 - 24))
-    }
 
     /// The types the pages rely on: no field may be missing, null or of another type.
     #[derive(Deserialize)]

@@ -4,8 +4,8 @@
 //! columns are our choice, figures of `campaigns` in the order of the page.
 
 use super::campaigns::{Campaign, campaigns};
-use super::rows::ratio;
 use super::{Answer, MapError, Params};
+use crate::gateway::rows::ratio;
 use serde_json::{Value, json};
 
 pub(super) fn map(
@@ -21,13 +21,14 @@ pub(super) fn map(
 }
 
 pub(super) fn answer(campaigns: &[Campaign], params: &Params, generated_at: &str) -> Answer {
-    let row = match params.report_type.as_str() {
+    let kind = params.kind.as_deref().unwrap_or("campaign_performance");
+    let row = match kind {
         "budget_pacing" => pacing,
         _ => performance,
     };
     let rows: Vec<Value> = campaigns.iter().map(row).collect();
     let mut answer = Answer::new();
-    answer.insert("report_type".into(), json!(params.report_type));
+    answer.insert("report_type".into(), json!(kind));
     answer.insert("rows".into(), Value::Array(rows));
     answer.insert("generated_at".into(), json!(generated_at));
     answer
@@ -68,7 +69,7 @@ fn dollars(amount: f64) -> String {
 mod tests {
     use super::super::tests::params;
     use super::*;
-    use camarad_policies::route::Operation;
+    use camarad_policies::operation::Operation;
 
     #[test]
     fn rows_hold_strings_to_be_shown() {

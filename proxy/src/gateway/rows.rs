@@ -1,6 +1,6 @@
 //! Reading loosely written rows strictly: which key, which type, and no third way.
 
-use super::MapError;
+use super::mapping::MapError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -65,6 +65,29 @@ impl<'a> Row<'a> {
             Some((_, Value::Number(number))) => Ok(Some(number.to_string())),
             Some((key, other)) => Err(bad(format!("{key} is {}, expected a text", kind(other)))),
         }
+    }
+
+    /// A figure or a text, as it is given, for what is only shown; absent is `None`.
+    pub(super) fn shown(&self, keys: &[&str]) -> Result<Option<Value>, MapError> {
+        match self.first(keys) {
+            None => Ok(None),
+            Some((_, value @ (Value::Number(_) | Value::String(_)))) => Ok(Some(value.clone())),
+            Some((key, other)) => Err(bad(format!(
+                "{key} is {}, expected a number or a text",
+                kind(other)
+            ))),
+        }
+    }
+
+    /// The row that stands under a key; absent is `None`.
+    pub(super) fn inner(&self, key: &str) -> Result<Option<Row<'a>>, MapError> {
+        let inner = self.first(&[key]).map(|(_, value)| Row::new(value));
+        inner.transpose()
+    }
+
+    /// Everything in it.
+    pub(super) fn whole(&self) -> Map<String, Value> {
+        self.0.clone()
     }
 
     /// Whether one of these keys says yes.
