@@ -19,6 +19,7 @@ mod deletions;
 mod differential;
 mod drain;
 mod gateway_faults;
+mod gateway_health;
 mod google_ads;
 mod guards;
 mod h1;

@@ -3,6 +3,7 @@
 //! Nothing here can be written down wrong in a file; [`crate::check`] is the way in.
 
 use crate::secret::Secret;
+use camarad_policies::breaker;
 use camarad_policies::endpoints::Endpoints;
 use camarad_policies::head::Limits as HeadLimits;
 use camarad_policies::identity::Issuer;
@@ -173,6 +174,14 @@ pub struct Gateway {
     pub response_limit: usize,
     /// Names looked up at once.
     pub name_lookups: usize,
+    /// How often Coolbits is asked whether it is there.
+    pub probe_interval: Duration,
+    /// The path that is asked.
+    pub probe_path: String,
+    /// Share of reads that may be tried again.
+    pub retry_share: f64,
+    /// When it is not asked for a while.
+    pub breaker: breaker::Settings,
 }
 
 /// The cache.

@@ -29,7 +29,9 @@ pub struct Settings {
     pub sessions: SessionsSettings,
     /// Coolbits, and when it is asked.
     pub gateway: GatewaySettings,
-    /// The cache of connector answers.
+    /// When Coolbits is not asked for a while.
+    pub breaker: BreakerSettings,
+    /// The cache of answers.
     pub cache: CacheSettings,
     /// When a run of 5xx answers is called a burst.
     pub burst: BurstSettings,
@@ -179,6 +181,32 @@ pub struct GatewaySettings {
     pub response_limit_bytes: usize,
     /// How many account names are looked up at once.
     pub name_lookups: usize,
+    /// How often Coolbits is asked whether it is there, when nobody else asks; with a jitter of a tenth.
+    pub probe_interval: Span,
+    /// The path at Coolbits that is asked; any answer below 500 is a good one.
+    pub probe_path: String,
+    /// How many reads may be tried again, as a share of all reads.
+    pub retry_share: f64,
+}
+
+/// When Coolbits is not asked for a while.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerSettings {
+    /// Reads that fail in a row before Coolbits is not asked for a while.
+    pub consecutive: u32,
+    /// Share of reads in the window that fail before it is not, given the minimum volume.
+    pub rate: f64,
+    /// Below this many reads in the window the share says nothing.
+    pub min_volume: u32,
+    /// Length of the sliding window.
+    pub window: Span,
+    /// How long Coolbits is not asked at first; doubled each time that a trial fails.
+    pub open: Span,
+    /// The longest that it is not asked.
+    pub open_most: Span,
+    /// Reads that try it at once, before all do again.
+    pub trials: u32,
 }
 
 /// The cache of connector answers.
@@ -349,6 +377,23 @@ impl Default for GatewaySettings {
             connect_timeout: Span::seconds(1),
             response_limit_bytes: 8 * 1024 * 1024,
             name_lookups: 4,
+            probe_interval: Span::seconds(15),
+            probe_path: "/healthz".into(),
+            retry_share: 0.2,
+        }
+    }
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self {
+            consecutive: 5,
+            rate: 0.5,
+            min_volume: 20,
+            window: Span::seconds(30),
+            open: Span::seconds(5),
+            open_most: Span::seconds(60),
+            trials: 2,
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Plan {
     Coolbits(Operation, CoolbitsCredential),
     /// The mock, and why.
     Mock(Operation, MockReason),
+    /// The sidecar: how the gateway is doing.
+    Health,
 }
 
 /// With whose token Coolbits is asked.
@@ -65,6 +67,7 @@ pub fn route(permit: &Permit, switch: &Switch) -> Plan {
         Serve::Stream => return Plan::Stream,
         Serve::Whole => return Plan::Whole,
         Serve::MadeUp => return Plan::MadeUp,
+        Serve::Health => return Plan::Health,
         Serve::Connector(operation) => operation,
     };
     if !switch.enabled {
@@ -89,7 +92,9 @@ impl Plan {
         match self {
             Self::Coolbits(operation, _) => Ok(Self::Mock(operation, MockReason::NoAccount)),
             Self::Mock(..) => Ok(self),
-            Self::Stream | Self::Whole | Self::MadeUp => Err(Refusal::AccountNotLinked),
+            Self::Stream | Self::Whole | Self::MadeUp | Self::Health => {
+                Err(Refusal::AccountNotLinked)
+            }
         }
     }
 }

@@ -168,6 +168,7 @@ fn line(seen: &Observed, rule: &Rule) -> Line {
                 Serve::Whole => "api",
                 Serve::MadeUp => "api, tagged",
                 Serve::Connector(_) => "api, gateway",
+                Serve::Health => "sidecar",
             },
             cache_seconds: rule.cache_seconds,
             mode: rule.mode.as_str(),

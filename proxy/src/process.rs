@@ -73,6 +73,7 @@ pub(crate) struct Running {
     admin: Arc<Admin>,
     admin_task: JoinHandle<()>,
     refresh_task: JoinHandle<()>,
+    probe_task: JoinHandle<()>,
     fetches: TaskTracker,
     config: Arc<Config>,
 }
@@ -143,7 +144,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         limiter: Limiter::new(config.limits.refusals),
         sessions: sessions.clone(),
         switch: switch.clone(),
-        gateway,
+        gateway: gateway.clone(),
         cache: cache.clone(),
         observer: observer.clone(),
         legacy: Connector::new(None),
@@ -155,7 +156,8 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let listening = listening.map_err(at("server.listen", &config.server.listen))?;
     let admin = Arc::new(Admin {
         config: config.admin.clone(),
-        switch,
+        switch: switch.clone(),
+        gateway: gateway.clone(),
         cache,
         sessions,
         keys: keys.clone(),
@@ -175,6 +177,10 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         refresh_task: tokio::spawn(kept_up(admin.observer.clone(), move || {
             let keys = keys.clone();
             async move { keys.refresh_forever().await }
+        })),
+        probe_task: tokio::spawn(kept_up(admin.observer.clone(), move || {
+            let (gateway, switch) = (gateway.clone(), switch.clone());
+            async move { gateway.probe_forever(switch).await }
         })),
         fetches,
         config,
@@ -253,6 +259,7 @@ impl Running {
             _ = interrupt.recv() => tracing::info!("interrupted: leaving at once"),
         }
         self.refresh_task.abort();
+        self.probe_task.abort();
         self.admin_task.abort();
     }
 }

@@ -68,8 +68,23 @@ impl StandIn {
         assert_eq!(got.status, 200, "{:?}", got.json());
     }
 
-    /// What it was asked, in order.
+    /// What it was asked, in order, without the sidecar's probes of Coolbits.
     pub async fn calls(&self) -> Vec<Value> {
+        let mut calls = self.everything().await;
+        calls.retain(|call| self.which != "coolbits" || call["path"] != "/healthz");
+        calls
+    }
+
+    /// How often Coolbits was probed.
+    pub async fn probes(&self) -> usize {
+        let calls = self.everything().await;
+        calls
+            .iter()
+            .filter(|call| call["path"] == "/healthz")
+            .count()
+    }
+
+    async fn everything(&self) -> Vec<Value> {
         let url = format!("{}/_calls", self.url());
         let got = Ask::get(&url).send().await.json();
         got.as_array().unwrap().clone()

@@ -12,10 +12,11 @@ use crate::checked::{Admin, Audit, Burst, Cache, Config, Gateway, Legacy, Server
 use crate::load::Problem;
 use crate::secret::Secret;
 use crate::settings::{
-    AdminSettings, BurstSettings, CacheSettings, GatewaySettings, LegacySettings, ServerSettings,
-    Settings,
+    AdminSettings, BreakerSettings, BurstSettings, CacheSettings, GatewaySettings, LegacySettings,
+    ServerSettings, Settings,
 };
 use camarad_policies::accounts;
+use camarad_policies::breaker;
 use camarad_policies::endpoints::{Endpoints, EndpointsError};
 use camarad_policies::host::is_host;
 use camarad_policies::ids::ClientId;
@@ -108,6 +109,7 @@ pub(crate) fn check(
         audit,
         sessions,
         gateway,
+        breaker,
         cache,
         burst,
         admin,
@@ -132,7 +134,7 @@ pub(crate) fn check(
         },
         allowed_writes: audit.allowed_writes,
     };
-    let gateway = check_gateway(c, gateway);
+    let gateway = check_gateway(c, gateway, breaker);
     let cache = check_cache(c, cache);
     let burst = check_burst(c, burst);
     let admin = check_admin(c, admin);
@@ -278,7 +280,11 @@ fn check_legacy(c: &mut Checker, settings: LegacySettings) -> Option<Legacy> {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn check_gateway(c: &mut Checker, settings: GatewaySettings) -> Option<Gateway> {
+fn check_gateway(
+    c: &mut Checker,
+    settings: GatewaySettings,
+    breaker: BreakerSettings,
+) -> Option<Gateway> {
     let GatewaySettings {
         enabled,
         url,
@@ -293,6 +299,9 @@ fn check_gateway(c: &mut Checker, settings: GatewaySettings) -> Option<Gateway> 
         connect_timeout,
         response_limit_bytes,
         name_lookups,
+        probe_interval,
+        probe_path,
+        retry_share,
     } = settings;
     let url = c.parsed(
         "gateway.url",
@@ -352,6 +361,10 @@ fn check_gateway(c: &mut Checker, settings: GatewaySettings) -> Option<Gateway> 
                 .into(),
         );
     }
+    if !probe_path.starts_with('/') || !probe_path.bytes().all(|b| b.is_ascii_graphic()) {
+        let message = format!("{probe_path:?}: expected a path such as \"/healthz\"");
+        c.problem("gateway.probe_path", message);
+    }
     let least = Duration::from_millis(10);
     let deadline = c.within("gateway.deadline", deadline.0, least, 2 * MINUTE);
     let attempt = c.within(
@@ -383,7 +396,49 @@ fn check_gateway(c: &mut Checker, settings: GatewaySettings) -> Option<Gateway> 
             256 << 20,
         ),
         name_lookups: c.within("gateway.name_lookups", name_lookups, 1, 64),
+        probe_interval: c.within(
+            "gateway.probe_interval",
+            probe_interval.0,
+            Duration::from_millis(100),
+            10 * MINUTE,
+        ),
+        probe_path,
+        retry_share: c.within("gateway.retry_share", retry_share, 0.0, 1.0),
+        breaker: check_breaker(c, breaker),
     })
+}
+
+fn check_breaker(c: &mut Checker, settings: BreakerSettings) -> breaker::Settings {
+    let BreakerSettings {
+        consecutive,
+        rate,
+        min_volume,
+        window,
+        open,
+        open_most,
+        trials,
+    } = settings;
+    let least = Duration::from_millis(10);
+    let open = c.within("breaker.open", open.0, least, 10 * MINUTE);
+    let open_most = c.within("breaker.open_most", open_most.0, least, 60 * MINUTE);
+    if open_most < open {
+        let message = format!("{open_most:?}: expected at least breaker.open ({open:?})");
+        c.problem("breaker.open_most", message);
+    }
+    breaker::Settings {
+        consecutive: c.within("breaker.consecutive", consecutive, 1, 1000),
+        rate: c.within("breaker.rate", rate, 0.01, 1.0),
+        min_volume: c.within("breaker.min_volume", min_volume, 1, 100_000),
+        window: c.within(
+            "breaker.window",
+            window.0,
+            Duration::from_millis(100),
+            10 * MINUTE,
+        ),
+        open,
+        open_most,
+        trials: c.within("breaker.trials", trials, 1, 100),
+    }
 }
 
 fn operation_names() -> String {

@@ -373,7 +373,7 @@ mod tests {
         ];
         let all = read(file, &environment).unwrap_err().to_string();
         for expected in [
-            "sidecar.toml: colour: unknown key; known here: admin, audit, burst, cache",
+            "sidecar.toml: colour: unknown key; known here: admin, audit, breaker, burst, cache",
             "sidecar.toml: server.listen: \"localhost\"",
             "sidecar.toml: server.threads: \"many\": invalid type",
             "sidecar.toml: gateway.deadline: \"12\": expected a duration such as",

@@ -143,6 +143,8 @@ pub enum Serve {
     MadeUp,
     /// Answered by the gateway.
     Connector(Operation),
+    /// How the gateway is doing; answered here.
+    Health,
 }
 
 /// One row of the matrix.

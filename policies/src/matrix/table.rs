@@ -262,11 +262,12 @@ impl Row {
             "stream" => Serve::Stream,
             "whole" => Serve::Whole,
             "made_up" => Serve::MadeUp,
+            "health" => Serve::Health,
             name => Operation::parse(name).map(Serve::Connector).unwrap_or_else(|| {
                 let known = Operation::ALL.iter().map(|o| format!("{:?}", o.name()));
                 let known = known.collect::<Vec<_>>().join(", ");
                 problem(format!(
-                    "serve = {name:?}, expected \"stream\", \"whole\", \"made_up\" or one of {known}"
+                    "serve = {name:?}, expected \"stream\", \"whole\", \"made_up\", \"health\" or one of {known}"
                 ));
                 Serve::Stream
             }),

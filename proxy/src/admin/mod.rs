@@ -7,7 +7,7 @@
 //! DNS rebinding).
 
 use crate::cache::Cache;
-use crate::gateway::SwitchBoard;
+use crate::gateway::{Audience, Gateway, SwitchBoard};
 use crate::json;
 use crate::keys::KeyStore;
 use crate::observe::Observer;
@@ -21,9 +21,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use camarad_config::Admin as Config;
+use camarad_policies::operation::Operation;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use subtle::ConstantTimeEq;
@@ -32,6 +34,7 @@ use subtle::ConstantTimeEq;
 pub(crate) struct Admin {
     pub(crate) config: Config,
     pub(crate) switch: Arc<SwitchBoard>,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) sessions: SharedSessions,
@@ -50,12 +53,13 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/gateway", get(gateway))
         .merge(controls)
         .fallback(|| async {
             refusal(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "Known here: /metrics, /healthz, /readyz, POST /gateway, POST /sessions/revoke",
+                "Known here: /metrics, /healthz, /readyz, GET and POST /gateway, POST /sessions/revoke",
             )
         })
         .layer(middleware::from_fn_with_state(admin.clone(), unbroken))
@@ -112,7 +116,9 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GatewayOrder {
-    enabled: bool,
+    enabled: Option<bool>,
+    /// Operations, or whole connectors.
+    mock_only: Option<Vec<String>>,
 }
 
 /// Ends sessions: of a user, of one token, of everybody.
@@ -149,26 +155,47 @@ async fn revoke_sessions(State(admin): State<Arc<Admin>>, body: Bytes) -> Respon
     }
 }
 
+/// How the gateway is doing, with the host that callers are not told.
+async fn gateway(State(admin): State<Arc<Admin>>) -> Response {
+    let switch = admin.switch.current();
+    let (_, told) = admin.gateway.health(&switch, Audience::Operator);
+    answer(StatusCode::OK, told)
+}
+
 async fn set_gateway(State(admin): State<Arc<Admin>>, body: Bytes) -> Response {
-    match serde_json::from_slice::<GatewayOrder>(&body) {
-        Ok(order) => {
-            let switch = admin.switch.set_enabled(order.enabled);
-            tracing::info!(
-                enabled = switch.enabled,
-                generation = switch.generation,
-                "the gateway was switched"
-            );
-            answer(
-                StatusCode::OK,
-                json!({"enabled": switch.enabled, "generation": switch.generation}),
-            )
-        }
-        Err(error) => {
-            let words =
-                format!("expected {{\"enabled\": true}} or {{\"enabled\": false}}: {error}");
-            refusal(StatusCode::BAD_REQUEST, "order_invalid", &words)
-        }
+    const EXPECTED: &str = "expected {\"enabled\": true or false, \"mock_only\": [operations or connectors]}, or one of them";
+    let invalid = |words: &str| refusal(StatusCode::BAD_REQUEST, "order_invalid", words);
+    let order = match serde_json::from_slice::<GatewayOrder>(&body) {
+        Ok(order) => order,
+        Err(error) => return invalid(&format!("{EXPECTED}: {error}")),
+    };
+    if order.enabled.is_none() && order.mock_only.is_none() {
+        return invalid(EXPECTED);
     }
+    let mut mock_only = order.mock_only.is_some().then(BTreeSet::new);
+    for name in order.mock_only.iter().flatten() {
+        let named = Operation::named(name);
+        if named.is_empty() {
+            let known = Operation::ALL.iter().map(|operation| operation.name());
+            let known = known.collect::<Vec<_>>().join(", ");
+            return invalid(&format!(
+                "mock_only: {name:?} is neither an operation nor a connector; known: {known}"
+            ));
+        }
+        mock_only.iter_mut().for_each(|set| set.extend(&named));
+    }
+    let switch = admin.switch.set(order.enabled, mock_only.as_ref());
+    let names: Vec<_> = switch.mock_only.iter().map(|o| o.name()).collect();
+    tracing::info!(
+        enabled = switch.enabled,
+        mock_only = names.join(","),
+        generation = switch.generation,
+        "the gateway was switched"
+    );
+    answer(
+        StatusCode::OK,
+        json!({"enabled": switch.enabled, "mock_only": names, "generation": switch.generation}),
+    )
 }
 
 /// Lets a control through, or says what is missing.

@@ -12,10 +12,11 @@ use super::context::Context;
 use super::decide::Decision;
 use super::failure::refusal_of;
 use super::upstream_request::shape;
-use crate::gateway::Answerer;
+use crate::gateway::{Answerer, Audience};
 use crate::panics::{break_for_test, caught};
 use async_trait::async_trait;
 use bytes::Bytes;
+use camarad_policies::health::Status;
 use camarad_policies::operation::Operation;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
@@ -271,6 +272,7 @@ impl Sidecar {
                 }
                 Err(refusal) => Err(refusal),
             },
+            Plan::Health => Ok(self.health(&decision)),
             Plan::Whole => self.whole(session, context, decision).await,
             Plan::MadeUp => self.made_up(session, context, decision).await,
             Plan::Coolbits(operation, credential) => {
@@ -317,6 +319,23 @@ impl Sidecar {
                 unless_left(session, work).await.and_then(|answer| answer)
             }
         }
+    }
+
+    /// How the gateway is doing; 503 where that was asked for strictly and it is not well.
+    fn health(&self, decision: &Decision) -> Answer {
+        let audience = match decision.permit.identity() {
+            Some(_) => Audience::Caller,
+            None => Audience::Anonymous,
+        };
+        let switch = &decision.switch;
+        let (status, told) = self.gateway.health(switch, audience);
+        let strict = decision.permit.query().get("strict") == Some("1");
+        let status = match strict && switch.enabled && status != Status::Connected {
+            true => 503,
+            false => 200,
+        };
+        Answer::json(status, crate::json::to_body(&told), Source::Sidecar)
+            .with(header::CACHE_CONTROL, "no-store")
     }
 
     /// A process that is about to stop keeps no connection.

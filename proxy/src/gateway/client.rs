@@ -3,6 +3,7 @@
 //! Not here: which customer is selected, and what a payload means.
 
 use super::failure::{Failure, Miss};
+use super::vitals::Vitals;
 use crate::budget::{Budget, Full};
 use crate::observe::Observer;
 use camarad_config::Gateway as Config;
@@ -22,6 +23,7 @@ pub(crate) struct Client {
     limit: usize,
     budget: Arc<Budget>,
     observer: Arc<Observer>,
+    vitals: Arc<Vitals>,
 }
 
 /// A usable answer: 2xx, JSON, whole.
@@ -45,6 +47,7 @@ impl Client {
         config: &Config,
         observer: Arc<Observer>,
         budget: Arc<Budget>,
+        vitals: Arc<Vitals>,
     ) -> Result<Self, reqwest::Error> {
         // A redirect may move within Coolbits; a token never follows one elsewhere.
         let same_origin = redirect::Policy::custom(|attempt| {
@@ -71,6 +74,7 @@ impl Client {
             limit: config.response_limit,
             budget,
             observer,
+            vitals,
         })
     }
 
@@ -96,6 +100,23 @@ impl Client {
             Some(token) if !token.is_empty() => Ok(token.to_owned()),
             _ => Err(Failure::BadPayload.into()),
         }
+    }
+
+    /// Asks for a path without a token, and gives the status.
+    pub(crate) async fn knock(&self, path: &str, patience: Duration) -> Result<u16, Failure> {
+        let started = Instant::now();
+        let request = self.http.get(format!("{}{path}", self.base)).send();
+        let outcome = match tokio::time::timeout(patience.min(self.attempt), request).await {
+            Ok(Ok(response)) => Ok(response.status().as_u16()),
+            Ok(Err(error)) => Err(unsent(&error)),
+            Err(_) => Err(Failure::Timeout),
+        };
+        let code = match &outcome {
+            Ok(_) => "probe",
+            Err(failure) => failure.code(),
+        };
+        self.observer.upstream("coolbits", code, started.elapsed());
+        outcome
     }
 
     /// One request, bounded by the attempt's time and the deadline.
@@ -136,6 +157,7 @@ impl Client {
             path: Some(path.clone()),
             status: Some(status.as_u16()),
             answer: None,
+            is_of_mapping: false,
         };
         let mut held = self.budget.hold();
         let mut body = Vec::new();
@@ -248,7 +270,7 @@ impl Reading<'_> {
             miss.failure == Failure::Unreachable || matches!(miss.status, Some(502..=504))
         };
         match outcome {
-            Err(miss) if passing(&miss) && !self.retried.swap(true, Ordering::Relaxed) => {
+            Err(miss) if passing(&miss) && self.may_retry() => {
                 let jitter = Duration::from_millis(fastrand::u64(10..50));
                 tokio::time::sleep(jitter).await;
                 self.client
@@ -269,6 +291,11 @@ impl Reading<'_> {
             .header("X-Workspace-Id", &self.client.workspace)
             .json(body);
         self.client.attempt(request, path, self.deadline).await
+    }
+
+    /// Once in a reading, and only a share of all of them.
+    fn may_retry(&self) -> bool {
+        !self.retried.swap(true, Ordering::Relaxed) && self.client.vitals.may_retry()
     }
 
     pub(crate) fn deadline(&self) -> Instant {

@@ -160,6 +160,7 @@ impl Gateway {
             Miss {
                 path: Some(reply.path.clone()),
                 status: Some(reply.status),
+                is_of_mapping: true,
                 ..failure.into()
             }
         })?;

@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     BadPayload,
     /// The answer fits and holds nothing.
     Empty,
+    /// It failed too often, and is not asked for a while.
+    BreakerOpen,
     /// There is no memory left to hold the answer in.
     Overloaded,
 }
@@ -48,6 +50,7 @@ impl Failure {
             Self::InvalidProperty => "invalid_property",
             Self::BadPayload => "bad_payload",
             Self::Empty => "empty",
+            Self::BreakerOpen => "breaker_open",
             Self::Overloaded => "overloaded",
         }
     }
@@ -84,6 +87,8 @@ pub(crate) struct Miss {
     pub(crate) status: Option<u16>,
     /// What came with an error status, where it was JSON.
     pub(crate) answer: Option<Box<Value>>,
+    /// The answer came; it is the mapping that it does not fit.
+    pub(crate) is_of_mapping: bool,
 }
 
 impl From<Failure> for Miss {
@@ -93,6 +98,7 @@ impl From<Failure> for Miss {
             path: None,
             status: None,
             answer: None,
+            is_of_mapping: false,
         }
     }
 }

@@ -10,9 +10,11 @@ mod coolbits;
 mod failure;
 mod ga4;
 mod google_ads;
+mod health;
 mod mapping;
 mod mock;
 mod params;
+mod probe;
 mod property;
 mod rows;
 mod search_console;
@@ -20,9 +22,11 @@ mod service_account;
 mod stripe;
 mod switch;
 mod tag_manager;
+mod vitals;
 
 pub(crate) use failure::Failure;
 pub(crate) use ga4::Stored;
+pub(crate) use health::Audience;
 pub(crate) use property::Chosen;
 pub(crate) use switch::SwitchBoard;
 
@@ -47,10 +51,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use vitals::Vitals;
 
 /// Answers connector routes.
 pub(crate) struct Gateway {
     client: Client,
+    vitals: Arc<Vitals>,
+    url: String,
+    workspace: String,
+    probe_path: Arc<str>,
+    probe_interval: Duration,
     endpoints: Arc<Endpoints>,
     /// Selecting a customer at Coolbits and reading its report are one step, and
     /// Coolbits keeps one selection per user.
@@ -113,8 +123,14 @@ impl Gateway {
         observer: Arc<Observer>,
         budget: Arc<Budget>,
     ) -> Result<Self, reqwest::Error> {
+        let vitals = Arc::new(Vitals::new(config, observer.clone()));
         Ok(Self {
-            client: Client::new(config, observer.clone(), budget)?,
+            client: Client::new(config, observer.clone(), budget, vitals.clone())?,
+            vitals,
+            url: config.url.clone(),
+            workspace: config.workspace.clone(),
+            probe_path: config.probe_path.as_str().into(),
+            probe_interval: config.probe_interval,
             endpoints: config.endpoints.clone(),
             selections: Locks::default(),
             service: ServiceAccount::new(config.email.clone(), config.accounts.clone()),
@@ -150,15 +166,24 @@ impl Gateway {
             Answerer::Mock(reason) => return call.mock(mock::because(*reason)),
             Answerer::Coolbits(credential) => credential,
         };
-        match self.coolbits(&mut call, credential).await {
+        let outcome = match self.vitals.admit() {
+            Ok(admitted) => {
+                let outcome = self.coolbits(&mut call, credential).await;
+                admitted.end(&outcome);
+                self.observer
+                    .coolbits_read(outcome.as_ref().err().map(|miss| miss.failure));
+                outcome
+            }
+            Err(miss) => Err(miss),
+        };
+        self.vitals.answered(outcome.as_ref().map(|_| ()));
+        match outcome {
             Ok((answer, reply)) => {
-                self.observer.coolbits_read(None);
                 let gateway =
                     json!({"enabled": true, "path": &*reply.path, "status": reply.status});
                 finish(200, answer, Source::Coolbits, gateway, None)
             }
             Err(miss) => {
-                self.observer.coolbits_read(Some(miss.failure));
                 let said_so = miss.failure == Failure::NotConnected && miss.status.is_some();
                 match said_so && operation.connector() == Connector::Ga4 {
                     true => call.not_connected(&miss),

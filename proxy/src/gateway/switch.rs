@@ -3,7 +3,9 @@
 
 use arc_swap::ArcSwap;
 use camarad_config::Gateway as Config;
+use camarad_policies::operation::Operation;
 use camarad_policies::route::Switch;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Holds the switch; changes make a new generation, which no cached answer of
@@ -29,15 +31,25 @@ impl SwitchBoard {
         self.current.load_full()
     }
 
-    /// Switches Coolbits on or off; saying what is so already changes nothing.
-    pub(crate) fn set_enabled(&self, enabled: bool) -> Arc<Switch> {
-        self.current.rcu(|now| match now.enabled == enabled {
-            true => now.clone(),
-            false => Arc::new(Switch {
-                enabled,
-                generation: now.generation + 1,
-                ..Switch::clone(now)
-            }),
+    /// Switches Coolbits on or off, and says what only the mock answers; what is not
+    /// said stays, and saying what is so already changes nothing.
+    pub(crate) fn set(
+        &self,
+        enabled: Option<bool>,
+        mock_only: Option<&BTreeSet<Operation>>,
+    ) -> Arc<Switch> {
+        self.current.rcu(|now| {
+            let enabled = enabled.unwrap_or(now.enabled);
+            let mock_only = mock_only.unwrap_or(&now.mock_only);
+            match now.enabled == enabled && now.mock_only == *mock_only {
+                true => now.clone(),
+                false => Arc::new(Switch {
+                    enabled,
+                    mock_only: mock_only.clone(),
+                    generation: now.generation + 1,
+                    ..Switch::clone(now)
+                }),
+            }
         });
         self.current()
     }

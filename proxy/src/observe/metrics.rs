@@ -86,8 +86,10 @@ metrics! {
     cache_requests_total: IntCounterVec ["route", "result"],
     /// Bytes the cache keeps.
     cache_bytes: IntGauge [],
-    /// 1 while the gateway is on and its last read was answered by Coolbits.
+    /// 1 while the gateway is on and Coolbits answered the last read, or the last probe.
     gateway_up: IntGauge [],
+    /// The circuit breaker of an upstream: 0 closed, 1 half-open, 2 open.
+    breaker_state: IntGaugeVec ["upstream"],
     /// Answers that the mock gave in Coolbits' place.
     fallbacks_total: IntCounterVec ["route", "reason"],
     /// Number of the gateway switch setting in force.

@@ -1,0 +1,301 @@
+//! How Coolbits is doing: whether it may be asked, asked again, and what is told of it.
+//!
+//! `policies::breaker`, `retry_budget` and `health` decide; here is the clock, the
+//! lock, the log and the metrics. A read that was admitted notes how it ended, or
+//! gives its place back when it is dropped.
+
+use super::failure::{Failure, Miss};
+use crate::observe::Observer;
+use camarad_config::Gateway as Config;
+use camarad_policies::breaker::{self, Admission, Breaker, Change, Outcome, State};
+use camarad_policies::health::{self, Latencies, Latency, Recent, Seen};
+use camarad_policies::retry_budget::RetryBudget;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Retries in hand before there were any reads.
+const RETRIES: f64 = 10.0;
+
+/// The upstream's name in metrics and logs.
+const UPSTREAM: &str = "coolbits";
+
+/// How Coolbits is doing.
+pub(crate) struct Vitals {
+    started: Instant,
+    inner: Mutex<Inner>,
+    observer: Arc<Observer>,
+}
+
+struct Inner {
+    breaker: Breaker,
+    retries: RetryBudget,
+    /// Of all reads, for whoever looks.
+    recent: Recent,
+    /// Of the reads since Coolbits was asked by all again: what is over is over.
+    since_closed: Recent,
+    latencies: Latencies,
+    success: Option<(Duration, SystemTime)>,
+    failure: Option<(Duration, LastFailure)>,
+}
+
+/// What went wrong last.
+#[derive(Clone, Debug)]
+pub(crate) struct LastFailure {
+    pub(crate) at: SystemTime,
+    pub(crate) code: &'static str,
+    /// The path at Coolbits, once one was asked.
+    pub(crate) path: Option<Arc<str>>,
+}
+
+/// What is known at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkup {
+    pub(crate) status: health::Status,
+    pub(crate) breaker: State,
+    /// Since when the breaker is in that state.
+    pub(crate) since: SystemTime,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    pub(crate) last_success: Option<SystemTime>,
+    pub(crate) last_failure: Option<LastFailure>,
+    pub(crate) latency: Latency,
+    pub(crate) fallback_ratio: f64,
+}
+
+/// A read that may ask Coolbits.
+pub(crate) struct Admitted<'a> {
+    vitals: &'a Vitals,
+    admission: Option<Admission>,
+    started: Instant,
+}
+
+impl Vitals {
+    pub(crate) fn new(config: &Config, observer: Arc<Observer>) -> Self {
+        let state = observer
+            .metrics
+            .breaker_state
+            .with_label_values(&[UPSTREAM]);
+        state.set(State::Closed.number());
+        Self {
+            started: Instant::now(),
+            inner: Mutex::new(Inner {
+                breaker: Breaker::new(config.breaker),
+                retries: RetryBudget::new(config.retry_share, RETRIES),
+                recent: Recent::new(),
+                since_closed: Recent::new(),
+                latencies: Latencies::new(),
+                success: None,
+                failure: None,
+            }),
+            observer,
+        }
+    }
+
+    /// Whether a read may ask Coolbits; errors with [`Failure::BreakerOpen`].
+    pub(crate) fn admit(&self) -> Result<Admitted<'_>, Miss> {
+        let now = self.now();
+        let mut inner = self.lock();
+        inner.retries.request();
+        match inner.breaker.admit(now) {
+            Ok(admission) => {
+                self.tell(&mut inner, admission.change());
+                Ok(Admitted {
+                    vitals: self,
+                    admission: Some(admission),
+                    started: Instant::now(),
+                })
+            }
+            Err(_) => Err(Failure::BreakerOpen.into()),
+        }
+    }
+
+    /// Whether a request may be made a second time.
+    pub(crate) fn may_retry(&self) -> bool {
+        self.lock().retries.retry()
+    }
+
+    /// Notes whether a read was answered by Coolbits, or by the mock in its place.
+    pub(crate) fn answered(&self, outcome: Result<(), &Miss>) {
+        let now = self.now();
+        let mut inner = self.lock();
+        let failed = outcome.is_err();
+        inner.recent.note(now, failed);
+        inner.since_closed.note(now, failed);
+        match outcome {
+            Ok(()) => inner.success = Some((now, SystemTime::now())),
+            // Nothing was asked, so nothing is known.
+            Err(miss) if miss.failure == Failure::BreakerOpen => {}
+            Err(miss) => {
+                let failure = LastFailure {
+                    at: SystemTime::now(),
+                    code: miss.failure.code(),
+                    path: miss.path.clone(),
+                };
+                if miss.failure.is_coolbits_fault() {
+                    inner.failure = Some((now, failure));
+                } else if miss.status.is_some() {
+                    // It is there, and answers.
+                    inner.success = Some((now, SystemTime::now()));
+                }
+            }
+        }
+    }
+
+    /// Notes what a probe of our own found.
+    pub(crate) fn probed(&self, outcome: Result<(), (Failure, Arc<str>)>) {
+        let now = self.now();
+        let mut inner = self.lock();
+        let alive = outcome.is_ok();
+        match outcome {
+            // It answers; whether reads are answered too is theirs to say.
+            Ok(()) if inner.failure.is_none() => inner.success = Some((now, SystemTime::now())),
+            Ok(()) => {}
+            Err((failure, path)) => {
+                let failure = LastFailure {
+                    at: SystemTime::now(),
+                    code: failure.code(),
+                    path: Some(path),
+                };
+                inner.failure = Some((now, failure));
+            }
+        }
+        let change = inner.breaker.probed(now, alive, fastrand::f64());
+        self.tell(&mut inner, change);
+        let up = alive && inner.breaker.state() == State::Closed;
+        self.observer.metrics.gateway_up.set(i64::from(up));
+    }
+
+    /// What is known now.
+    pub(crate) fn checkup(&self, enabled: bool) -> Checkup {
+        let now = self.now();
+        let inner = self.lock();
+        let breaker::Status {
+            state,
+            since,
+            failures,
+            ..
+        } = inner.breaker.status(now);
+        let seen = Seen {
+            enabled,
+            breaker: state,
+            last_success: inner.success.map(|(at, _)| at),
+            last_failure: inner.failure.as_ref().map(|(at, _)| *at),
+            fallback_ratio: inner.since_closed.fallback_ratio(now),
+            now,
+        };
+        Checkup {
+            status: health::status(&seen),
+            breaker: state,
+            since: SystemTime::now() - now.saturating_sub(since),
+            failures,
+            last_success: inner.success.map(|(_, at)| at),
+            last_failure: inner.failure.as_ref().map(|(_, failure)| failure.clone()),
+            latency: inner.latencies.percentiles(now),
+            fallback_ratio: inner.recent.fallback_ratio(now),
+        }
+    }
+
+    fn note(&self, admission: Admission, outcome: Outcome, took: Duration) {
+        let now = self.now();
+        let mut inner = self.lock();
+        if outcome == Outcome::Success {
+            inner.latencies.note(now, took);
+        }
+        let change = inner.breaker.note(now, admission, outcome, fastrand::f64());
+        self.tell(&mut inner, change);
+    }
+
+    fn tell(&self, inner: &mut Inner, change: Option<Change>) {
+        let Some(change) = change else { return };
+        if change.to == State::Closed {
+            inner.since_closed = Recent::new();
+        }
+        let state = &self.observer.metrics.breaker_state;
+        state.with_label_values(&[UPSTREAM]).set(change.to.number());
+        tracing::warn!(
+            upstream = UPSTREAM,
+            from = change.from.as_str(),
+            to = change.to.as_str(),
+            open_ms = change.open_for.map(|time| time.as_millis() as u64),
+            "the circuit breaker changed"
+        );
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Admitted<'_> {
+    /// Notes how the read ended.
+    pub(crate) fn end<T>(mut self, outcome: &Result<T, Miss>) {
+        let took = self.started.elapsed();
+        if let Some(admission) = self.admission.take() {
+            self.vitals.note(admission, said_of(outcome), took);
+        }
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if let Some(admission) = self.admission.take() {
+            self.vitals
+                .note(admission, Outcome::Neutral, Duration::ZERO);
+        }
+    }
+}
+
+/// What the end of a read says of Coolbits.
+fn said_of<T>(outcome: &Result<T, Miss>) -> Outcome {
+    match outcome {
+        Ok(_) => Outcome::Success,
+        // Nothing was asked, or our own means were used up.
+        Err(miss) if miss.path.is_none() || miss.failure == Failure::Overloaded => Outcome::Neutral,
+        // It was answered; the mapping has other rows in mind.
+        Err(miss) if miss.is_of_mapping => Outcome::Success,
+        Err(miss) if miss.failure.is_coolbits_fault() => Outcome::Failure,
+        Err(_) => Outcome::Success,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_coolbits_did_wrong_counts_against_it() {
+        let miss = |failure: Failure| Miss {
+            path: Some("/report".into()),
+            ..failure.into()
+        };
+        let of = |miss: Miss| said_of::<()>(&Err(miss));
+        for (failure, outcome) in [
+            (Failure::Timeout, Outcome::Failure),
+            (Failure::Unreachable, Outcome::Failure),
+            (Failure::Http5xx, Outcome::Failure),
+            (Failure::BadPayload, Outcome::Failure),
+            (Failure::Http4xx, Outcome::Success),
+            (Failure::Unauthorized, Outcome::Success),
+            (Failure::NotConnected, Outcome::Success),
+            (Failure::Empty, Outcome::Success),
+            (Failure::Overloaded, Outcome::Neutral),
+        ] {
+            assert_eq!(of(miss(failure)), outcome, "{failure:?}");
+        }
+        assert_eq!(
+            of(Failure::Timeout.into()),
+            Outcome::Neutral,
+            "it waited for a lock"
+        );
+        let mapping = Miss {
+            is_of_mapping: true,
+            ..miss(Failure::BadPayload)
+        };
+        assert_eq!(of(mapping), Outcome::Success);
+        assert_eq!(said_of(&Ok(())), Outcome::Success);
+    }
+}
