@@ -10,10 +10,11 @@ const CAMPAIGNS: &str = "/api/connectors/google-ads/campaigns";
 async fn a_second_read_is_a_hit_with_its_age() {
     let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     let first = sidecar.ads(&alice(), "10", "campaigns").await;
-    assert_eq!(
-        first.header("cache-status"),
-        "camarad-sidecar; fwd=miss; stored; ttl=44"
-    );
+    // 45 s and up to a tenth less.
+    let told = first.header("cache-status");
+    let left = told.strip_prefix("camarad-sidecar; fwd=miss; stored; ttl=");
+    let left: u64 = left.unwrap().parse().unwrap();
+    assert!((40..=45).contains(&left), "{told}");
     assert_eq!(first.header("cache-control"), "private, no-cache");
     assert_eq!(first.header("vary"), "X-Client-ID, Authorization, Cookie");
     let second = sidecar.ads(&alice(), "10", "campaigns").await;

@@ -3,11 +3,15 @@
 use crate::support::{Ask, Got, Setup, Sidecar, StandIn, alice, fault};
 use serde_json::{Value, json};
 
-const STREAMED: &str = "/api/settings/user";
+const STREAMED: &str = "/api/chat/suggestions";
 const HELD: &str = "/api/connectors/aws/ec2";
 
 async fn started() -> (Sidecar, StandIn, StandIn) {
-    Sidecar::with_stand_ins(Setup::default().set("SIDECAR__LEGACY__READ_TIMEOUT", "1s")).await
+    let setup = Setup::default()
+        .set("SIDECAR__LEGACY__READ_TIMEOUT", "1s")
+        // Every request reaches the app.
+        .set("SIDECAR__CACHE__APP_READS", "false");
+    Sidecar::with_stand_ins(setup).await
 }
 
 fn ask(sidecar: &Sidecar, method: &str, target: &str) -> Ask {

@@ -203,7 +203,7 @@ async fn an_id_where_the_rule_does_not_look_is_told_of_and_goes_on() {
     // What is withheld is told as that, whatever else it holds.
     legacy.faults(json!({"fault": "foreign_row"})).await;
     let got = sidecar
-        .get("/api/flows")
+        .get("/api/flows?again=1")
         .bearer(&alice())
         .client("10")
         .send()
@@ -348,7 +348,7 @@ async fn what_is_only_reported_is_never_kept() {
         assert_eq!(got.status, 200);
         assert_eq!(
             (got.header("cache-status"), got.header("cache-control")),
-            ("", "no-store")
+            ("camarad-sidecar; fwd=bypass; detail=not_scoped", "no-store")
         );
     }
     assert_eq!(coolbits.calls_to("/report").await.len(), 2);

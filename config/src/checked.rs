@@ -191,6 +191,10 @@ pub struct Cache {
     pub capacity_bytes: u64,
     /// Life of a fallback answer.
     pub fallback_ttl: Duration,
+    /// How long past its time a real answer may stand in.
+    pub stale_if_error: Duration,
+    /// Whether the app's own reads are kept.
+    pub app_reads: bool,
 }
 
 /// The burst detector.

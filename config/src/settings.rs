@@ -217,6 +217,10 @@ pub struct CacheSettings {
     pub capacity_bytes: u64,
     /// How long an answer of the mock in Coolbits' place is kept; at most 5 s.
     pub fallback_ttl: Span,
+    /// How long past its time a real answer may stand in where Coolbits fails, instead of the mock; at most 4 minutes, 0 not at all.
+    pub stale_if_error: Span,
+    /// Whether the app's own reads are kept too, as the matrix says.
+    pub app_reads: bool,
 }
 
 /// When a run of 5xx answers is called a burst.
@@ -403,6 +407,8 @@ impl Default for CacheSettings {
         Self {
             capacity_bytes: 64 * 1024 * 1024,
             fallback_ttl: Span::seconds(5),
+            stale_if_error: Span::seconds(0),
+            app_reads: true,
         }
     }
 }

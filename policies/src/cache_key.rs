@@ -3,31 +3,78 @@
 //! Every part is framed by its length, so that no two different requests write
 //! the same bytes (`tenant_a` + `/path` against `tenant_` + `a/path`), and keys
 //! are compared whole, so that two keys with one hash stay two. A key that left
-//! out the tenant is CVE-2026-2836; here it cannot be written.
+//! out the tenant is CVE-2026-2836; here only a [`Class`] leaves anything out.
+//! What a class leaves out, the answer must not depend on: give a route too wide
+//! a class, and one caller is answered with what another one asked for.
 
 use crate::authorise::Permit;
-use std::sync::Arc;
+use sha2::{Digest, Sha256};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
-/// A whole key; cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CacheKey(Arc<[u8]>);
+/// Among whom an answer may be shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Requests of one user with one credential about one client.
+    Tenant,
+    /// Requests of one user with one credential, whatever the client.
+    User,
+    /// Everybody who may ask.
+    Shared,
+}
+
+/// A whole key; cheap to clone. Equal where all its bytes are equal.
+#[derive(Clone, Debug)]
+pub struct CacheKey(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    bytes: Box<[u8]>,
+    scope: Scope,
+    digest: OnceLock<String>,
+}
+
+/// Whose answer it is, and of what, in the words that a purge uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Name of the rule.
+    pub rule: String,
+    /// Area of the rule.
+    pub area: String,
+    /// The user; `None` for anonymous callers and shared answers.
+    pub user: Option<u64>,
+    /// The client; `None` where none was decided, and where the class leaves it out.
+    pub client: Option<u64>,
+}
 
 impl CacheKey {
     /// The key of what this permit asks, under one generation of gateway and configuration.
     /// `None` where the client was not decided on: such an answer is nobody's to keep.
-    pub fn new(permit: &Permit, generation: u64) -> Option<Self> {
+    ///
+    /// The query is the one that goes on: where it names a client, that stays in the key
+    /// whatever the class.
+    pub fn new(permit: &Permit, class: Class, generation: u64) -> Option<Self> {
         if !permit.is_scoped() {
             return None;
         }
-        let user = permit.user().map_or(0, |u| u.get());
-        let client = permit.client().map_or(0, |c| c.get());
-        let credential = permit.identity().map_or(&[0; 32], |i| i.token().hash());
+        let (tag, identity) = match class {
+            Class::Tenant => (b"tenant".as_slice(), permit.identity()),
+            Class::User => (b"user".as_slice(), permit.identity()),
+            Class::Shared => (b"shared".as_slice(), None),
+        };
+        let user = identity.map(|identity| identity.user().get());
+        let client = permit.client().filter(|_| class == Class::Tenant);
+        let client = client.map(|client| client.get());
+        let credential = identity.map_or(&[0; 32], |identity| identity.token().hash());
+        let rule = permit.rule();
         let query = permit.query().to_text();
-        let mut bytes = Vec::with_capacity(160);
+        let mut bytes = Vec::with_capacity(192);
         for part in [
-            permit.rule().name.as_bytes(),
-            &user.to_be_bytes(),
-            &client.to_be_bytes(),
+            tag,
+            rule.name.as_bytes(),
+            // Zero is nobody's id and no client's.
+            &user.unwrap_or(0).to_be_bytes(),
+            &client.unwrap_or(0).to_be_bytes(),
             credential,
             &generation.to_be_bytes(),
             permit.path().as_str().as_bytes(),
@@ -36,17 +83,53 @@ impl CacheKey {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }
-        Some(Self(bytes.into()))
+        Some(Self(Arc::new(Inner {
+            bytes: bytes.into(),
+            scope: Scope {
+                rule: rule.name.clone(),
+                area: rule.area.clone(),
+                user,
+                client,
+            },
+            digest: OnceLock::new(),
+        })))
+    }
+
+    /// Whose answer it is, and of what.
+    pub fn scope(&self) -> &Scope {
+        &self.0.scope
+    }
+
+    /// SHA-256 of the key in lower-case hex: its name where operators see it.
+    pub fn digest(&self) -> &str {
+        self.0.digest.get_or_init(|| {
+            let hash = Sha256::digest(&self.0.bytes);
+            hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        })
     }
 
     /// Length in bytes, for the cache's bound.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.bytes.len()
     }
 
     /// Never true: a key always holds its frames.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.bytes.is_empty()
+    }
+}
+
+impl PartialEq for CacheKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.bytes == other.0.bytes
+    }
+}
+
+impl Eq for CacheKey {}
+
+impl Hash for CacheKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.bytes.hash(state);
     }
 }
 
@@ -56,45 +139,107 @@ mod tests {
     use crate::authorise::tests::{identity, permit};
     use proptest::prelude::*;
 
-    fn key(user: u64, client: u64, target: &str, generation: u64) -> CacheKey {
-        let who = identity(user, Some(&[client]));
-        CacheKey::new(&permit(Some(who), target, &[]).unwrap(), generation).unwrap()
-    }
-
     const CAMPAIGNS: &str = "/api/connectors/google-ads/campaigns";
 
+    /// Two tokens of one user differ in a client that is not asked for.
+    fn key(class: Class, user: u64, token: u64, client: u64, target: &str) -> CacheKey {
+        let who = identity(user, Some(&[1, 2, 3, 10, 11, 100 + token]));
+        let client = client.to_string();
+        let permit = permit(Some(who), target, &[("X-Client-ID", &client)]).unwrap();
+        CacheKey::new(&permit, class, 0).unwrap()
+    }
+
     #[test]
-    fn each_part_of_the_tenant_makes_another_key() {
-        let base = key(1, 10, CAMPAIGNS, 0);
-        assert_eq!(base, key(1, 10, CAMPAIGNS, 0));
-        assert_eq!(
-            base,
-            key(1, 10, "//api/connectors/%67oogle-ads/campaigns", 0)
-        );
-        let others = [
-            key(2, 10, CAMPAIGNS, 0),
-            key(1, 11, CAMPAIGNS, 0),
-            key(1, 10, "/api/connectors/google-ads/metrics", 0),
-            key(1, 10, "/api/connectors/google-ads/campaigns?days=7", 0),
-            key(1, 10, CAMPAIGNS, 1),
+    fn each_class_leaves_out_what_it_says_and_nothing_else() {
+        use Class::*;
+        let base = |class| key(class, 1, 0, 10, CAMPAIGNS);
+        let same = "//api/connectors/%67oogle-ads/campaigns";
+        // Whether the changed request has the same key, by class: tenant, user, shared.
+        let cases = [
+            ("nothing", (1, 0, 10, same), [true, true, true]),
+            ("the client", (1, 0, 11, CAMPAIGNS), [false, true, true]),
+            ("the token", (1, 1, 10, CAMPAIGNS), [false, false, true]),
+            ("the user", (2, 0, 10, CAMPAIGNS), [false, false, true]),
+            (
+                "the route",
+                (1, 0, 10, "/api/connectors/google-ads/metrics"),
+                [false; 3],
+            ),
+            (
+                "the query",
+                (1, 0, 10, "/api/connectors/google-ads/campaigns?days=7"),
+                [false; 3],
+            ),
         ];
-        for other in others {
-            assert_ne!(base, other);
+        for (what, (user, token, client, target), equal) in cases {
+            for (class, equal) in [Tenant, User, Shared].into_iter().zip(equal) {
+                let other = key(class, user, token, client, target);
+                assert_eq!(base(class) == other, equal, "{what}, {class:?}");
+                assert_eq!(base(class).digest() == other.digest(), equal, "{what}");
+            }
         }
+        assert_ne!(base(Tenant), base(User));
+        assert_ne!(base(User), base(Shared));
+    }
+
+    #[test]
+    fn another_generation_is_another_key() {
+        let who = || Some(identity(1, Some(&[10])));
+        let permit = permit(who(), CAMPAIGNS, &[]).unwrap();
+        let of = |generation| CacheKey::new(&permit, Class::Tenant, generation).unwrap();
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+    }
+
+    #[test]
+    fn a_key_without_anybody_is_not_a_shared_one() {
+        let permit = permit(None, "/api/pricing/plans", &[]).unwrap();
+        let of = |class| CacheKey::new(&permit, class, 0).unwrap();
+        assert_ne!(of(Class::Tenant), of(Class::Shared));
+        assert_eq!(of(Class::Tenant).scope().user, None);
+    }
+
+    #[test]
+    fn the_scope_names_what_is_in_the_key() {
+        let of = |class| {
+            let Scope { user, client, .. } = *key(class, 7, 0, 10, CAMPAIGNS).scope();
+            (user, client)
+        };
+        assert_eq!(of(Class::Tenant), (Some(7), Some(10)));
+        assert_eq!(of(Class::User), (Some(7), None));
+        assert_eq!(of(Class::Shared), (None, None));
+        let key = key(Class::Tenant, 7, 0, 10, CAMPAIGNS);
+        assert_eq!(key.scope().rule, "google-ads.campaigns");
+        assert_eq!(key.scope().area, "connectors");
+        assert_eq!(key.digest().len(), 64);
+    }
+
+    fn class() -> impl Strategy<Value = Class> {
+        prop_oneof![Just(Class::Tenant), Just(Class::User), Just(Class::Shared)]
+    }
+
+    type Parts = (Class, u64, u64, u64, String);
+
+    fn parts() -> impl Strategy<Value = Parts> {
+        (class(), 1u64..3, 0u64..2, 1u64..3, "[a-c=&]{0,3}")
     }
 
     proptest! {
         #[test]
-        fn two_requests_share_a_key_only_if_all_their_parts_are_equal(
-            a in (1u64..4, 1u64..4, "[a-c=&]{0,6}"),
-            b in (1u64..4, 1u64..4, "[a-c=&]{0,6}"),
+        fn two_requests_share_a_key_only_if_all_parts_of_their_class_are_equal(
+            a in parts(), b in parts(),
         ) {
-            let of = |(user, client, query): &(u64, u64, String)| {
-                key(*user, *client, &format!("{CAMPAIGNS}?{query}"), 0)
+            let of = |(class, user, token, client, query): &Parts| {
+                key(*class, *user, *token, *client, &format!("{CAMPAIGNS}?{query}"))
             };
-            let parts = |(user, client, query): &(u64, u64, String)| {
+            let parts = |(class, user, token, client, query): &Parts| {
                 let pairs: Vec<&str> = query.split('&').filter(|p| !p.is_empty()).collect();
-                (*user, *client, pairs.join("&"))
+                let owner = match class {
+                    Class::Tenant => (*user, *token, *client),
+                    Class::User => (*user, *token, 0),
+                    Class::Shared => (0, 0, 0),
+                };
+                (*class, owner, pairs.join("&"))
             };
             prop_assert_eq!(of(&a) == of(&b), parts(&a) == parts(&b));
         }

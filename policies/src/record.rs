@@ -61,15 +61,21 @@ impl Origin {
 }
 
 /// What the cache did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheResult {
     /// Answered from the store.
     Hit,
-    /// Fetched, and kept if it may be.
+    /// Nothing was kept: fetched, and kept if it may be.
     Miss,
     /// Waited for somebody else's fetch.
     Collapsed,
+    /// The fetch failed, and what was kept stands in for it, past its time.
+    Stale,
+    /// What was kept was too old: fetched afresh.
+    Expired,
+    /// Fetched for this caller alone: it may not be shared, not even with who asks the same.
+    Bypass,
 }
 
 impl CacheResult {
@@ -79,6 +85,9 @@ impl CacheResult {
             Self::Hit => "hit",
             Self::Miss => "miss",
             Self::Collapsed => "collapsed",
+            Self::Stale => "stale",
+            Self::Expired => "expired",
+            Self::Bypass => "bypass",
         }
     }
 }
@@ -154,6 +163,9 @@ pub struct Record {
     /// What the cache did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheResult>,
+    /// SHA-256 of the key of the cache, by which an operator purges it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_key: Option<String>,
     /// Why the mock answered in Coolbits' place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<&'static str>,

@@ -140,7 +140,7 @@ mod tests {
             ..Switch::default()
         };
         assert!(matches!(plan("/api/flows", &on), Plan::Whole));
-        assert!(matches!(plan("/api/settings/user", &on), Plan::Stream));
+        assert!(matches!(plan("/api/chat/suggestions", &on), Plan::Stream));
         assert!(matches!(plan("/api/connectors/aws/ec2", &on), Plan::MadeUp));
         assert!(matches!(plan("/app", &on), Plan::Stream));
     }

@@ -6,10 +6,11 @@
 //! modes of the settings; it cannot say something else than what is done.
 
 use camarad_policies::accounts::Accounts;
+use camarad_policies::cache_key::Class;
 use camarad_policies::guard::Guard;
 use camarad_policies::matrix::{
-    CASES, ClientScope, Matrix, MatrixError, Observed, ROUTES, Route, Routes, RoutesError, Rule,
-    Serve,
+    CASES, Caching, ClientScope, Matrix, MatrixError, Observed, ROUTES, Route, Routes, RoutesError,
+    Rule, Serve,
 };
 use clap::ValueEnum;
 use serde::Serialize;
@@ -74,7 +75,7 @@ struct Enforced {
     egress: Vec<String>,
     on_foreign: String,
     lane: &'static str,
-    cache_seconds: Option<u64>,
+    cache: String,
     mode: &'static str,
     /// The object that is named by id, and where.
     guard: String,
@@ -170,7 +171,7 @@ fn line(seen: &Observed, rule: &Rule) -> Line {
                 Serve::Connector(_) => "api, gateway",
                 Serve::Health => "sidecar",
             },
-            cache_seconds: rule.cache_seconds,
+            cache: rule.cache.map(kept).unwrap_or_default(),
             mode: rule.mode.as_str(),
             guard: rule.guard.as_ref().map(guarded).unwrap_or_default(),
             accounts: rule.accounts.as_ref().map(bound).unwrap_or_default(),
@@ -179,6 +180,16 @@ fn line(seen: &Observed, rule: &Rule) -> Line {
         method: route.method,
         path: route.path,
     }
+}
+
+/// `tenant 45`: among whom, and for how many seconds.
+fn kept(cache: Caching) -> String {
+    let among = match cache.class {
+        Class::Tenant => "tenant",
+        Class::User => "user",
+        Class::Shared => "shared",
+    };
+    format!("{among} {}", cache.seconds)
 }
 
 /// `conversation (query, body), chosen`
@@ -226,7 +237,7 @@ const COLUMNS: [&str; 19] = [
     "egress",
     "on_foreign",
     "lane",
-    "cache_seconds",
+    "cache",
     "mode",
     "guard",
     "accounts",
@@ -252,7 +263,7 @@ impl Line {
             s.egress.join(" "),
             s.on_foreign.clone(),
             s.lane.to_owned(),
-            s.cache_seconds.map_or_else(String::new, |n| n.to_string()),
+            s.cache.clone(),
             s.mode.to_owned(),
             s.guard.clone(),
             s.accounts.clone(),

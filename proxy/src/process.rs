@@ -4,7 +4,7 @@
 use crate::admin::{self, Admin};
 use crate::budget::Budget;
 use crate::cache::Cache;
-use crate::edge::{self, Sidecar};
+use crate::edge::{self, Legacy, Sidecar};
 use crate::gateway::{Gateway, SwitchBoard};
 use crate::kept::Kept;
 use crate::keys::KeyStore;
@@ -18,7 +18,6 @@ use crate::tenants::Tenants;
 use camarad_config::Config;
 use camarad_policies::matrix::Matrix;
 use camarad_policies::seal::SealKey;
-use pingora::connectors::http::v1::Connector;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,11 +126,18 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         observer.clone(),
         budget.clone(),
     )?);
+    let legacy = Arc::new(Legacy::new(config.legacy.clone(), budget.clone()));
     let fetches = TaskTracker::new();
-    let cache = Arc::new(Cache::new(config.cache.capacity_bytes, fetches.clone()));
+    let cache = Arc::new(Cache::new(
+        config.cache.capacity_bytes,
+        fetches.clone(),
+        observer.metrics.cache_evictions_total.clone(),
+    ));
     let mut matrix = Matrix::built_in()?;
     // Names were checked with the settings.
     let _ = matrix.set_modes(config.tenancy.mode, &config.tenancy.modes);
+    let rules = matrix.rules().iter().map(|rule| rule.name.clone());
+    let rules = rules.collect();
     let sidecar = |stopping| Sidecar {
         config: config.clone(),
         matrix,
@@ -147,7 +153,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         gateway: gateway.clone(),
         cache: cache.clone(),
         observer: observer.clone(),
-        legacy: Connector::new(None),
+        legacy,
         budget: budget.clone(),
         stopping,
     };
@@ -159,6 +165,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         switch: switch.clone(),
         gateway: gateway.clone(),
         cache,
+        rules,
         sessions,
         keys: keys.clone(),
         observer,

@@ -59,6 +59,8 @@ async fn compare(server: &str) {
         .set("SIDECAR__LIMITS__REFUSALS", "0")
         // Nothing is asked of it: connector routes are answered by the mock.
         .set("COOLBITS_GATEWAY_ENABLED", "off")
+        // And the cache answers nothing that Flask is to see.
+        .set("SIDECAR__CACHE__APP_READS", "false")
         .start_alone()
         .await;
     let sidecar = Arc::new(sidecar);

@@ -475,6 +475,8 @@ fn check_cache(c: &mut Checker, settings: CacheSettings) -> Cache {
     let CacheSettings {
         capacity_bytes,
         fallback_ttl,
+        stale_if_error,
+        app_reads,
     } = settings;
     Cache {
         capacity_bytes: c.within("cache.capacity_bytes", capacity_bytes, 0, 1 << 40),
@@ -484,6 +486,13 @@ fn check_cache(c: &mut Checker, settings: CacheSettings) -> Cache {
             Duration::ZERO,
             Duration::from_secs(5),
         ),
+        stale_if_error: c.within(
+            "cache.stale_if_error",
+            stale_if_error.0,
+            Duration::ZERO,
+            4 * MINUTE,
+        ),
+        app_reads,
     }
 }
 

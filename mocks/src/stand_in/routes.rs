@@ -30,6 +30,7 @@ pub(super) struct Route {
     internal_token_check: bool,
     x_client_id: String,
     client_ownership_checked_before_handler: bool,
+    safe_to_cache: String,
 }
 
 /// Whose data a request reaches.
@@ -192,6 +193,11 @@ impl Route {
     /// Whether the answer is the same for everybody.
     pub(super) fn is_shared(&self) -> bool {
         !self.reads_user_identity
+    }
+
+    /// Whether it is the same whatever the client, too, as it was seen to be.
+    pub(super) fn is_same_for_all(&self) -> bool {
+        self.safe_to_cache == "shared" && self.is_shared()
     }
 }
 

@@ -16,6 +16,7 @@ pub use routes::{Observed, Route, Routes, RoutesError};
 pub use table::MatrixError;
 
 use crate::accounts::Accounts;
+use crate::cache_key::Class;
 use crate::egress::Looks;
 use crate::guard::Guard;
 use crate::operation::Operation;
@@ -147,6 +148,15 @@ pub enum Serve {
     Health,
 }
 
+/// How answers of a rule are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caching {
+    /// Among whom they may be shared.
+    pub class: Class,
+    /// For how long, in seconds.
+    pub seconds: u64,
+}
+
 /// One row of the matrix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -205,8 +215,12 @@ pub struct Rule {
     pub answer_seconds: Option<u64>,
     /// How it is answered.
     pub serve: Serve,
-    /// How long a tenant's answer may be kept, in seconds; `None`: not at all.
-    pub cache_seconds: Option<u64>,
+    /// Among whom an answer may be shared, and how long it may be kept; `None`: not at all.
+    pub cache: Option<Caching>,
+    /// Its GETs change something, too.
+    pub writes: bool,
+    /// Sessions begin or end here: everything that is kept of the user is dropped.
+    pub session: bool,
     /// How seriously the client scope is taken.
     pub mode: Mode,
     /// It is how sessions begin: JSON, and from our own pages.
@@ -361,6 +375,18 @@ impl Rule {
     /// Whether the route reads the client there.
     pub fn reads(&self, place: Place) -> bool {
         self.places.contains(&place)
+    }
+
+    /// Whether a request with this method may change something.
+    pub fn changes(&self, method: &str) -> bool {
+        self.writes || !matches!(method, "GET" | "HEAD" | "OPTIONS")
+    }
+
+    /// Whether what it may change is more than what the app answers by itself: clients,
+    /// their accounts, or whose session it is.
+    pub fn changes_connectors(&self, method: &str) -> bool {
+        let all = self.session || self.login || self.cascades(method);
+        self.changes(method) && (all || self.area == "connectors" || self.changes_clients(method))
     }
 
     /// Whether a request with this method may change which clients a user has.

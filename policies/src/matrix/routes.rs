@@ -36,6 +36,12 @@ pub struct Observed {
     pub status: BTreeMap<String, Option<u16>>,
     /// The caller's token goes on to Coolbits.
     pub reads_session_token: bool,
+    /// `no`, `shared`, or `private: …` and by what.
+    #[serde(default)]
+    pub safe_to_cache: String,
+    /// The GET changes the database.
+    #[serde(default)]
+    pub get_writes_database: bool,
 }
 
 /// Every route of the app.
@@ -101,7 +107,26 @@ impl Routes {
     }
 }
 
+impl Routes {
+    /// What was seen of one route.
+    pub fn seen(&self, route: &Route) -> Option<&Observed> {
+        let is_it = |seen: &&Observed| seen.method == route.method && seen.path == route.path;
+        self.observed.iter().find(is_it)
+    }
+}
+
 impl Observed {
+    /// Its answers may be kept for somebody.
+    pub fn is_cacheable(&self) -> bool {
+        let said = &self.safe_to_cache;
+        (said == "shared" || said.starts_with("private")) && !self.get_writes_database
+    }
+
+    /// Its answers are the same for everybody.
+    pub fn is_shared(&self) -> bool {
+        self.safe_to_cache == "shared" && !self.get_writes_database && !self.reads_user_identity
+    }
+
     /// Method and path.
     pub fn route(&self) -> Route {
         Route {

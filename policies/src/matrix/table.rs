@@ -2,10 +2,11 @@
 
 use super::pattern::Pattern;
 use super::{
-    ActiveClient, Auth, ClientScope, Entry, Learn, Matrix, Mode, OnForeign, Place, Route, Routes,
-    Rule, Serve, UserWide,
+    ActiveClient, Auth, Caching, ClientScope, Entry, Learn, Matrix, Mode, OnForeign, Place, Route,
+    Routes, Rule, Serve, UserWide,
 };
 use crate::accounts::{Accounts, CONNECTORS, Connector};
+use crate::cache_key::Class;
 use crate::egress::{Kind, Looks, TooMany};
 use crate::guard::{Guard, Object};
 use crate::operation::Operation;
@@ -32,6 +33,19 @@ enum Cache {
     #[default]
     No,
     Tenant,
+    User,
+    Shared,
+}
+
+impl Cache {
+    fn class(self) -> Option<Class> {
+        match self {
+            Self::No => None,
+            Self::Tenant => Some(Class::Tenant),
+            Self::User => Some(Class::User),
+            Self::Shared => Some(Class::Shared),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -95,6 +109,10 @@ struct Row {
     cache: Cache,
     cache_seconds: Option<u64>,
     #[serde(default)]
+    writes: bool,
+    #[serde(default)]
+    session: bool,
+    #[serde(default)]
     mode: Mode,
     #[serde(default)]
     login: bool,
@@ -123,6 +141,10 @@ impl Matrix {
         let unmatched = table.fallback.rule(&mut problems);
         let rows = table.rule.into_iter().flat_map(Row::each);
         let rules: Vec<Rule> = rows.map(|row| row.rule(&mut problems)).collect();
+        let rules: Vec<Rule> = rules
+            .into_iter()
+            .map(|rule| observed(rule, app, &mut problems))
+            .collect();
         let mut names = BTreeSet::new();
         for rule in rules.iter().chain([&unmatched]) {
             if !names.insert(&rule.name) {
@@ -149,6 +171,30 @@ impl Matrix {
             options,
         })
     }
+}
+
+/// Holds a rule against what was seen of its routes: a GET that writes is one that
+/// changes something, and what may not be kept is not.
+fn observed(mut rule: Rule, app: &Routes, problems: &mut Vec<String>) -> Rule {
+    for route in rule.routes.iter().filter(|route| route.method == "GET") {
+        let Some(seen) = app.seen(route) else {
+            continue;
+        };
+        rule.writes |= seen.get_writes_database;
+        let fits = match rule.cache.map(|cache| cache.class) {
+            None => true,
+            Some(Class::Tenant | Class::User) => seen.is_cacheable(),
+            Some(Class::Shared) => seen.is_shared(),
+        };
+        if !fits {
+            let name = &rule.name;
+            problems.push(format!(
+                "rule {name}: {route}: safe_to_cache is {:?}, and the rule caches it",
+                seen.safe_to_cache
+            ));
+        }
+    }
+    rule
 }
 
 fn router(rules: &[Arc<Rule>], app: &Routes, problems: &mut Vec<String>) -> matchit::Router<Entry> {
@@ -228,7 +274,9 @@ fn options_rule(name: &str, auth: Auth) -> Rule {
         page_links: false,
         answer_seconds: None,
         serve: Serve::Stream,
-        cache_seconds: None,
+        cache: None,
+        writes: false,
+        session: false,
         mode: Mode::Enforce,
         login: false,
         routes: Vec::new(),
@@ -366,6 +414,12 @@ impl Row {
                 "cascade = {other:?}: no route of the rule has that method"
             ));
         }
+        let looks_closer = self.guard.is_some()
+            || self.learn.is_some()
+            || self.page_links
+            || !self.cascade.is_empty()
+            || !created.is_empty()
+            || self.auth == Auth::Internal;
         let looks = self.guard.is_some()
             || !self.cascade.is_empty()
             || self.page_links
@@ -417,9 +471,15 @@ impl Row {
             problem(format!("egress: more than {} pointers", Looks::MOST));
             Looks::default()
         });
-        let cached = self.cache == Cache::Tenant;
-        if cached != self.cache_seconds.is_some() {
-            problem("cache = \"tenant\" and cache_seconds belong together".into());
+        let class = self.cache.class();
+        if class.is_some() != self.cache_seconds.is_some() {
+            problem("cache and cache_seconds belong together".into());
+        }
+        if class.is_some() && (looks_closer || matches!(serve, Serve::Stream | Serve::Health)) {
+            problem("what is streamed, guarded or learnt from is not cached".into());
+        }
+        if class == Some(Class::User) && self.client != ClientScope::None {
+            problem("cache = \"user\": the rule has a client, \"tenant\" is needed".into());
         }
         if self
             .cache_seconds
@@ -455,7 +515,11 @@ impl Row {
             page_links: self.page_links,
             answer_seconds: self.answer_seconds,
             serve,
-            cache_seconds: self.cache_seconds,
+            cache: class
+                .zip(self.cache_seconds)
+                .map(|(class, seconds)| Caching { class, seconds }),
+            writes: self.writes,
+            session: self.session,
             mode: self.mode,
             login: self.login,
             routes,

@@ -7,6 +7,7 @@
 //! DNS rebinding).
 
 use crate::cache::Cache;
+use crate::edge::Content;
 use crate::gateway::{Audience, Gateway, SwitchBoard};
 use crate::json;
 use crate::keys::KeyStore;
@@ -22,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use camarad_config::Admin as Config;
 use camarad_policies::operation::Operation;
+use camarad_policies::purge::Purge;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -35,8 +37,10 @@ pub(crate) struct Admin {
     pub(crate) config: Config,
     pub(crate) switch: Arc<SwitchBoard>,
     pub(crate) gateway: Arc<Gateway>,
-    pub(crate) cache: Arc<Cache>,
+    pub(crate) cache: Arc<Cache<Content>>,
     pub(crate) keys: Arc<KeyStore>,
+    /// The names of rules, for orders that name one.
+    pub(crate) rules: BTreeSet<String>,
     pub(crate) sessions: SharedSessions,
     pub(crate) observer: Arc<Observer>,
     pub(crate) draining: AtomicBool,
@@ -46,6 +50,7 @@ pub(crate) struct Admin {
 pub(crate) fn router(admin: Arc<Admin>) -> Router {
     let controls = Router::new()
         .route("/gateway", post(set_gateway))
+        .route("/cache/purge", post(purge_cache))
         .route("/sessions/revoke", post(revoke_sessions))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .layer(middleware::from_fn_with_state(admin.clone(), guard));
@@ -59,7 +64,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
             refusal(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "Known here: /metrics, /healthz, /readyz, GET and POST /gateway, POST /sessions/revoke",
+                "Known here: /metrics, /healthz, /readyz, GET and POST /gateway, POST /cache/purge, POST /sessions/revoke",
             )
         })
         .layer(middleware::from_fn_with_state(admin.clone(), unbroken))
@@ -87,6 +92,10 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         .metrics
         .config_generation
         .set(generation as i64);
+    let entries = &admin.observer.metrics.cache_entries;
+    entries.set(admin.cache.entries() as i64);
+    let cache = &admin.observer.metrics;
+    cache.cache_entries.set(admin.cache.entries() as i64);
     let page = admin.observer.page(admin.cache.bytes());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
 }
@@ -119,6 +128,44 @@ struct GatewayOrder {
     enabled: Option<bool>,
     /// Operations, or whole connectors.
     mock_only: Option<Vec<String>>,
+}
+
+/// Which answers are dropped from the cache: one of these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum PurgeOrder {
+    /// `true`: everything.
+    All(bool),
+    /// SHA-256 of a key in hex, as the access log has it.
+    Key(String),
+    /// Name of a rule.
+    Route(String),
+    User(u64),
+    Client(u64),
+}
+
+/// Drops answers from the cache, and those that are being fetched.
+async fn purge_cache(State(admin): State<Arc<Admin>>, body: Bytes) -> Response {
+    const EXPECTED: &str = "expected one of {\"all\": true}, {\"key\": \"64 hex digits\"}, {\"route\": \"a rule's name\"}, {\"user\": 7}, {\"client\": 10}";
+    let invalid = |words: &str| refusal(StatusCode::BAD_REQUEST, "order_invalid", words);
+    let is_key = |key: &str| key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit());
+    let purge = match serde_json::from_slice(&body) {
+        Ok(PurgeOrder::All(true)) => Purge::All,
+        Ok(PurgeOrder::Key(key)) if is_key(&key) => Purge::Key(key),
+        Ok(PurgeOrder::Route(name)) if admin.rules.contains(&name) => Purge::Route(name),
+        Ok(PurgeOrder::Route(name)) => {
+            return invalid(&format!(
+                "route: {name:?} is no rule; `camarad-sidecar matrix` lists them"
+            ));
+        }
+        Ok(PurgeOrder::User(user)) => Purge::User(user),
+        Ok(PurgeOrder::Client(client)) => Purge::Client(client),
+        Ok(PurgeOrder::All(false) | PurgeOrder::Key(_)) => return invalid(EXPECTED),
+        Err(error) => return invalid(&format!("{EXPECTED}: {error}")),
+    };
+    let purged = admin.cache.purge(&purge);
+    tracing::info!(what = ?purge, purged, "the cache was purged");
+    answer(StatusCode::OK, json!({"purged": purged}))
 }
 
 /// Ends sessions: of a user, of one token, of everybody.

@@ -123,6 +123,15 @@ impl Answer {
         .with(header::CACHE_CONTROL, "no-store")
     }
 
+    /// The same for somebody who has it already (RFC 9110, section 15.4.5).
+    pub(super) fn not_modified(mut self) -> Self {
+        self.status = 304;
+        self.body = Bytes::new();
+        self.headers
+            .retain(|(name, _)| *name != header::CONTENT_TYPE);
+        self
+    }
+
     /// The same, telling what is left of the caller's refusals.
     fn limited(self, level: Level, refusal: Refusal) -> Self {
         let seconds = |time: Duration| time.as_millis().div_ceil(1000).to_string();

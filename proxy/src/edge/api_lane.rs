@@ -6,83 +6,17 @@ use super::context::Context;
 use super::decide::Decision;
 use super::look_through::in_mode;
 use super::upstream_request;
-use crate::cache::{Cached, FetchBroke, Fetched};
-use crate::gateway::{Answerer, Outcome};
-use crate::panics::counted;
 use bytes::Bytes;
-use camarad_policies::cache_key::CacheKey;
-use camarad_policies::operation::Operation;
-use camarad_policies::record::{CacheResult, Origin, Source};
+use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::request_ids;
-use http::header::{self, HeaderName};
+use http::header;
 use pingora::proxy::Session;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// RFC 9211.
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-
 impl Sidecar {
-    /// Answers a connector route from the cache, Coolbits or the mock.
-    pub(super) async fn connector(
-        &self,
-        context: &mut Context,
-        decision: Decision,
-        operation: Operation,
-        answerer: Answerer,
-    ) -> Result<Answer, Refusal> {
-        let Decision {
-            permit,
-            switch,
-            looked: looked_up,
-            ..
-        } = decision;
-        // Only lists of accounts hold what may not be everybody's.
-        let looked = permit.rule().has_egress().then(|| permit.clone());
-        let key = CacheKey::new(&permit, switch.generation);
-        let kept = Duration::from_secs(permit.rule().cache_seconds.unwrap_or(0));
-        let fallback_ttl = self.config.cache.fallback_ttl;
-        let gateway = self.gateway.clone();
-        let observer = self.observer.clone();
-        let hints = self.hints(context, &permit, operation, looked_up.seen.as_ref());
-        let hints = hints.await;
-        let fetch = move || async move {
-            let answer = gateway.answer(operation, &answerer, &permit, &hints);
-            let outcome = counted(&observer, answer).await;
-            let ttl = match outcome.failure {
-                Some(_) => fallback_ttl.min(kept),
-                None => kept,
-            };
-            Fetched { outcome, ttl }
-        };
-        let Some(key) = key else {
-            // Nobody's to keep, or to share: the client was not decided on.
-            let outcome = fetch().await.outcome;
-            context.record.fallback = fallback(&outcome);
-            let body = match &looked {
-                Some(permit) => {
-                    self.egress(context, permit, &looked_up, outcome.body)
-                        .await?
-                }
-                None => outcome.body,
-            };
-            let answer = Answer::json(outcome.status, body, outcome.source);
-            return Ok(answer.with(header::CACHE_CONTROL, "no-store"));
-        };
-        let cached = self.cache.get(key, fetch).await;
-        let mut cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
-        // After the cache: what is linked may have changed since it was filled.
-        if let Some(permit) = &looked {
-            let body = self.egress(context, permit, &looked_up, cached.outcome.body);
-            cached.outcome.body = body.await?;
-        }
-        context.record.cache = Some(cached.result);
-        context.record.fallback = fallback(&cached.outcome);
-        Ok(describe(cached))
-    }
-
     /// Passes a request to the app, held whole.
     pub(super) async fn whole(
         &self,
@@ -114,7 +48,7 @@ impl Sidecar {
         self.forget_deleted(&permit, looked_up.object).await?;
         let since = self.owners.epoch();
         let started = Instant::now();
-        let fetch = self.fetch_legacy(head, body.bytes.clone(), time);
+        let fetch = self.legacy.fetch(head, body.bytes.clone(), time);
         // A caller that goes away ends a read, never a write.
         let outcome = match is_safe {
             true => unless_left(session, fetch).await?,
@@ -195,44 +129,11 @@ pub(super) async fn unless_left<T>(
     }
 }
 
-/// Why the mock answered in Coolbits' place; what Coolbits itself said is no fallback.
-fn fallback(outcome: &Outcome) -> Option<&'static str> {
-    let failure = outcome.failure.filter(|_| outcome.source == Source::Mock);
-    failure.map(|failure| failure.code())
-}
-
-/// The answer of the cache with its headers.
-fn describe(cached: Cached) -> Answer {
-    let seconds = |left: Duration| left.as_secs();
-    let status = match (cached.result, cached.ttl) {
-        (CacheResult::Hit, left) => {
-            format!("camarad-sidecar; hit; ttl={}", left.map_or(0, seconds))
-        }
-        (CacheResult::Miss, Some(left)) => {
-            format!("camarad-sidecar; fwd=miss; stored; ttl={}", seconds(left))
-        }
-        (CacheResult::Miss, None) => "camarad-sidecar; fwd=miss".to_owned(),
-        (CacheResult::Collapsed, _) => "camarad-sidecar; fwd=miss; collapsed".to_owned(),
-    };
-    let answer = Answer::json(
-        cached.outcome.status,
-        cached.outcome.body,
-        cached.outcome.source,
-    )
-    .with(header::CACHE_CONTROL, "private, no-cache")
-    .with(header::VARY, "X-Client-ID, Authorization, Cookie")
-    .with(CACHE_STATUS, &status);
-    match cached.result {
-        CacheResult::Hit => answer.with(header::AGE, &cached.age.as_secs().to_string()),
-        _ => answer,
-    }
-}
-
 /// Adds `"source": "mock"` to a JSON object that has no source of its own.
 ///
 /// Spliced, not serialised again: numbers, escapes and the order of keys stay
 /// as the app wrote them.
-fn splice_source(body: Bytes) -> Bytes {
+pub(super) fn splice_source(body: Bytes) -> Bytes {
     let Ok(object) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&body) else {
         return body;
     };

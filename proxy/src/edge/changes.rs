@@ -1,22 +1,26 @@
-//! What requests change of what is remembered about users: their clients, links,
-//! agents. Said before a request goes on and after, so that nothing that was asked
+//! What requests change of what is remembered about users: cached answers, their
+//! clients, links, agents. Said before a request goes on and after, so that nothing that was asked
 //! for in between is kept.
 
 use super::Sidecar;
 use camarad_policies::authorise::Permit;
 use camarad_policies::ids::ClientId;
+use camarad_policies::purge::Purge;
 use serde_json::Value;
 
 impl Sidecar {
     /// What is remembered of a user may be about to change, or has changed.
     pub(super) fn change(&self, permit: &Permit) {
         let (rule, method) = (permit.rule(), permit.method());
-        let Some(user) = permit
-            .user()
-            .filter(|_| !matches!(method, "GET" | "HEAD" | "OPTIONS"))
-        else {
+        let Some(user) = permit.user().filter(|_| rule.changes(method)) else {
             return;
         };
+        // More than one area: a run changes the history, a chat the credits.
+        self.cache
+            .invalidate(&match rule.changes_connectors(method) {
+                true => Purge::User(user.get()),
+                false => Purge::App { user: user.get() },
+            });
         let changes_clients = rule.changes_clients(method) || rule.cascades(method);
         if changes_clients {
             self.exported.forget(&user);

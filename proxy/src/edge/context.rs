@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(super) who: Option<Who>,
     /// `X-Request-Id` as the caller gave it.
     pub(super) asked_request_id: Option<String>,
+    /// `If-None-Match`, several lines joined by commas.
+    pub(super) if_none_match: Option<String>,
     /// What must not be deleted until this request has ended.
     pub(super) held: Vec<Held>,
     /// What is left of the caller's refusals, where one was counted.
@@ -68,6 +70,7 @@ impl Context {
             forwarded: None,
             who: None,
             asked_request_id: None,
+            if_none_match: None,
             held: Vec::new(),
             level: None,
             is_api: true,

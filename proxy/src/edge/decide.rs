@@ -264,6 +264,9 @@ fn read(session: &Session, context: &mut Context) -> Result<Asked, Refusal> {
     let id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
     context.record.client_request_id = id.clone().filter(|id| id.len() <= 128);
     context.asked_request_id = id;
+    let tags = head.headers.get_all("if-none-match").iter();
+    let tags: Vec<&str> = tags.filter_map(|tag| tag.to_str().ok()).collect();
+    context.if_none_match = (!tags.is_empty()).then(|| tags.join(","));
     normalise(&RawRequest {
         method: head.method.as_str(),
         path,

@@ -78,7 +78,7 @@ impl ProxyHttp for Sidecar {
         context.legacy_started = Some(Instant::now());
         let peer = async {
             break_for_test("upstream_peer", &session.req_header().headers);
-            self.legacy_peer().await
+            self.legacy.peer().await
         };
         caught(&self.observer, peer).await.unwrap_or_else(broke)
     }
@@ -217,7 +217,12 @@ impl ProxyHttp for Sidecar {
             record.bytes_sent = session.body_bytes_sent();
             record.duration_ms = context.started.elapsed().as_secs_f64() * 1000.0;
             record.peer = session.client_addr().map(ToString::to_string);
-            let rule = context.permit.as_ref().map(|permit| permit.rule());
+            let permit = context.permit.as_ref();
+            if let Some(permit) = permit.filter(|permit| permit.rule().changes(permit.method())) {
+                // However it ended: a write that failed may have been carried out.
+                self.change(permit);
+            }
+            let rule = permit.map(|permit| permit.rule());
             self.observer.tell(record, rule);
             if let Some(started) = context.legacy_started {
                 let took = context.legacy_took.unwrap_or_else(|| started.elapsed());
@@ -273,6 +278,10 @@ impl Sidecar {
                 Err(refusal) => Err(refusal),
             },
             Plan::Health => Ok(self.health(&decision)),
+            Plan::Whole | Plan::MadeUp if self.is_kept(&decision.permit) => {
+                let work = self.app_read(context, decision);
+                unless_left(session, work).await.and_then(|answer| answer)
+            }
             Plan::Whole => self.whole(session, context, decision).await,
             Plan::MadeUp => self.made_up(session, context, decision).await,
             Plan::Coolbits(operation, credential) => {

@@ -5,9 +5,8 @@
 //! the app; a read is sent once more then, a write never, since nobody can tell
 //! how far it came.
 
-use super::Sidecar;
 use super::failure::refusal_of;
-use crate::budget::Held;
+use crate::budget::{Budget, Held};
 use bytes::{Bytes, BytesMut};
 use camarad_policies::refusal::Refusal;
 use http::header;
@@ -17,6 +16,7 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::v1::client::HttpSession;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Peer};
 use pingora::{Error, ErrorType};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Largest answer of the app that is read whole.
@@ -25,6 +25,15 @@ const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 const MOST_INTERIM: usize = 8;
 /// How long an idle connection to the app is kept; gunicorn's own default is 2 s, a proxy in between has more.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// The app, as an upstream.
+pub(crate) struct Legacy {
+    config: camarad_config::Legacy,
+    /// The API lane's connections.
+    connector: Connector,
+    /// Bytes of bodies held over all requests.
+    budget: Arc<Budget>,
+}
 
 /// An answer of the app, whole.
 pub(super) struct Fetched {
@@ -40,10 +49,18 @@ struct Failed {
     stale: bool,
 }
 
-impl Sidecar {
+impl Legacy {
+    pub(crate) fn new(config: camarad_config::Legacy, budget: Arc<Budget>) -> Self {
+        Self {
+            config,
+            connector: Connector::new(None),
+            budget,
+        }
+    }
+
     /// Where the app is.
-    pub(super) async fn legacy_peer(&self) -> pingora::Result<Box<HttpPeer>> {
-        let legacy = &self.config.legacy;
+    pub(super) async fn peer(&self) -> pingora::Result<Box<HttpPeer>> {
+        let legacy = &self.config;
         let address = tokio::net::lookup_host(&legacy.authority)
             .await
             .ok()
@@ -62,7 +79,7 @@ impl Sidecar {
     }
 
     /// Fetches an answer whole, within this time.
-    pub(super) async fn fetch_legacy(
+    pub(super) async fn fetch(
         &self,
         head: RequestHeader,
         body: Bytes,
@@ -89,8 +106,8 @@ impl Sidecar {
         time: Duration,
     ) -> Result<Fetched, Failed> {
         let fresh = |error: Box<Error>| Failed::from(*error, false);
-        let peer = self.legacy_peer().await.map_err(fresh)?;
-        let connector: &Connector = &self.legacy;
+        let peer = self.peer().await.map_err(fresh)?;
+        let connector = &self.connector;
         let (mut session, reused) = connector.get_http_session(&*peer).await.map_err(fresh)?;
         session.read_timeout = Some(time);
         session.write_timeout = Some(time);

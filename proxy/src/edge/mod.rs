@@ -11,8 +11,10 @@ mod answer;
 mod api_lane;
 mod binding;
 mod body;
+mod cached;
 mod changes;
 mod connection;
+mod content;
 mod context;
 mod conversations;
 mod decide;
@@ -33,7 +35,9 @@ mod upstream_request;
 mod tests;
 
 pub(crate) use accept::{Listening, Stopping, listen};
+pub(crate) use content::Content;
 pub(crate) use guard::ObjectLock;
+pub(crate) use legacy::Legacy;
 
 use crate::budget::Budget;
 use crate::cache::Cache;
@@ -50,7 +54,6 @@ use camarad_config::Config;
 use camarad_policies::agents::AgentNames;
 use camarad_policies::ids::{ClientId, ObjectId, UserId};
 use camarad_policies::matrix::Matrix;
-use pingora::connectors::http::v1::Connector;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -73,10 +76,10 @@ pub(crate) struct Sidecar {
     pub(crate) sessions: SharedSessions,
     pub(crate) switch: Arc<SwitchBoard>,
     pub(crate) gateway: Arc<Gateway>,
-    pub(crate) cache: Arc<Cache>,
+    pub(crate) cache: Arc<Cache<Content>>,
     pub(crate) observer: Arc<Observer>,
-    /// The API lane's connections to the app.
-    pub(crate) legacy: Connector,
+    /// The app.
+    pub(crate) legacy: Arc<Legacy>,
     /// Bytes of bodies held over all requests.
     pub(crate) budget: Arc<Budget>,
     /// True from the beginning of a drain on.

@@ -81,7 +81,8 @@ impl Sidecar {
         // An id of its own: the app takes a known one for a repetition.
         let id = format!("{}-lookup", context.record.request_id);
         head.insert_header("x-request-id", id).ok()?;
-        self.fetch_legacy(head, body, self.config.legacy.read_timeout)
+        self.legacy
+            .fetch(head, body, self.config.legacy.read_timeout)
             .await
             .ok()
     }

@@ -68,6 +68,11 @@ impl Failure {
             .find(|failure| failure.code() == error)
     }
 
+    /// Whether it says nothing of the account: Coolbits may answer in a moment.
+    pub(crate) fn is_passing(self) -> bool {
+        self.is_coolbits_fault() || matches!(self, Self::BreakerOpen | Self::Overloaded)
+    }
+
     /// Whether it is Coolbits' own fault and counts as a 5xx that the fallback hides.
     pub(crate) fn is_coolbits_fault(self) -> bool {
         matches!(

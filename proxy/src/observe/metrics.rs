@@ -86,6 +86,10 @@ metrics! {
     cache_requests_total: IntCounterVec ["route", "result"],
     /// Bytes the cache keeps.
     cache_bytes: IntGauge [],
+    /// Answers the cache keeps.
+    cache_entries: IntGauge [],
+    /// Answers that were dropped for lack of room.
+    cache_evictions_total: IntCounter [],
     /// 1 while the gateway is on and Coolbits answered the last read, or the last probe.
     gateway_up: IntGauge [],
     /// The circuit breaker of an upstream: 0 closed, 1 half-open, 2 open.

@@ -1,0 +1,399 @@
+//! Reads that the cache may answer: connector routes, and the app's own reads that
+//! the matrix says are the same a moment later.
+//!
+//! What is kept is the answer before it is looked through, so every caller gets it
+//! looked through for themselves: what is linked may have changed since it was
+//! fetched. A fetch is shared by everybody with the same key, so nothing of the
+//! caller's request goes upstream but what the key holds: the decided path, query,
+//! client and identity. The caller's own headers would be somebody else's.
+
+use super::Sidecar;
+use super::answer::Answer;
+use super::content::{Content, Whole};
+use super::context::Context;
+use super::decide::Decision;
+use super::guard::Looked;
+use super::upstream_request;
+use crate::cache::{Cached, FetchBroke, Fetched, Keep};
+use crate::gateway::{Answerer, Failure, Outcome};
+use crate::panics::counted;
+use bytes::Bytes;
+use camarad_policies::authorise::Permit;
+use camarad_policies::cache_key::{CacheKey, Class};
+use camarad_policies::cache_status::{CacheStatus, Forward};
+use camarad_policies::etag;
+use camarad_policies::matrix::Serve;
+use camarad_policies::operation::Operation;
+use camarad_policies::record::{CacheResult, Origin, Source};
+use camarad_policies::refusal::Refusal;
+use camarad_policies::ttl::jittered;
+use http::header::{self, HeaderName};
+use pingora::http::RequestHeader;
+use std::time::{Duration, Instant};
+
+/// RFC 9211.
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+impl Sidecar {
+    /// Answers a connector route from the cache, Coolbits or the mock.
+    pub(super) async fn connector(
+        &self,
+        context: &mut Context,
+        decision: Decision,
+        operation: Operation,
+        answerer: Answerer,
+    ) -> Result<Answer, Refusal> {
+        let Decision {
+            permit,
+            switch,
+            looked,
+            ..
+        } = decision;
+        let hints = self.hints(context, &permit, operation, looked.seen.as_ref());
+        let hints = hints.await;
+        let key = self.key(&permit, switch.generation);
+        let (gateway, observer) = (self.gateway.clone(), self.observer.clone());
+        let kept = self.kept_for(&permit);
+        let (fallback, stale) = (
+            self.config.cache.fallback_ttl,
+            self.config.cache.stale_if_error,
+        );
+        let asked = permit.clone();
+        let fetch = move || async move {
+            let answer = gateway.answer(operation, &answerer, &asked, &hints);
+            let outcome = counted(&observer, answer).await;
+            Fetched {
+                keep: keep(&outcome, kept, fallback.min(kept), stale),
+                value: Content::Whole(Whole::of_gateway(outcome)),
+            }
+        };
+        let Some(key) = key else {
+            let value = fetch().await.value;
+            return self.give(context, &permit, &looked, unkept(value)).await;
+        };
+        let cached = self.cache.get(key.clone(), fetch, stand_in).await;
+        let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
+        context.record.cache_key = Some(key.digest().to_owned());
+        self.give(context, &permit, &looked, cached).await
+    }
+
+    /// Whether a read of the app may be answered by the cache.
+    pub(super) fn is_kept(&self, permit: &Permit) -> bool {
+        let is_app = matches!(permit.rule().serve, Serve::Whole | Serve::MadeUp);
+        is_app
+            && self.config.cache.app_reads
+            && permit.rule().cache.is_some()
+            && permit.method() == "GET"
+            && permit.is_scoped()
+    }
+
+    /// Answers a read of the app from the cache, or by asking the app.
+    pub(super) async fn app_read(
+        &self,
+        context: &mut Context,
+        decision: Decision,
+    ) -> Result<Answer, Refusal> {
+        let Decision { permit, looked, .. } = decision;
+        let key = self.key(&permit, 0).ok_or(Refusal::Internal)?;
+        let head = self.plain_head(&permit, context)?;
+        let (legacy, observer) = (self.legacy.clone(), self.observer.clone());
+        let (ttl, time) = (self.kept_for(&permit), self.config.legacy.read_timeout);
+        let class = permit.rule().cache.map(|cache| cache.class);
+        let is_made_up = permit.rule().serve == Serve::MadeUp;
+        let fetch = move || async move {
+            let started = Instant::now();
+            let fetched = counted(&observer, legacy.fetch(head, Bytes::new(), time)).await;
+            let code = match &fetched {
+                Ok(fetched) if fetched.status >= 500 => "http_5xx",
+                Ok(_) => "ok",
+                Err(refusal) => refusal.answer().code,
+            };
+            observer.upstream("legacy", code, started.elapsed());
+            let fetched = match fetched {
+                Ok(fetched) => fetched,
+                Err(refusal) => {
+                    return Fetched {
+                        value: Content::Failed(refusal),
+                        keep: unless_everybodys(class),
+                    };
+                }
+            };
+            let source = match is_made_up && (200..300).contains(&fetched.status) {
+                true => Source::Mock,
+                false => Source::Legacy,
+            };
+            let (mut whole, storable) = Whole::of_app(fetched, source);
+            if source == Source::Mock {
+                whole.body = super::api_lane::splice_source(whole.body);
+                whole.etag = etag::of(&whole.body).into();
+            }
+            let keep = match storable {
+                true => Keep::For {
+                    ttl,
+                    stale: Duration::ZERO,
+                },
+                false if whole.status >= 400 => unless_everybodys(class),
+                false => Keep::No,
+            };
+            Fetched {
+                value: Content::Whole(whole),
+                keep,
+            }
+        };
+        let cached = self.cache.get(key.clone(), fetch, stand_in).await;
+        let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
+        context.record.cache_key = Some(key.digest().to_owned());
+        self.give(context, &permit, &looked, cached).await
+    }
+
+    /// The key of what is asked; `None` where nothing may be kept of it.
+    fn key(&self, permit: &Permit, generation: u64) -> Option<CacheKey> {
+        let cache = permit.rule().cache?;
+        CacheKey::new(permit, cache.class, generation)
+    }
+
+    /// How long an answer is kept, a little less each time, so that not all run out at once.
+    fn kept_for(&self, permit: &Permit) -> Duration {
+        let seconds = permit.rule().cache.map_or(0, |cache| cache.seconds);
+        jittered(Duration::from_secs(seconds), fastrand::f64())
+    }
+
+    /// The head of a request that says what was decided, and nothing of the caller's own.
+    fn plain_head(&self, permit: &Permit, context: &Context) -> Result<RequestHeader, Refusal> {
+        let head = || -> pingora::Result<RequestHeader> {
+            let mut head = RequestHeader::build("GET", permit.path().as_str().as_bytes(), None)?;
+            head.insert_header(header::HOST, self.config.legacy.authority.as_str())?;
+            head.insert_header(header::ACCEPT, "application/json")?;
+            upstream_request::whole(&head, permit, context, &Bytes::new())
+        };
+        head().map_err(|_| Refusal::Internal)
+    }
+
+    /// Gives an answer to one caller: looked through for them, with its headers.
+    async fn give(
+        &self,
+        context: &mut Context,
+        permit: &Permit,
+        looked: &Looked,
+        cached: Cached<Content>,
+    ) -> Result<Answer, Refusal> {
+        context.record.cache = Some(cached.result);
+        let told = told(&cached, permit);
+        let whole = match cached.value {
+            Content::Whole(whole) => whole,
+            Content::Failed(refusal) => return Err(refusal),
+        };
+        context.record.fallback = fallback(&whole);
+        if whole.status >= 500 && whole.source == Source::Legacy {
+            context.record.origin = Some(Origin::Legacy);
+        }
+        let before = whole.body.clone();
+        let body = match (permit.rule().serve, (200..300).contains(&whole.status)) {
+            (_, false) => whole.body,
+            (Serve::Connector(_), true) => self.egress(context, permit, looked, whole.body).await?,
+            (_, true) => {
+                let since = self.owners.epoch();
+                self.look_through(context, permit, looked, whole.body, since)
+                    .await?
+            }
+        };
+        let is_same = body.as_ptr() == before.as_ptr() && body.len() == before.len();
+        let tag = match is_same {
+            true => whole.etag,
+            false => etag::of(&body).into(),
+        };
+        let mut answer = Answer {
+            status: whole.status,
+            headers: whole.headers,
+            body,
+            source: whole.source,
+            held: None,
+        };
+        answer.headers.retain(|(name, _)| {
+            ![header::CACHE_CONTROL, header::VARY, header::ETAG].contains(name)
+        });
+        let answer = answer
+            .with(CACHE_STATUS, &told.to_string())
+            .with(header::VARY, "X-Client-ID, Authorization, Cookie");
+        let may_be_kept = permit.rule().cache.is_some() && permit.is_scoped();
+        if whole.status != 200 || !may_be_kept {
+            return Ok(answer.with(header::CACHE_CONTROL, "no-store"));
+        }
+        let answer = answer
+            .with(header::CACHE_CONTROL, "private, no-cache")
+            .with(header::ETAG, &tag);
+        let answer = match cached.result {
+            CacheResult::Hit | CacheResult::Stale => {
+                answer.with(header::AGE, &cached.age.as_secs().to_string())
+            }
+            _ => answer,
+        };
+        let asked = context.if_none_match.as_deref();
+        Ok(
+            match asked.is_some_and(|asked| etag::matches(asked, &tag)) {
+                true => answer.not_modified(),
+                false => answer,
+            },
+        )
+    }
+}
+
+/// What may be done with an answer of the gateway.
+fn keep(outcome: &Outcome, ttl: Duration, fallback: Duration, stale: Duration) -> Keep {
+    let no_stale = Duration::ZERO;
+    match (outcome.failure, outcome.source) {
+        (None, Source::Coolbits) => Keep::For { ttl, stale },
+        (None, _) => Keep::For {
+            ttl,
+            stale: no_stale,
+        },
+        // Out of order for a moment: a real answer may stand in, and stays.
+        (Some(failure), Source::Mock) if failure.is_passing() => Keep::Failure { ttl: fallback },
+        // Coolbits said so: what was real before is not any more.
+        (Some(_), _) => Keep::For {
+            ttl: fallback,
+            stale: no_stale,
+        },
+    }
+}
+
+/// What may be done with an error: those who wait with the same credential may have
+/// it; where everybody shares a key it may be about one of them.
+fn unless_everybodys(class: Option<Class>) -> Keep {
+    match class {
+        Some(Class::Tenant | Class::User) => Keep::Shared,
+        Some(Class::Shared) | None => Keep::No,
+    }
+}
+
+/// A kept real answer in the place of a failed one.
+fn stand_in(kept: &Content, failed: &Content) -> Content {
+    match (kept, failed) {
+        (Content::Whole(kept), Content::Whole(failed)) => {
+            Content::Whole(kept.standing_in(failed.failure))
+        }
+        _ => kept.clone(),
+    }
+}
+
+/// An answer that is nobody's to keep, or to share: the client was not decided on.
+fn unkept(value: Content) -> Cached<Content> {
+    Cached {
+        value,
+        result: CacheResult::Bypass,
+        age: Duration::ZERO,
+        ttl: None,
+        stored: false,
+    }
+}
+
+/// Why the mock answered in Coolbits' place; what Coolbits itself said is no fallback.
+fn fallback(whole: &Whole) -> Option<&'static str> {
+    let failure = whole.failure.filter(|_| whole.source == Source::Mock);
+    failure.map(Failure::code)
+}
+
+/// What the cache did, for the caller.
+fn told(cached: &Cached<Content>, permit: &Permit) -> CacheStatus {
+    let left = cached.ttl.map(|left| left.as_secs() as i64);
+    let of = |forward| CacheStatus {
+        forward: Some(forward),
+        stored: cached.stored,
+        ttl: left,
+        ..CacheStatus::default()
+    };
+    match cached.result {
+        CacheResult::Hit => CacheStatus {
+            hit: true,
+            ttl: left.or(Some(0)),
+            ..CacheStatus::default()
+        },
+        CacheResult::Miss => of(Forward::Miss),
+        CacheResult::Expired => of(Forward::Stale),
+        CacheResult::Collapsed => CacheStatus {
+            stored: false,
+            ttl: None,
+            collapsed: true,
+            ..of(Forward::Miss)
+        },
+        CacheResult::Stale => {
+            let kept = permit.rule().cache.map_or(0, |cache| cache.seconds) as i64;
+            CacheStatus {
+                stored: false,
+                ttl: Some(kept - cached.age.as_secs() as i64),
+                detail: Some("stale_if_error"),
+                ..of(Forward::Stale)
+            }
+        }
+        CacheResult::Bypass => CacheStatus {
+            detail: Some(match permit.is_scoped() {
+                true => "not_shared",
+                false => "not_scoped",
+            }),
+            ..of(Forward::Bypass)
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(source: Source, failure: Option<Failure>) -> Outcome {
+        Outcome {
+            status: 200,
+            body: Bytes::new(),
+            source,
+            failure,
+        }
+    }
+
+    #[test]
+    fn only_what_passes_leaves_a_real_answer_in_its_place() {
+        let second = Duration::from_secs;
+        let of =
+            |source, failure| keep(&outcome(source, failure), second(45), second(5), second(60));
+        let real = of(Source::Coolbits, None);
+        assert_eq!(
+            real,
+            Keep::For {
+                ttl: second(45),
+                stale: second(60)
+            }
+        );
+        let off = of(Source::Mock, None);
+        assert_eq!(
+            off,
+            Keep::For {
+                ttl: second(45),
+                stale: second(0)
+            }
+        );
+        for passing in [
+            Failure::Timeout,
+            Failure::Unreachable,
+            Failure::BreakerOpen,
+            Failure::Http5xx,
+        ] {
+            assert_eq!(
+                of(Source::Mock, Some(passing)),
+                Keep::Failure { ttl: second(5) }
+            );
+        }
+        for said in [Failure::Unauthorized, Failure::NotConnected, Failure::Empty] {
+            let short = Keep::For {
+                ttl: second(5),
+                stale: second(0),
+            };
+            assert_eq!(of(Source::Mock, Some(said)), short, "{said:?}");
+        }
+        let told = of(Source::Coolbits, Some(Failure::NotConnected));
+        assert_eq!(
+            told,
+            Keep::For {
+                ttl: second(5),
+                stale: second(0)
+            }
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! What the cache keeps: an answer of the gateway or of the app, before it is looked
+//! through for whoever asks.
+
+use super::legacy::Fetched;
+use crate::cache::Weighed;
+use crate::gateway::{Failure, Outcome};
+use crate::json;
+use bytes::Bytes;
+use camarad_policies::etag;
+use camarad_policies::record::Source;
+use camarad_policies::refusal::Refusal;
+use camarad_policies::storable::{Said, is_storable};
+use http::header::{self, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// An answer, or why there is none.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// An answer.
+    Whole(Whole),
+    /// The app gave none; never kept.
+    Failed(Refusal),
+}
+
+/// An answer that can be given again.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    pub(super) status: u16,
+    /// Those that go on besides what every answer carries.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Bytes,
+    pub(super) source: Source,
+    /// Of the body as it stands here.
+    pub(super) etag: Arc<str>,
+    /// Why Coolbits gave no figures although it was to be asked.
+    pub(super) failure: Option<Failure>,
+}
+
+impl Weighed for Content {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Whole(whole) => whole.body.len() + 64 * whole.headers.len() + whole.etag.len(),
+            Self::Failed(_) => 0,
+        }
+    }
+}
+
+impl Whole {
+    /// Of the gateway.
+    pub(super) fn of_gateway(outcome: Outcome) -> Self {
+        let json = HeaderValue::from_static("application/json");
+        Self {
+            status: outcome.status,
+            headers: vec![(header::CONTENT_TYPE, json)],
+            etag: etag::of(&outcome.body).into(),
+            body: outcome.body,
+            source: outcome.source,
+            failure: outcome.failure,
+        }
+    }
+
+    /// Of the app, and whether it may be kept.
+    pub(super) fn of_app(fetched: Fetched, source: Source) -> (Self, bool) {
+        let joined = |name: HeaderName| {
+            let all = fetched.headers.iter().filter(|(n, _)| *n == name);
+            let texts: Vec<_> = all.filter_map(|(_, value)| value.to_str().ok()).collect();
+            texts.join(",")
+        };
+        let (cache_control, vary) = (joined(header::CACHE_CONTROL), joined(header::VARY));
+        let content_type = joined(header::CONTENT_TYPE);
+        let mut named = fetched.headers.iter().map(|(name, _)| name);
+        let storable = is_storable(&Said {
+            status: fetched.status,
+            sets_cookie: named.any(|name| *name == header::SET_COOKIE),
+            cache_control: &cache_control,
+            content_type: &content_type,
+            vary: &vary,
+        });
+        let whole = Self {
+            status: fetched.status,
+            headers: fetched.headers,
+            etag: etag::of(&fetched.body).into(),
+            body: fetched.body,
+            source,
+            failure: None,
+        };
+        (whole, storable)
+    }
+
+    /// The same in place of an answer that failed: real figures a little old, and said to be.
+    pub(super) fn standing_in(&self, failed: Option<Failure>) -> Self {
+        let mut whole = self.clone();
+        if let Ok(mut value) = serde_json::from_slice::<Value>(&self.body)
+            && let Some(gateway) = value.get_mut("gateway").and_then(Value::as_object_mut)
+        {
+            gateway.insert("stale".into(), json!(true));
+            if let Some(failure) = failed {
+                gateway.insert("error".into(), json!(failure.code()));
+            }
+            whole.body = json::to_body(&value);
+            whole.etag = etag::of(&whole.body).into();
+        }
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_says_that_it_is_old() {
+        let body = json!({"campaigns": [], "source": "coolbits", "gateway": {"enabled": true, "status": 200}});
+        let real = Whole::of_gateway(Outcome {
+            status: 200,
+            body: json::to_body(&body),
+            source: Source::Coolbits,
+            failure: None,
+        });
+        let old = real.standing_in(Some(Failure::Timeout));
+        let told: Value = serde_json::from_slice(&old.body).unwrap();
+        let gateway = json!({"enabled": true, "status": 200, "stale": true, "error": "timeout"});
+        assert_eq!(
+            (&told["gateway"], &told["source"]),
+            (&gateway, &json!("coolbits"))
+        );
+        assert_ne!(old.etag, real.etag);
+    }
+}
