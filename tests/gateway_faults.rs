@@ -9,9 +9,7 @@ fn quick() -> Setup {
     Setup::default()
         .set("SIDECAR__GATEWAY__DEADLINE", "3s")
         .set("SIDECAR__GATEWAY__ATTEMPT_TIMEOUT", "2s")
-        // One failure after the other, each with its own code.
-        .set("SIDECAR__BREAKER__CONSECUTIVE", 1000)
-        .set("SIDECAR__BREAKER__MIN_VOLUME", 10_000)
+        .without_breaker()
 }
 
 /// The mock's answer with this code.

@@ -261,9 +261,7 @@ async fn rows_that_do_not_fit_open_nothing() {
 
 #[tokio::test]
 async fn retries_are_a_share_of_the_reads() {
-    let setup = quick()
-        .set("SIDECAR__BREAKER__CONSECUTIVE", 1000)
-        .set("SIDECAR__BREAKER__MIN_VOLUME", 10_000);
+    let setup = quick().without_breaker();
     let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(setup).await;
     coolbits
         .faults(json!({"fault": "status", "status": 503, "only": "/report"}))

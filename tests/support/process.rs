@@ -142,6 +142,12 @@ impl Setup {
         self
     }
 
+    /// However often Coolbits fails, it is asked again: one failure after the other, each with its code.
+    pub fn without_breaker(self) -> Self {
+        self.set("SIDECAR__BREAKER__CONSECUTIVE", 1000)
+            .set("SIDECAR__BREAKER__MIN_VOLUME", 10_000)
+    }
+
     /// Lines of the configuration file.
     pub fn file(mut self, text: &str) -> Self {
         self.file.push_str(text);

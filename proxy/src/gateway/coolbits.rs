@@ -48,13 +48,16 @@ impl Gateway {
             // What the service account has selected is whatever it read last.
             call.take_stored_property();
         }
-        let named = list.is_none() && call.operation != Operation::Ga4Status;
         let names = [
-            named.then_some(&call.params.account),
+            list.is_none().then_some(&call.params.account),
             call.params.manager.as_ref(),
         ];
-        let is_known = call.operation != Operation::Ga4Status;
-        if !is_known || !names.iter().flatten().all(|name| may_read(name)) {
+        // These are about the service account itself, whatever a query names.
+        let is_its_own = matches!(
+            call.operation,
+            Operation::Ga4Status | Operation::StripeOverview
+        );
+        if is_its_own || !names.iter().flatten().all(|name| may_read(name)) {
             return Err(Failure::NotConnected.into());
         }
         let mut refused = None;
@@ -98,19 +101,24 @@ impl Gateway {
         };
         let selected = match reading.first(&status.paths(false), &[]).await {
             Ok(reply) => ga4::selected(&reply.payload),
-            // It answers, and knows of none.
+            // It answers, and knows of none that could be read.
             Err(miss)
                 if matches!(
                     miss.failure,
                     Failure::Http4xx
                         | Failure::Http5xx
+                        | Failure::BadPayload
                         | Failure::PropertyNotSet
                         | Failure::InvalidProperty
                 ) =>
             {
                 None
             }
-            Err(miss) => return Err(miss),
+            Err(miss) => {
+                // What goes on without figures names the property all the same.
+                call.take_stored_property();
+                return Err(miss);
+            }
         };
         match selected.filter(|property| (call.hints.may_read)(property)) {
             Some(property) => call.params.account = property,

@@ -67,7 +67,7 @@ impl Gateway {
                 let gateway =
                     json!({"enabled": true, "path": &*reply.path, "status": reply.status});
                 let told = ga4::selected(&reply.payload).unwrap_or_else(|| property.to_owned());
-                let mut answer = object(reply.payload);
+                let mut answer = object(reply.payload, json!({"ok": true}));
                 answer.insert("selectedPropertyId".into(), json!(told));
                 answer.insert("propertyId".into(), json!(told));
                 return Chosen {
@@ -82,7 +82,7 @@ impl Gateway {
             (Some(status @ 400..=599), Some(answer)) => Chosen {
                 outcome: finish(
                     status,
-                    object(*answer),
+                    object(*answer, json!({"ok": false, "error": miss.failure.code()})),
                     Source::Coolbits,
                     json!({"enabled": true, "status": status}),
                     Some(miss.failure),
@@ -94,10 +94,11 @@ impl Gateway {
     }
 }
 
-fn object(payload: Value) -> Answer {
-    match payload {
-        Value::Object(members) => members,
-        _ => Answer::from_iter([("ok".to_owned(), json!(true))]),
+/// Coolbits' own object, or ours where it sent something else.
+fn object(payload: Value, otherwise: Value) -> Answer {
+    match (payload, otherwise) {
+        (Value::Object(members), _) | (_, Value::Object(members)) => members,
+        _ => Answer::new(),
     }
 }
 
@@ -112,5 +113,24 @@ fn refused(status: u16, error: &str) -> Chosen {
     Chosen {
         outcome,
         property: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_without_an_object_is_not_told_as_a_success() {
+        let failed = json!({"ok": false, "error": "http_4xx"});
+        let own = json!({"error": "invalid_property"});
+        for (payload, told) in [
+            (own.clone(), &own),
+            (json!(["wrong"]), &failed),
+            (json!(null), &failed),
+        ] {
+            let answer = Value::Object(object(payload.clone(), failed.clone()));
+            assert_eq!(&answer, told, "{payload}");
+        }
     }
 }
