@@ -11,6 +11,7 @@ use crate::authorise::{Permit, Reach};
 use crate::fields::Fields;
 use crate::guard::{self, Owner};
 use crate::ids::{ClientId, ObjectId};
+use crate::query::Query;
 use crate::refusal::Refusal;
 use serde_json::Value;
 
@@ -203,6 +204,11 @@ impl Connector {
     /// The connector of this name.
     pub fn find(name: &str) -> Option<&'static Connector> {
         CONNECTORS.iter().find(|connector| connector.name == name)
+    }
+
+    /// Whether a query names the account that is read.
+    pub fn is_named(&self, query: &Query) -> bool {
+        query.get(self.parameter).is_some_and(|id| !id.is_empty())
     }
 
     /// An id that a caller names, in the form in which ids are compared. `None` for what

@@ -8,6 +8,7 @@
 //! a class, and one caller is answered with what another one asked for.
 
 use crate::authorise::Permit;
+use crate::matrix::Serve;
 use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -39,8 +40,10 @@ struct Inner {
 pub struct Scope {
     /// Name of the rule.
     pub rule: String,
-    /// Area of the rule.
-    pub area: String,
+    /// Who answers: the gateway, else the app.
+    pub by_gateway: bool,
+    /// The request left open which account is read: that is the user's choice.
+    pub is_open: bool,
     /// The user; `None` for anonymous callers and shared answers.
     pub user: Option<u64>,
     /// The client; `None` where none was decided, and where the class leaves it out.
@@ -87,7 +90,10 @@ impl CacheKey {
             bytes: bytes.into(),
             scope: Scope {
                 rule: rule.name.clone(),
-                area: rule.area.clone(),
+                by_gateway: matches!(rule.serve, Serve::Connector(_)),
+                is_open: rule
+                    .accounts
+                    .is_some_and(|accounts| !accounts.connector.is_named(permit.query())),
                 user,
                 client,
             },
@@ -210,7 +216,9 @@ mod tests {
         assert_eq!(of(Class::Shared), (None, None));
         let key = key(Class::Tenant, 7, 0, 10, CAMPAIGNS);
         assert_eq!(key.scope().rule, "google-ads.campaigns");
-        assert_eq!(key.scope().area, "connectors");
+        assert!(key.scope().by_gateway && key.scope().is_open);
+        let named = format!("{CAMPAIGNS}?account_id=1-2");
+        assert!(!self::key(Class::Tenant, 7, 0, 10, &named).scope().is_open);
         assert_eq!(key.digest().len(), 64);
     }
 

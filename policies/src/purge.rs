@@ -6,9 +6,6 @@
 
 use crate::cache_key::Scope;
 
-/// The area whose answers come from the gateway and not from the app's own tables.
-const CONNECTORS: &str = "connectors";
-
 /// Which kept answers are no longer good.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Purge {
@@ -22,14 +19,12 @@ pub enum Purge {
     User(u64),
     /// Those about this client. Answers for a user as a whole are about none.
     Client(u64),
-    /// Those of this user in one area of the app.
-    Area {
+    /// Those of this user that left open which account is read.
+    Choice {
         /// The user.
         user: u64,
-        /// The area, as the matrix names it.
-        area: String,
     },
-    /// Those of this user that come from the app: of every area but `connectors`.
+    /// Those of this user that come from the app, and not from the gateway.
     App {
         /// The user.
         user: u64,
@@ -46,8 +41,8 @@ impl Purge {
             Self::Route(rule) => scope.rule == *rule,
             Self::User(user) => scope.user == Some(*user),
             Self::Client(client) => scope.client == Some(*client),
-            Self::Area { user, area } => scope.user == Some(*user) && scope.area == *area,
-            Self::App { user } => scope.user == Some(*user) && scope.area != CONNECTORS,
+            Self::Choice { user } => scope.user == Some(*user) && scope.is_open,
+            Self::App { user } => scope.user == Some(*user) && !scope.by_gateway,
         }
     }
 }
@@ -56,10 +51,11 @@ impl Purge {
 mod tests {
     use super::*;
 
-    fn scope(rule: &str, area: &str, user: Option<u64>, client: Option<u64>) -> Scope {
+    fn scope(rule: &str, user: Option<u64>, client: Option<u64>) -> Scope {
         Scope {
             rule: rule.into(),
-            area: area.into(),
+            by_gateway: rule.starts_with("ads"),
+            is_open: rule == "ads open",
             user,
             client,
         }
@@ -69,32 +65,28 @@ mod tests {
     fn which_answers_a_purge_hits() {
         // Each with its digest.
         let answers = [
-            ("aa", scope("ads", "connectors", Some(1), Some(10))),
-            ("bb", scope("flows", "flows", Some(1), Some(10))),
-            ("cc", scope("flows", "flows", Some(2), Some(10))),
-            ("dd", scope("clients", "clients", Some(1), None)),
-            ("ee", scope("plans", "pricing", None, None)),
+            ("aa", scope("ads", Some(1), Some(10))),
+            ("bb", scope("flows", Some(1), Some(10))),
+            ("cc", scope("flows", Some(2), Some(10))),
+            ("dd", scope("clients", Some(1), None)),
+            ("ee", scope("plans", None, None)),
+            ("ff", scope("ads open", Some(1), Some(11))),
         ];
-        let area = |user, area: &str| Purge::Area {
-            user,
-            area: area.into(),
-        };
         let cases = [
-            (Purge::All, "aa bb cc dd ee"),
+            (Purge::All, "aa bb cc dd ee ff"),
             (Purge::Key("cc".into()), "cc"),
             (Purge::Key("CC".into()), "cc"),
             (Purge::Key("c".into()), ""),
             (Purge::Key(String::new()), ""),
             (Purge::Route("flows".into()), "bb cc"),
             (Purge::Route("flow".into()), ""),
-            (Purge::User(1), "aa bb dd"),
+            (Purge::User(1), "aa bb dd ff"),
             (Purge::User(10), ""),
             (Purge::User(0), ""),
             (Purge::Client(10), "aa bb cc"),
             (Purge::Client(0), ""),
-            (area(1, "flows"), "bb"),
-            (area(2, "connectors"), ""),
-            (area(1, "pricing"), ""),
+            (Purge::Choice { user: 1 }, "ff"),
+            (Purge::Choice { user: 2 }, ""),
             (Purge::App { user: 1 }, "bb dd"),
             (Purge::App { user: 3 }, ""),
         ];
@@ -109,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_digest_is_asked_for_only_by_its_purge() {
-        let scope = scope("ads", "connectors", Some(1), Some(10));
+        let scope = scope("ads", Some(1), Some(10));
         for purge in [Purge::All, Purge::User(1), Purge::Route("ads".into())] {
             assert!(purge.hits(&scope, || unreachable!("{purge:?} asked for the digest")));
         }

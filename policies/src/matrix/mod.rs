@@ -22,6 +22,7 @@ use crate::guard::Guard;
 use crate::operation::Operation;
 use crate::path::CanonicalPath;
 use crate::pointer::Pointer;
+use crate::purge::Purge;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -382,11 +383,23 @@ impl Rule {
         self.writes || !matches!(method, "GET" | "HEAD" | "OPTIONS")
     }
 
-    /// Whether what it may change is more than what the app answers by itself: clients,
-    /// their accounts, or whose session it is.
-    pub fn changes_connectors(&self, method: &str) -> bool {
-        let all = self.session || self.login || self.cascades(method);
-        self.changes(method) && (all || self.area == "connectors" || self.changes_clients(method))
+    /// What kept answers of a user a request with this method makes worthless.
+    pub fn purges(&self, method: &str, user: u64) -> Vec<Purge> {
+        if !self.changes(method) {
+            return Vec::new();
+        }
+        // Whose session it is, which clients there are, and which accounts are theirs.
+        let reaches_all = self.session
+            || self.links_account
+            || self.cascades(method)
+            || self.changes_clients(method);
+        match (reaches_all, self.area.as_str()) {
+            (true, _) => vec![Purge::User(user)],
+            // A choice or a setting: reads that name their account are as they were.
+            (false, "connectors") => vec![Purge::App { user }, Purge::Choice { user }],
+            // More than one area: a run changes the history, a chat the credits.
+            (false, _) => vec![Purge::App { user }],
+        }
     }
 
     /// Whether a request with this method may change which clients a user has.

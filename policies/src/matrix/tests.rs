@@ -1,4 +1,5 @@
 use super::*;
+use crate::purge::Purge;
 
 fn matrix() -> Matrix {
     Matrix::built_in().unwrap_or_else(|error| panic!("{error}"))
@@ -277,4 +278,37 @@ fn a_list_of_routes_that_contradicts_itself_is_refused() {
             has: 274
         })
     ));
+}
+
+#[test]
+fn what_a_request_changes_reaches_no_more_and_no_less() {
+    let matrix = Matrix::built_in().unwrap();
+    let user = 7;
+    let purges = |method: &str, path: &str| {
+        let path = CanonicalPath::parse(path.as_bytes()).unwrap();
+        matrix.find(method, &path).rule.purges(method, user)
+    };
+    let (all, app) = (vec![Purge::User(user)], vec![Purge::App { user }]);
+    let choice = vec![Purge::App { user }, Purge::Choice { user }];
+    for (method, path, expected) in [
+        ("GET", "/api/connectors/google-ads/campaigns", &vec![]),
+        ("GET", "/api/flows", &vec![]),
+        ("POST", "/api/flows", &app),
+        ("POST", "/api/orchestrator/execute", &app),
+        // GETs that write.
+        ("GET", "/api/flows/templates", &app),
+        ("GET", "/api/user/snapshot", &app),
+        ("POST", "/api/connectors/ga4/property", &choice),
+        ("POST", "/api/connectors/ga4", &choice),
+        ("GET", "/api/connectors/ga4/oauth/callback", &choice),
+        ("POST", "/api/client_connectors", &all),
+        ("PATCH", "/api/client_connectors/3", &all),
+        ("DELETE", "/api/clients/10", &all),
+        ("POST", "/api/clients", &all),
+        ("POST", "/api/import", &all),
+        ("POST", "/api/auth/session", &all),
+        ("POST", "/api/auth/logout", &all),
+    ] {
+        assert_eq!(purges(method, path), *expected, "{method} {path}");
+    }
 }

@@ -64,7 +64,7 @@ impl Shelf {
     fn of(purge: &Purge) -> Self {
         match purge {
             Purge::All | Purge::Key(_) | Purge::Route(_) => Self::All,
-            Purge::User(user) | Purge::Area { user, .. } | Purge::App { user } => Self::User(*user),
+            Purge::User(user) | Purge::Choice { user } | Purge::App { user } => Self::User(*user),
             Purge::Client(client) => Self::Client(*client),
         }
     }
@@ -162,14 +162,13 @@ mod tests {
     const FLOWS: &str = "/api/flows";
 
     fn purge() -> impl Strategy<Value = Purge> {
-        let area = prop_oneof![Just("flows".to_owned()), Just("connectors".to_owned())];
         prop_oneof![
             Just(Purge::All),
             (1u64..3).prop_map(|user| Purge::Key(key(user, 10, FLOWS).digest().to_owned())),
             Just(Purge::Route("flows".into())),
             (1u64..4).prop_map(Purge::User),
             (10u64..13).prop_map(Purge::Client),
-            (1u64..3, area).prop_map(|(user, area)| Purge::Area { user, area }),
+            (1u64..3).prop_map(|user| Purge::Choice { user }),
             (1u64..3).prop_map(|user| Purge::App { user }),
         ]
     }

@@ -5,7 +5,6 @@
 use super::Sidecar;
 use camarad_policies::authorise::Permit;
 use camarad_policies::ids::ClientId;
-use camarad_policies::purge::Purge;
 use serde_json::Value;
 
 impl Sidecar {
@@ -15,12 +14,9 @@ impl Sidecar {
         let Some(user) = permit.user().filter(|_| rule.changes(method)) else {
             return;
         };
-        // More than one area: a run changes the history, a chat the credits.
-        self.cache
-            .invalidate(&match rule.changes_connectors(method) {
-                true => Purge::User(user.get()),
-                false => Purge::App { user: user.get() },
-            });
+        for purge in rule.purges(method, user.get()) {
+            self.cache.invalidate(&purge);
+        }
         let changes_clients = rule.changes_clients(method) || rule.cascades(method);
         if changes_clients {
             self.exported.forget(&user);

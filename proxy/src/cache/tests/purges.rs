@@ -3,11 +3,6 @@
 use super::*;
 use CacheResult::*;
 
-fn area(user: u64, area: &str) -> Purge {
-    let area = area.to_owned();
-    Purge::Area { user, area }
-}
-
 /// Each with its key: what every purge is tried on.
 fn answers() -> [(&'static str, CacheKey); 6] {
     [
@@ -37,8 +32,8 @@ fn purges() -> Vec<(Purge, Vec<&'static str>)> {
         (Purge::User(1), vec![campaigns, metrics, flows, users]),
         (Purge::User(3), vec![]),
         (Purge::Client(10), vec![campaigns, flows, others]),
-        (area(1, "flows"), vec![flows, users]),
-        (area(2, "connectors"), vec![]),
+        (Purge::Choice { user: 1 }, vec![campaigns, metrics]),
+        (Purge::Choice { user: 2 }, vec![]),
         (Purge::App { user: 1 }, vec![flows, users]),
     ]
 }
@@ -96,7 +91,7 @@ async fn nobody_joins_a_fetch_from_before_a_purge_and_no_fetch_is_lost() {
     let cache = cache(1 << 20);
     let before = Caller::new(&cache, a(), real("before", 60, 60)).await;
     let with_before = Caller::new(&cache, a(), real("x", 60, 60)).await;
-    cache.invalidate(&area(1, "connectors"));
+    cache.invalidate(&Purge::Choice { user: 1 });
     let after = Caller::new(&cache, a(), real("after", 60, 60)).await;
     let with_after = Caller::new(&cache, a(), real("x", 60, 60)).await;
     assert!(before.fetches() && after.fetches());
