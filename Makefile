@@ -26,11 +26,12 @@ check: needs
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
 
-bench: needs # writes bench/results/lanes.md, egress.md and clients.md
+bench: needs # writes bench/results/lanes.md, dashboard.md, egress.md and clients.md
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
 	target/release/camarad-bench egress
 	target/release/camarad-bench clients
 	target/release/camarad-bench lanes
+	target/release/camarad-bench dashboard
 
 soak: needs # writes bench/results/soak.md; SOAK_SECONDS sets the length
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench

@@ -29,12 +29,7 @@ async fn status_of(sidecar: &Sidecar) -> String {
 }
 
 async fn order(sidecar: &Sidecar, order: Value) -> Got {
-    Ask::new("POST", &format!("http://{}/gateway", sidecar.admin))
-        .bearer(Sidecar::ADMIN_TOKEN)
-        .with("Content-Type", "application/json")
-        .body(order.to_string())
-        .send()
-        .await
+    sidecar.control("/gateway", order).await
 }
 
 #[tokio::test]

@@ -22,7 +22,9 @@ struct Scenario<'a> {
 pub(crate) async fn measure() -> io::Result<()> {
     let legacy = StandIn::start("legacy").await?;
     let coolbits = StandIn::start("coolbits").await?;
-    let sidecar = Sidecar::start(&legacy, &coolbits).await?;
+    let cached = Sidecar::start(&legacy, &coolbits).await?;
+    let uncached = "[cache]\napp_reads = false\n";
+    let sidecar = Sidecar::start_with(&legacy, &coolbits, uncached).await?;
     let unguarded = "[tenancy.modes]\n\"flows.one\" = \"off\"\n";
     let unguarded = Sidecar::start_with(&legacy, &coolbits, unguarded).await?;
     let bare = PassThrough::start(&legacy).await?;
@@ -72,7 +74,7 @@ pub(crate) async fn measure() -> io::Result<()> {
         scenario(
             "stream lane, API route with a token",
             ours,
-            "/api/settings/summary",
+            "/api/chat/suggestions",
             &session,
             "200",
         ),
@@ -103,6 +105,13 @@ pub(crate) async fn measure() -> io::Result<()> {
             "API lane, made up and tagged",
             ours,
             "/api/connectors/aws/ec2",
+            &session,
+            "200",
+        ),
+        scenario(
+            "API lane, a list from the cache, looked through",
+            &cached.process,
+            "/api/flows",
             &session,
             "200",
         ),

@@ -2,6 +2,7 @@
 //!
 //!     lanes     what a request costs in each lane, against a bare Pingora and the app itself
 //!     egress    what looking an answer through costs, per byte
+//!     dashboard the connectors page, replayed: hits, misses, fallbacks
 //!     clients   which HTTP client fetches whole answers for the least
 //!     soak      minutes of mixed faults at load, with flat memory
 //!
@@ -11,6 +12,7 @@
 //! compared. Everything speaks to loopback, for a bounded time.
 
 mod clients;
+mod dashboard;
 mod egress;
 mod lanes;
 mod load;
@@ -32,10 +34,11 @@ fn main() -> io::Result<()> {
         }
         ["egress"] => egress::measure(),
         ["lanes"] => block_on(lanes::measure()),
+        ["dashboard"] => block_on(dashboard::measure()),
         ["clients"] => block_on(clients::measure()),
         ["soak"] => block_on(soak::soak()),
         _ => Err(io::Error::other(
-            "expected one of: lanes, egress, clients, soak",
+            "expected one of: lanes, dashboard, egress, clients, soak",
         )),
     }
 }

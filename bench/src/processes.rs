@@ -227,10 +227,19 @@ pub(crate) fn token() -> String {
 
 /// A token of this user with this client.
 pub(crate) fn token_of(user: u64, client: u64) -> String {
+    signed(json!({"uid": user, "clients": [client]}))
+}
+
+/// A token of this user that names no clients: the app's own list of them counts.
+pub(crate) fn token_of_user(user: u64) -> String {
+    signed(json!({"uid": user}))
+}
+
+fn signed(mut claims: Value) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let claims = json!({"uid": user, "clients": [client], "exp": now.as_secs() + 7200});
+    claims["exp"] = json!(now.as_secs() + 7200);
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap_or_default()
 }

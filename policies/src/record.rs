@@ -126,6 +126,8 @@ pub struct Record {
     pub origin: Option<Origin>,
     /// From the request's head to the answer's end, in milliseconds.
     pub duration_ms: f64,
+    /// Of that, waiting for upstreams, in milliseconds.
+    pub upstream_ms: f64,
     /// Bytes of the answer's body.
     pub bytes_sent: usize,
     /// Verified user.

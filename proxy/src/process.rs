@@ -136,6 +136,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let mut matrix = Matrix::built_in()?;
     // Names were checked with the settings.
     let _ = matrix.set_modes(config.tenancy.mode, &config.tenancy.modes);
+    observer.tell_budgets(&matrix);
     let rules = matrix.rules().iter().map(|rule| rule.name.clone());
     let rules = rules.collect();
     let sidecar = |stopping| Sidecar {

@@ -148,16 +148,24 @@ async fn nobody_reads_or_writes_as_somebody_else() {
     let victims = warm(sidecar.address, &attempts, &tokens).await;
     leaks.extend(run(sidecar.address, &attempts, &victims).await);
     let warm = leaks.len() - cold;
+    let purged = sidecar.control("/cache/purge", json!({"all": true})).await;
+    assert!(
+        purged.json()["purged"].as_u64().unwrap() > 100,
+        "{purged:?}"
+    );
+    leaks.extend(run(sidecar.address, &attempts, &victims).await);
+    let after_purge = leaks.len() - cold - warm;
     leaks.extend(run(sidecar.address, &deleting, &victims).await);
     let writes = legacy.writes().await;
     let foreign: Vec<&Value> = writes.iter().filter(|write| !may_write(write)).collect();
     say(&format!(
-        "\nleak suite: {} cases on 274 routes, twice (cold, warm), then {} that delete: {} leaks cold, {} warm, {} deleting, {} foreign of {} writes\n  {}\n",
+        "\nleak suite: {} cases on 274 routes, three times (cold, warm, after a purge), then {} that delete: {} leaks cold, {} warm, {} after the purge, {} deleting, {} foreign of {} writes\n  {}\n",
         attempts.len(),
         deleting.len(),
         cold,
         warm,
-        leaks.len() - cold - warm,
+        after_purge,
+        leaks.len() - cold - warm - after_purge,
         foreign.len(),
         writes.len(),
         by_area(
@@ -171,6 +179,25 @@ async fn nobody_reads_or_writes_as_somebody_else() {
     assert!(leaks.is_empty(), "{shown:#?}");
     assert!(foreign.is_empty(), "{foreign:#?}");
     assert!(writes.len() > 100, "the suite must write: {}", writes.len());
+}
+
+/// Keys are told apart by what they hold: with one hash for all of them nobody gets
+/// another's answer, cold or warm.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_one_hash_for_all_keys_nobody_gets_anothers_answer() {
+    let setup = unlimited().set("CAMARAD_TEST_KEYS_COLLIDE", "1");
+    let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(setup).await;
+    let tokens = Tokens::new();
+    let revoked = json!({"token": tokens.bad["token revoked"]});
+    assert_eq!(sidecar.revoke(revoked).await.status, 200);
+    let mut attempts = attempts(&tokens);
+    attempts.retain(|attempt| attempt.rule.cache.is_some() && !deletes(attempt));
+    let mut leaks = run(sidecar.address, &attempts, &BTreeMap::new()).await;
+    let victims = warm(sidecar.address, &attempts, &tokens).await;
+    leaks.extend(run(sidecar.address, &attempts, &victims).await);
+    assert!(leaks.is_empty(), "{:#?}", &leaks[..leaks.len().min(20)]);
+    assert!(attempts.len() > 1000, "{}", attempts.len());
+    assert!(sidecar.metric("sidecar_cache_entries").await > 100.0);
 }
 
 /// Whether the request may take away what other attempts are about.

@@ -290,19 +290,18 @@ impl Sidecar {
 
     /// Switches the gateway as an operator does.
     pub async fn switch(&self, enabled: bool) {
-        let order = json!({"enabled": enabled}).to_string();
-        let got = Ask::new("POST", &format!("http://{}/gateway", self.admin))
-            .bearer(Self::ADMIN_TOKEN)
-            .with("Content-Type", "application/json")
-            .body(order)
-            .send()
-            .await;
+        let got = self.control("/gateway", json!({"enabled": enabled})).await;
         assert_eq!(got.status, 200);
     }
 
     /// Ends sessions as an operator does.
     pub async fn revoke(&self, order: Value) -> Got {
-        Ask::new("POST", &format!("http://{}/sessions/revoke", self.admin))
+        self.control("/sessions/revoke", order).await
+    }
+
+    /// Gives an order on the admin listener.
+    pub async fn control(&self, path: &str, order: Value) -> Got {
+        Ask::new("POST", &format!("http://{}{path}", self.admin))
             .bearer(Self::ADMIN_TOKEN)
             .with("Content-Type", "application/json")
             .body(order.to_string())

@@ -26,9 +26,12 @@ use crate::purge::Purge;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The built-in table.
 pub const BUILT_IN: &str = include_str!("../../tables/matrix.toml");
+/// What the sidecar may take of a dashboard's read at p99, on top of its upstreams.
+const BUDGET: Duration = Duration::from_millis(5);
 /// The routes of the app, as they were observed.
 pub const ROUTES: &str = include_str!("../../tables/routes.json");
 
@@ -376,6 +379,13 @@ impl Rule {
     /// Whether the route reads the client there.
     pub fn reads(&self, place: Place) -> bool {
         self.places.contains(&place)
+    }
+
+    /// What the sidecar itself may take of a request at p99, what it waits for others not
+    /// counted; `None` where a caller waits for the app in any case.
+    pub fn budget(&self) -> Option<Duration> {
+        let is_budgeted = self.cache.is_some() || matches!(self.serve, Serve::Connector(_));
+        is_budgeted.then_some(BUDGET)
     }
 
     /// Whether a request with this method may change something.

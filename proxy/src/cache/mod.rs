@@ -13,6 +13,7 @@
 mod alone;
 mod barrier;
 mod flight;
+mod hashing;
 mod slot;
 mod store;
 #[cfg(test)]
@@ -24,9 +25,10 @@ use camarad_policies::purge::Purge;
 use camarad_policies::record::CacheResult;
 use flight::{Boarding, Flights, Landed};
 use futures_util::FutureExt;
+use hashing::KeyHashing;
 use prometheus::IntCounter;
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -87,7 +89,7 @@ pub(crate) struct FetchBroke;
 
 /// The cache of values `V`; `S` hashes keys and may do so badly, but not in vain:
 /// keys are compared whole.
-pub(crate) struct Cache<V, S = RandomState> {
+pub(crate) struct Cache<V, S = KeyHashing> {
     store: Store<V, S>,
     flights: Mutex<Flights<V, S>>,
     alone: Alone<S>,
@@ -98,7 +100,7 @@ impl<V: Keepable> Cache<V> {
     /// A cache of at most this many bytes; 0 keeps nothing, but still joins equal
     /// fetches. What is dropped for lack of room is counted in `evictions`.
     pub(crate) fn new(capacity_bytes: u64, tracker: TaskTracker, evictions: IntCounter) -> Self {
-        Self::with_hasher(capacity_bytes, tracker, evictions, RandomState::new())
+        Self::with_hasher(capacity_bytes, tracker, evictions, KeyHashing::new())
     }
 }
 

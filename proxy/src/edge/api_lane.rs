@@ -60,6 +60,7 @@ impl Sidecar {
             Err(refusal) => refusal.answer().code,
         };
         self.observer.upstream("legacy", code, started.elapsed());
+        context.waits(started.elapsed());
         self.change(&permit);
         self.forget_deleted(&permit, looked_up.object).await?;
         let mut fetched = outcome?;

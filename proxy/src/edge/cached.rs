@@ -122,7 +122,7 @@ impl Sidecar {
                 true => Source::Mock,
                 false => Source::Legacy,
             };
-            let (mut whole, storable) = Whole::of_app(fetched, source);
+            let (mut whole, storable) = Whole::of_app(fetched, source, started.elapsed());
             if source == Source::Mock {
                 whole.body = super::api_lane::splice_source(whole.body);
                 whole.etag = etag::of(&whole.body).into();
@@ -184,6 +184,9 @@ impl Sidecar {
             Content::Failed(refusal) => return Err(refusal),
         };
         context.record.fallback = fallback(&whole);
+        if !matches!(cached.result, CacheResult::Hit | CacheResult::Stale) {
+            context.waits(whole.waited);
+        }
         if whole.status >= 500 && whole.source == Source::Legacy {
             context.record.origin = Some(Origin::Legacy);
         }
@@ -345,6 +348,7 @@ mod tests {
             body: Bytes::new(),
             source,
             failure,
+            waited: Duration::ZERO,
         }
     }
 

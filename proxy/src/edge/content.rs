@@ -13,6 +13,7 @@ use camarad_policies::storable::{Said, is_storable};
 use http::header::{self, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An answer, or why there is none.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Whole {
     pub(super) etag: Arc<str>,
     /// Why Coolbits gave no figures although it was to be asked.
     pub(super) failure: Option<Failure>,
+    /// How long the upstream took.
+    pub(super) waited: Duration,
 }
 
 impl Weighed for Content {
@@ -57,11 +60,12 @@ impl Whole {
             body: outcome.body,
             source: outcome.source,
             failure: outcome.failure,
+            waited: outcome.waited,
         }
     }
 
     /// Of the app, and whether it may be kept.
-    pub(super) fn of_app(fetched: Fetched, source: Source) -> (Self, bool) {
+    pub(super) fn of_app(fetched: Fetched, source: Source, waited: Duration) -> (Self, bool) {
         let joined = |name: HeaderName| {
             let all = fetched.headers.iter().filter(|(n, _)| *n == name);
             let texts: Vec<_> = all.filter_map(|(_, value)| value.to_str().ok()).collect();
@@ -84,6 +88,7 @@ impl Whole {
             body: fetched.body,
             source,
             failure: None,
+            waited,
         };
         (whole, storable)
     }
@@ -117,6 +122,7 @@ mod tests {
             body: json::to_body(&body),
             source: Source::Coolbits,
             failure: None,
+            waited: Duration::ZERO,
         });
         let old = real.standing_in(Some(Failure::Timeout));
         let told: Value = serde_json::from_slice(&old.body).unwrap();

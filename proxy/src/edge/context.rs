@@ -11,6 +11,7 @@ use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
 use prometheus::IntGauge;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// State of one request.
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     pub(super) who: Option<Who>,
     /// `X-Request-Id` as the caller gave it.
     pub(super) asked_request_id: Option<String>,
+    /// Time spent waiting for upstreams, in microseconds.
+    waited: AtomicU64,
     /// `If-None-Match`, several lines joined by commas.
     pub(super) if_none_match: Option<String>,
     /// What must not be deleted until this request has ended.
@@ -71,6 +74,7 @@ impl Context {
             who: None,
             asked_request_id: None,
             if_none_match: None,
+            waited: AtomicU64::new(0),
             held: Vec::new(),
             level: None,
             is_api: true,
@@ -80,6 +84,17 @@ impl Context {
             legacy_outcome: "ok",
             in_flight: InFlight(in_flight.clone()),
         }
+    }
+
+    /// Notes time that was spent waiting for an upstream.
+    pub(super) fn waits(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Time spent waiting for upstreams, in milliseconds.
+    pub(super) fn waited_ms(&self) -> f64 {
+        self.waited.load(Ordering::Relaxed) as f64 / 1000.0
     }
 
     /// Requests being answered, this one among them.

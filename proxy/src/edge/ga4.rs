@@ -16,6 +16,7 @@ use camarad_policies::refusal::Refusal;
 use http::header;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The stored settings of the connector.
 const SETTINGS: &str = "/api/connectors/ga4";
@@ -92,10 +93,12 @@ impl Sidecar {
             _ => None,
         });
         self.change(&permit);
+        let started = Instant::now();
         let Chosen { outcome, property } = self
             .gateway
             .choose_property(answerer, named.as_deref())
             .await;
+        context.waits(started.elapsed());
         if let (Some(property), Some(identity)) = (property, permit.identity()) {
             let settings = json!({
                 "status": "connected",

@@ -211,10 +211,15 @@ impl ProxyHttp for Sidecar {
     async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
         let tell = async {
             break_for_test("logging", &session.req_header().headers);
-            let record = &mut context.record;
             // 499: the caller left before there was an answer.
-            record.status = begun(session).map_or(499, |head| head.status.as_u16());
-            record.bytes_sent = session.body_bytes_sent();
+            context.record.status = begun(session).map_or(499, |head| head.status.as_u16());
+            context.record.bytes_sent = session.body_bytes_sent();
+            if let Some(started) = context.legacy_started {
+                context.waits(context.legacy_took.unwrap_or_else(|| started.elapsed()));
+            }
+            let waited_ms = context.waited_ms();
+            let record = &mut context.record;
+            record.upstream_ms = waited_ms;
             record.duration_ms = context.started.elapsed().as_secs_f64() * 1000.0;
             record.peer = session.client_addr().map(ToString::to_string);
             let permit = context.permit.as_ref();

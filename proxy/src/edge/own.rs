@@ -104,6 +104,7 @@ impl Sidecar {
         let found = fetched.and_then(|fetched| read(fetched.status, &fetched.body));
         let outcome = if found.is_some() { "ok" } else { unavailable };
         self.observer.upstream("legacy", outcome, started.elapsed());
+        context.waits(started.elapsed());
         found
     }
 }

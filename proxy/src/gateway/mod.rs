@@ -48,7 +48,7 @@ use params::Params;
 use serde_json::{Value, json};
 use service_account::ServiceAccount;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use vitals::Vitals;
@@ -88,6 +88,8 @@ pub(crate) struct Outcome {
     pub(crate) source: Source,
     /// Why Coolbits gave no figures although it was to be asked.
     pub(crate) failure: Option<Failure>,
+    /// How long Coolbits took, or was waited for.
+    pub(crate) waited: Duration,
 }
 
 /// Who answers, as planned.
@@ -166,6 +168,7 @@ impl Gateway {
             Answerer::Mock(reason) => return call.mock(mock::because(*reason)),
             Answerer::Coolbits(credential) => credential,
         };
+        let started = Instant::now();
         let outcome = match self.vitals.admit() {
             Ok(admitted) => {
                 let outcome = self.coolbits(&mut call, credential).await;
@@ -177,7 +180,8 @@ impl Gateway {
             Err(miss) => Err(miss),
         };
         self.vitals.answered(outcome.as_ref().map(|_| ()));
-        match outcome {
+        let waited = started.elapsed();
+        let outcome = match outcome {
             Ok((answer, reply)) => {
                 let gateway =
                     json!({"enabled": true, "path": &*reply.path, "status": reply.status});
@@ -190,7 +194,8 @@ impl Gateway {
                     false => call.mock((told(&miss), Some(miss.failure))),
                 }
             }
-        }
+        };
+        Outcome { waited, ..outcome }
     }
 }
 
@@ -230,5 +235,6 @@ fn finish(
         body: json::to_body(&Value::Object(answer)),
         source,
         failure,
+        waited: Duration::ZERO,
     }
 }

@@ -11,6 +11,7 @@ use camarad_policies::operation::Operation;
 use camarad_policies::record::Source;
 use camarad_policies::route::{CoolbitsCredential, MockReason};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Longest id of a property, in bytes.
@@ -109,6 +110,7 @@ fn refused(status: u16, error: &str) -> Chosen {
         body: crate::json::to_body(&answer),
         source: Source::Sidecar,
         failure: None,
+        waited: Duration::ZERO,
     };
     Chosen {
         outcome,

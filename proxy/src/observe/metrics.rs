@@ -5,8 +5,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Seconds, from a quarter of a millisecond to half a minute.
@@ -36,6 +36,7 @@ kinds! {
     IntCounterVec: |opts, labels| IntCounterVec::new(opts, labels);
     IntGauge: |opts, _labels| IntGauge::with_opts(opts);
     IntGaugeVec: |opts, labels| IntGaugeVec::new(opts, labels);
+    GaugeVec: |opts, labels| GaugeVec::new(opts, labels);
     Histogram: |opts, _labels| Histogram::with_opts(HistogramOpts::from(opts).buckets(SECONDS.to_vec()));
     HistogramVec: |opts, labels| HistogramVec::new(HistogramOpts::from(opts).buckets(SECONDS.to_vec()), labels);
 }
@@ -66,6 +67,10 @@ metrics! {
     requests_total: IntCounterVec ["route", "method", "status", "source"],
     /// Time from a request's head to the end of its answer, by rule.
     request_duration_seconds: HistogramVec ["route"],
+    /// Of that, what was not spent waiting for upstreams, by rule with a latency budget.
+    own_duration_seconds: HistogramVec ["route"],
+    /// What the sidecar itself may take of a request at p99, by rule.
+    latency_budget_seconds: GaugeVec ["route"],
     /// Requests made of an upstream, by outcome.
     upstream_requests_total: IntCounterVec ["upstream", "outcome"],
     /// Time an upstream took to answer.

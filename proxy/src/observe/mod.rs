@@ -12,7 +12,7 @@ pub(crate) use metrics::Metrics;
 use crate::gateway::Failure;
 use burst::Burst;
 use camarad_config::Burst as BurstConfig;
-use camarad_policies::matrix::{Auth, Rule};
+use camarad_policies::matrix::{Auth, Matrix, Rule};
 use camarad_policies::record::{Origin, Record, Source};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,6 +62,17 @@ impl Observer {
         })
     }
 
+    /// Tells what the sidecar may take of a request, by rule.
+    pub(crate) fn tell_budgets(&self, matrix: &Matrix) {
+        for rule in matrix.rules() {
+            if let Some(budget) = rule.budget() {
+                let budgets = &self.metrics.latency_budget_seconds;
+                let budgets = budgets.with_label_values(&[&rule.name]);
+                budgets.set(budget.as_secs_f64());
+            }
+        }
+    }
+
     /// Tells about a finished request; `rule` is the one that applied, if it came that far.
     pub(crate) fn tell(&self, record: &mut Record, rule: Option<&Rule>) {
         // Formatting a valid time into a String cannot fail.
@@ -81,6 +92,12 @@ impl Observer {
         m.request_duration_seconds
             .with_label_values(&[&record.route])
             .observe(seconds);
+        if rule.is_some_and(|rule| rule.budget().is_some()) {
+            let own = (seconds - record.upstream_ms / 1000.0).max(0.0);
+            m.own_duration_seconds
+                .with_label_values(&[&record.route])
+                .observe(own);
+        }
         let protected = rule.is_none_or(|rule| rule.auth == Auth::Required);
         if protected || record.refused() || record.reported.is_some() {
             let (decision, reason) = match (record.refused(), record.reported) {

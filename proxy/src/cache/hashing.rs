@@ -1,0 +1,52 @@
+//! How keys are hashed: by a random seed, so that nobody outside can choose keys that
+//! collide. A debug build can be told to give all keys one hash: the leak suite shows
+//! then that keys are told apart by what they hold and not by their hashes.
+
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
+
+/// Set to anything, it makes all keys of a debug build collide.
+#[cfg(debug_assertions)]
+const COLLIDE: &str = "CAMARAD_TEST_KEYS_COLLIDE";
+
+/// Makes hashers of keys.
+#[derive(Clone)]
+pub(crate) struct KeyHashing {
+    random: RandomState,
+    collide: bool,
+}
+
+/// Hashes one key.
+pub(crate) struct KeyHasher(Option<DefaultHasher>);
+
+impl KeyHashing {
+    pub(super) fn new() -> Self {
+        #[cfg(debug_assertions)]
+        let collide = std::env::var_os(COLLIDE).is_some();
+        #[cfg(not(debug_assertions))]
+        let collide = false;
+        Self {
+            random: RandomState::new(),
+            collide,
+        }
+    }
+}
+
+impl BuildHasher for KeyHashing {
+    type Hasher = KeyHasher;
+
+    fn build_hasher(&self) -> KeyHasher {
+        KeyHasher((!self.collide).then(|| self.random.build_hasher()))
+    }
+}
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(hasher) = &mut self.0 {
+            hasher.write(bytes);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.as_ref().map_or(0, Hasher::finish)
+    }
+}
