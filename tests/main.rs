@@ -18,6 +18,7 @@ mod commands;
 mod conversations;
 mod deletions;
 mod differential;
+mod doctor;
 mod drain;
 mod ga4;
 mod gateway_faults;

@@ -161,6 +161,11 @@ impl KeySet {
         self.keys.iter().any(|key| key.fits(kid))
     }
 
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// True before the first keys arrived.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()

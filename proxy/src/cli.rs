@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::doctor::DoctorArgs;
 use crate::matrix_table::Format;
 use crate::token::MintArgs;
 use crate::token_verify::VerifyArgs;
@@ -32,6 +33,8 @@ pub(crate) enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Look at an installation from outside, before or after start: what works, what does not, what to do.
+    Doctor(DoctorArgs),
     /// What the app supports and what is enforced, for every route.
     Matrix {
         #[command(subcommand)]

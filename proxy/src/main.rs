@@ -6,6 +6,7 @@ mod budget;
 mod cache;
 mod cli;
 mod demo;
+mod doctor;
 mod edge;
 mod gateway;
 mod json;
@@ -27,6 +28,7 @@ use camarad_config::{Config, Inputs, Problems, load};
 use camarad_mocks::stand_in::{self, faults::Faults};
 use clap::Parser;
 use cli::{Cli, Command, MatrixCommand, StandIn, TokenCommand};
+use doctor::DoctorArgs;
 use process::{Signals, StartError};
 use std::fmt::Display;
 use std::future::Future;
@@ -71,6 +73,13 @@ fn main() -> ExitCode {
                 }
                 say("the settings are good");
                 ExitCode::SUCCESS
+            }
+            Err(problems) => fail(&problems),
+        },
+        Command::Doctor(args) => match settings(args.config.clone()) {
+            Ok(config) => {
+                panics::tell_without_words();
+                block_on(2, examine(config, args))
             }
             Err(problems) => fail(&problems),
         },
@@ -145,6 +154,15 @@ async fn serve(config: Config) -> ExitCode {
     );
     running.until_signal(signals).await;
     ExitCode::SUCCESS
+}
+
+async fn examine(config: Config, args: DoctorArgs) -> ExitCode {
+    let report = doctor::examine(&config, &args).await;
+    say(&match args.json {
+        true => report.json(),
+        false => report.text(),
+    });
+    ExitCode::from(u8::from(report.failed()))
 }
 
 async fn mock(which: StandIn, listen: SocketAddr, faults: Faults, with_parent: bool) -> ExitCode {

@@ -21,6 +21,7 @@ use camarad_policies::seal::SealKey;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -242,6 +243,14 @@ impl Running {
             _ = signals.interrupt.recv() => tracing::info!("interrupted: leaving at once"),
         }
         observer.close();
+    }
+
+    /// Ends at once, for whoever started it and alone asks it.
+    pub(crate) async fn stop(self) {
+        self.listening.close(Duration::ZERO).await;
+        self.refresh_task.abort();
+        self.admin_task.abort();
+        self.admin.observer.close();
     }
 
     async fn drain(self, interrupt: &mut Signal) {

@@ -33,6 +33,11 @@ impl StandIn {
         Self::start_on(which, "127.0.0.1:0".parse().unwrap()).await
     }
 
+    /// One that listens on every address of this machine.
+    pub async fn open(which: &'static str) -> Self {
+        Self::start_on(which, "0.0.0.0:0".parse().unwrap()).await
+    }
+
     async fn start_on(which: &'static str, listen: SocketAddr) -> Self {
         let mut child = command()
             .args([

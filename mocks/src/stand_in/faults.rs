@@ -63,6 +63,8 @@ pub enum Fault {
     OtherConversation,
     /// A list has an id of client 20 where none stands.
     ForeignElsewhere,
+    /// The app serves Werkzeug's debugger, as it does with `DEBUG` on.
+    Debugger,
 }
 
 /// The faults in force.

@@ -80,6 +80,11 @@ impl StandIn for Legacy {
             }
             _ => {}
         }
+        if fault == Fault::Debugger
+            && let Some(answer) = debugger(asked)
+        {
+            return answer;
+        }
         if let Some(what) = path
             .strip_prefix("/static")
             .unwrap_or(path)
@@ -160,6 +165,16 @@ fn marks(store: &Store, route: &Route, reached: &Reached) -> Vec<String> {
             own.chain([mark(user, None)]).collect()
         }
         None => vec![mark(user, None)],
+    }
+}
+
+/// Werkzeug's debugger: a console, and its own files under any path.
+fn debugger(asked: &Asked) -> Option<Response<Body>> {
+    let is_resource = asked.parameter("__debugger__").as_deref() == Some("yes");
+    match asked.path.as_str() {
+        _ if is_resource => Some(with_type("text/css", "div.debugger { }")),
+        "/console" => Some(with_type("text/html", "<h1>Interactive Console</h1>")),
+        _ => None,
     }
 }
 
