@@ -39,14 +39,14 @@ pub struct Connector {
 enum Form {
     /// Digits, with dashes between them.
     Digits,
-    /// Letters, digits and dashes.
+    /// Letters, digits, dashes and underscores.
     Word,
     /// A domain or a URL: anything without spaces.
     Site,
 }
 
 /// Every connector whose accounts are bound.
-pub const CONNECTORS: [Connector; 4] = [
+pub const CONNECTORS: [Connector; 5] = [
     Connector {
         name: "google-ads",
         links: &["google-ads", "googleads"],
@@ -93,6 +93,14 @@ pub const CONNECTORS: [Connector; 4] = [
         links: &["google-tag-manager", "tag-manager", "gtm"],
         parameter: "container_id",
         aliases: &["containerId"],
+        managers: &[],
+        form: Form::Word,
+    },
+    Connector {
+        name: "stripe",
+        links: &["stripe"],
+        parameter: "account_id",
+        aliases: &["accountId", "account"],
         managers: &[],
         form: Form::Word,
     },
@@ -218,7 +226,7 @@ impl Connector {
         let bare = KINDS.iter().find_map(|kind| lower.strip_prefix(kind));
         let fits = |c: char| match self.form {
             Form::Digits => c.is_ascii_digit() || c == '-',
-            Form::Word => c.is_ascii_alphanumeric() || c == '-',
+            Form::Word => c.is_ascii_alphanumeric() || c == '-' || c == '_',
             Form::Site => !c.is_whitespace() && !c.is_control(),
         };
         let is_one = id.len() <= 512 && bare.unwrap_or(&lower).chars().all(fits);

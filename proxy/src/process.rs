@@ -249,6 +249,7 @@ impl Running {
     pub(crate) async fn stop(self) {
         self.listening.close(Duration::ZERO).await;
         self.refresh_task.abort();
+        self.probe_task.abort();
         self.admin_task.abort();
         self.admin.observer.close();
     }

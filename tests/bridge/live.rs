@@ -3,7 +3,7 @@
 use super::{CONTAINER, REPORTS, SEARCH, SITE, STRIPE, assert_shape, get, ids, live, names};
 use crate::ga4::{date, kinds, sent, today};
 use crate::google_ads::{asked, real};
-use crate::support::{Sidecar, alice, bob};
+use crate::support::{Setup, Sidecar, alice, bob};
 use serde_json::{Map, json};
 use std::collections::BTreeMap;
 
@@ -130,20 +130,49 @@ async fn two_tenants_get_their_own_figures() {
 }
 
 #[tokio::test]
-async fn stripe_is_asked_for_the_tokens_own_overview() {
+async fn stripe_is_asked_for_the_account_that_is_named_or_linked() {
     let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(live()).await;
-    let answer = real(
-        &get(
-            &sidecar,
-            &alice(),
-            "10",
-            "stripe/overview?account_id=acct_1&days=7",
-        )
-        .await,
-    );
+    let overview = async |client: &str, query: &str| {
+        let target = format!("stripe/overview{query}");
+        get(&sidecar, &alice(), client, &target).await
+    };
+    let answer = real(&overview("10", "?account_id=acct_1&days=7").await);
     assert_eq!(answer["gateway"]["path"], "/api/connectors/stripe/overview");
     assert_shape(&answer, "", STRIPE);
     let calls = coolbits.calls().await;
     assert_eq!(asked(&calls), ["GET /api/connectors/stripe/overview"]);
-    assert!(sent(&calls[0]).is_empty(), "{calls:?}");
+    assert_eq!(sent(&calls[0])["account_id"], "acct_1");
+    coolbits.forget().await;
+    real(&overview("10", "").await);
+    assert!(sent(&coolbits.calls().await[0]).is_empty());
+}
+
+#[tokio::test]
+async fn a_clients_stripe_account_is_its_own() {
+    let setup = Setup::default().set("SIDECAR__GATEWAY__MOCK_ONLY", "");
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(setup).await;
+    let link = json!({"client_id": 10, "connector_slug": "stripe", "account_id": "acct_1Own"});
+    let route = "POST /api/client_connectors";
+    let made = sidecar
+        .route(&alice(), "10", route, &link.to_string())
+        .await;
+    assert_eq!(made.status, 200);
+    let linked = get(&sidecar, &alice(), "10", "stripe/overview").await;
+    real(&linked);
+    assert_eq!(sent(&coolbits.calls().await[0])["account_id"], "acct_1Own");
+    coolbits.forget().await;
+    for query in ["?account_id=acct_1Own", "?account_id=ACCT_1own"] {
+        let target = format!("stripe/overview{query}");
+        let got = get(&sidecar, &alice(), "11", &target).await;
+        assert_eq!(got.code(), "account_not_linked", "{query}");
+    }
+    // Which account would be read is not known, and it may be the other client's.
+    let open = get(&sidecar, &alice(), "11", "stripe/overview")
+        .await
+        .json();
+    assert_eq!(
+        (&open["source"], &open["gateway"]["error"]),
+        (&json!("mock"), &json!("not_connected"))
+    );
+    assert!(coolbits.calls().await.is_empty());
 }

@@ -39,7 +39,7 @@ pub(crate) fn map(
         Connector::Ga4 => ga4::map(operation, endpoint, payload, params),
         Connector::SearchConsole => search_console::map(operation, endpoint, payload, params),
         Connector::TagManager => tag_manager::map(operation, endpoint, payload, params),
-        Connector::Stripe => stripe::map(endpoint, payload),
+        Connector::Stripe => stripe::map(endpoint, payload, params),
     }
 }
 

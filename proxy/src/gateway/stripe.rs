@@ -5,7 +5,8 @@
 //! fields, so the figures are kept as they are given, with the usual ones made
 //! sure of.
 
-use super::mapping::{Answer, MapError, rows};
+use super::mapping::{Answer, MapError, check_named, rows};
+use super::params::Params;
 use camarad_policies::endpoints::Endpoint;
 use serde_json::{Value, json};
 
@@ -18,7 +19,14 @@ const COUNTS: [&str; 5] = [
     "refunds",
 ];
 
-pub(super) fn map(endpoint: &Endpoint, payload: &Value) -> Result<Answer, MapError> {
+pub(super) fn map(
+    endpoint: &Endpoint,
+    payload: &Value,
+    params: &Params,
+) -> Result<Answer, MapError> {
+    if params.account_named {
+        check_named(payload, &["account_id", "accountId"], &params.account)?;
+    }
     let rows = rows(endpoint, payload)?;
     let row = &rows[0];
     let mut overview = row.whole();
