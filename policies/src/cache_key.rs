@@ -7,8 +7,10 @@
 //! What a class leaves out, the answer must not depend on: give a route too wide
 //! a class, and one caller is answered with what another one asked for.
 
+use crate::accounts::Accounts;
 use crate::authorise::Permit;
 use crate::matrix::Serve;
+use crate::operation::Operation;
 use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -91,9 +93,7 @@ impl CacheKey {
             scope: Scope {
                 rule: rule.name.clone(),
                 by_gateway: matches!(rule.serve, Serve::Connector(_)),
-                is_open: rule
-                    .accounts
-                    .is_some_and(|accounts| !accounts.connector.is_named(permit.query())),
+                is_open: is_open(permit),
                 user,
                 client,
             },
@@ -123,6 +123,15 @@ impl CacheKey {
     pub fn is_empty(&self) -> bool {
         self.0.bytes.is_empty()
     }
+}
+
+/// Whether the answer hangs on what the user chose last: an account that is read and not
+/// named, and what says which one is chosen. Lists of accounts do not.
+fn is_open(permit: &Permit) -> bool {
+    let rule = permit.rule();
+    let reads_one =
+        |accounts: Accounts| accounts.one && !accounts.connector.is_named(permit.query());
+    rule.accounts.is_some_and(reads_one) || rule.serve == Serve::Connector(Operation::Ga4Status)
 }
 
 impl PartialEq for CacheKey {
@@ -218,7 +227,10 @@ mod tests {
         assert_eq!(key.scope().rule, "google-ads.campaigns");
         assert!(key.scope().by_gateway && key.scope().is_open);
         let named = format!("{CAMPAIGNS}?account_id=1-2");
-        assert!(!self::key(Class::Tenant, 7, 0, 10, &named).scope().is_open);
+        let is_open = |target: &str| self::key(Class::Tenant, 7, 0, 10, target).scope().is_open;
+        assert!(!is_open(&named));
+        assert!(is_open("/api/connectors/ga4/status") && is_open("/api/connectors/ga4/pages"));
+        assert!(!is_open("/api/connectors/ga4/properties") && !is_open("/api/flows"));
         assert_eq!(key.digest().len(), 64);
     }
 
