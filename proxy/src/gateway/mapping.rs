@@ -160,6 +160,21 @@ pub(super) fn check_named(payload: &Value, names: &[&str], asked: &str) -> Resul
     Ok(())
 }
 
+/// The answer with the list of accounts that the rows are; `None` of a row is no account.
+pub(super) fn list_of(
+    name: &str,
+    endpoint: &Endpoint,
+    payload: &Value,
+    account: impl Fn(&Row<'_>) -> Result<Option<Value>, MapError>,
+) -> Result<Answer, MapError> {
+    let rows = rows(endpoint, payload)?;
+    let accounts = rows.iter().filter_map(|row| account(row).transpose());
+    match accounts.collect::<Result<Vec<_>, _>>()? {
+        none if none.is_empty() => Err(MapError::Empty),
+        accounts => Ok(list(name, accounts)),
+    }
+}
+
 /// The answer with one list in it.
 pub(super) fn list(name: &str, rows: Vec<Value>) -> Answer {
     Answer::from_iter([(name.to_owned(), Value::Array(rows))])

@@ -4,7 +4,7 @@
 //! assumption and stands in `tables/gateway.toml`. Rows keep what else they hold;
 //! the fields that the pages read are made sure of.
 
-use super::mapping::{Answer, MapError, check_named, list, rows};
+use super::mapping::{Answer, MapError, check_named, list, list_of, rows};
 use super::params::Params;
 use super::rows::{Row, ratio, round};
 use camarad_policies::endpoints::Endpoint;
@@ -18,12 +18,7 @@ pub(super) fn map(
     params: &Params,
 ) -> Result<Answer, MapError> {
     if operation == Operation::SearchConsoleProperties {
-        let sites = rows(endpoint, payload)?;
-        let sites = sites.iter().filter_map(|row| site(row).transpose());
-        return match sites.collect::<Result<Vec<_>, _>>()? {
-            none if none.is_empty() => Err(MapError::Empty),
-            sites => Ok(list("properties", sites)),
-        };
+        return list_of("properties", endpoint, payload, site);
     }
     check_named(
         payload,

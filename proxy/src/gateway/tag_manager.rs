@@ -5,7 +5,7 @@
 //! and few of their fields, so rows are kept whole; what a page would call a
 //! method on is made sure of.
 
-use super::mapping::{Answer, MapError, check_named, list, rows};
+use super::mapping::{Answer, MapError, check_named, list, list_of, rows};
 use super::params::Params;
 use super::rows::Row;
 use camarad_policies::endpoints::Endpoint;
@@ -19,14 +19,7 @@ pub(super) fn map(
     params: &Params,
 ) -> Result<Answer, MapError> {
     if operation == Operation::TagManagerContainers {
-        let containers = rows(endpoint, payload)?;
-        let containers = containers
-            .iter()
-            .filter_map(|row| container(row).transpose());
-        return match containers.collect::<Result<Vec<_>, _>>()? {
-            none if none.is_empty() => Err(MapError::Empty),
-            containers => Ok(list("containers", containers)),
-        };
+        return list_of("containers", endpoint, payload, container);
     }
     check_named(payload, &["containerId", "container_id"], &params.account)?;
     let rows = rows(endpoint, payload)?;

@@ -8,7 +8,7 @@
 mod funnel;
 mod reports;
 
-use super::mapping::{Answer, MapError, check_named, list, rows};
+use super::mapping::{Answer, MapError, check_named, list, list_of, rows};
 use super::params::Params;
 use super::rows::Row;
 use camarad_policies::endpoints::Endpoint;
@@ -34,14 +34,7 @@ pub(super) fn map(
     params: &Params,
 ) -> Result<Answer, MapError> {
     if operation == Operation::Ga4Properties {
-        let properties = rows(endpoint, payload)?;
-        let properties = properties
-            .iter()
-            .filter_map(|row| property(row).transpose());
-        return match properties.collect::<Result<Vec<_>, _>>()? {
-            none if none.is_empty() => Err(MapError::Empty),
-            properties => Ok(list("properties", properties)),
-        };
+        return list_of("properties", endpoint, payload, property);
     }
     if matches!(operation, Operation::Ga4Status | Operation::Ga4Property) {
         return status(payload);
