@@ -58,7 +58,8 @@ async fn an_account_that_is_not_linked_to_the_client_is_not_there() {
         (ga4("overview?property_id=G-XYZ789GHI0"), unlinked),
         (ga4("funnel?propertyId=G-JKL456MNO1"), unlinked),
         (
-            "/api/connectors/google-search-console/overview?property_id=anything".into(),
+            "/api/connectors/google-search-console/overview?property_id=sc-domain:anything.example"
+                .into(),
             "",
         ),
         (

@@ -153,13 +153,13 @@ async fn every_operation_falls_back_alike() {
         coolbits.faults(fault(kind)).await;
         for operation in ["accounts", "campaigns", "metrics", "reports"] {
             let got = sidecar
-                .ads(&alice(), "10", &format!("{operation}?x={kind}"))
+                .ads(&alice(), "10", &format!("{operation}?type={kind}"))
                 .await;
             assert_eq!(got.json()["gateway"]["error"], code, "{operation} {kind}");
             assert_eq!(got.header("x-camarad-source"), "mock");
         }
         let got = sidecar
-            .ads(&alice(), "10", &format!("keywords?x={kind}"))
+            .ads(&alice(), "10", &format!("keywords?type={kind}"))
             .await;
         assert_mock(&got, code);
     }

@@ -1,7 +1,7 @@
 //! How the gateway is told to be doing, when Coolbits is not asked for a while, and
 //! what operators switch at run time.
 
-use crate::support::{Ask, Got, Setup, Sidecar, alice, eventually, fault};
+use crate::support::{Ask, Got, Setup, Sidecar, alice, bob, eventually, fault};
 use serde_json::{Value, json};
 
 const HEALTH: &str = "/api/connectors/gateway/health";
@@ -128,14 +128,15 @@ async fn coolbits_that_hangs_is_soon_not_asked_and_is_found_again_without_a_rest
         let sidecar = &sidecar;
         async move { sidecar.ads(&alice(), "10", &target).await }
     };
+    // One caller's failures are not enough; a probe's that fails as well is.
     let mut codes = Vec::new();
-    for days in 1..=4 {
-        let got = ask(days).await;
+    while codes.last().is_none_or(|code| code != "breaker_open") {
+        let got = ask(codes.len() as u32 + 1).await;
         assert_eq!((got.status, got.header("x-camarad-source")), (200, "mock"));
         codes.push(got.json()["gateway"]["error"].as_str().unwrap().to_owned());
+        assert!(codes.len() <= 12, "{codes:?}");
     }
-    let failed = codes.iter().filter(|code| *code == "timeout").count();
-    assert!(failed <= 3 && codes[3] == "breaker_open", "{codes:?}");
+    assert!(codes.len() >= 3, "{codes:?}");
     assert_eq!(
         sidecar
             .metric("sidecar_breaker_state{upstream=\"coolbits\"}")
@@ -183,6 +184,52 @@ async fn coolbits_that_hangs_is_soon_not_asked_and_is_found_again_without_a_rest
         "coolbits",
         "no answer of the mock is kept longer"
     );
+}
+
+#[tokio::test]
+async fn nobody_opens_the_breaker_for_others_by_failures_of_their_own() {
+    let setup = quick().set("SIDECAR__GATEWAY__PROBE_INTERVAL", "10m");
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(setup).await;
+    let state = async || health(&sidecar).await["breaker"]["state"].clone();
+    let fails = json!({"fault": "status", "status": 500, "only": "/report"});
+    coolbits.faults(fails).await;
+    for days in 1..=12 {
+        let got = sidecar
+            .ads(&bob(), "20", &format!("campaigns?days={days}"))
+            .await;
+        assert_eq!(got.json()["gateway"]["error"], "http_5xx");
+    }
+    assert_eq!(state().await, "closed");
+    // Somebody else's as well, and it is Coolbits'.
+    sidecar.ads(&alice(), "10", "campaigns?days=1").await;
+    assert_eq!(state().await, "open");
+}
+
+#[tokio::test]
+async fn whose_trial_failed_leaves_trials_to_others() {
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(quick()).await;
+    let read = async |token: &str, client: &str, days: u32| {
+        let target = format!("campaigns?days={days}");
+        let answer = sidecar.ads(token, client, &target).await.json();
+        answer["gateway"]["error"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let half_open = || async { health(&sidecar).await["breaker"]["state"] == "half_open" };
+    let fails = json!({"fault": "status", "status": 500, "only": "/report"});
+    coolbits.faults(fails).await;
+    for (token, client, days) in [(alice(), "10", 1), (bob(), "20", 1), (bob(), "20", 2)] {
+        assert_eq!(read(&token, client, days).await, "http_5xx");
+    }
+    // It is there, says the probe.
+    eventually("it is half-open", half_open).await;
+    assert_eq!(read(&bob(), "20", 3).await, "http_5xx", "his trial");
+    coolbits.faults(fault("none")).await;
+    eventually("it is half-open again", half_open).await;
+    assert_eq!(read(&bob(), "20", 4).await, "breaker_open");
+    assert_eq!(read(&alice(), "10", 4).await, "");
+    assert_eq!(read(&bob(), "20", 5).await, "");
 }
 
 #[tokio::test]
@@ -255,22 +302,25 @@ async fn rows_that_do_not_fit_open_nothing() {
 }
 
 #[tokio::test]
-async fn retries_are_a_share_of_the_reads() {
+async fn retries_are_few_and_nobody_uses_up_those_of_others() {
     let setup = quick().without_breaker();
     let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(setup).await;
     coolbits
         .faults(json!({"fault": "status", "status": 503, "only": "/report"}))
         .await;
-    let mut retries = 0;
-    for days in 1..=60 {
+    let retries = async |token: &str, client: &str, days: u32| {
         coolbits.forget().await;
-        sidecar
-            .ads(&alice(), "10", &format!("reports?days={days}"))
-            .await;
-        retries += coolbits.calls_to("/report").await.len() - 1;
+        let target = format!("reports?days={days}");
+        sidecar.ads(token, client, &target).await;
+        coolbits.calls_to("/report").await.len() - 1
+    };
+    let mut own = 0;
+    for days in 1..=40 {
+        own += retries(&alice(), "10", days).await;
     }
-    // Ten in hand, and one more for every five reads.
-    assert!((10..=22).contains(&retries), "{retries}");
+    // Three in ten seconds; a noisy machine may need more than ten.
+    assert!((3..=9).contains(&own), "{own}");
+    assert_eq!(retries(&bob(), "20", 1).await, 1);
 }
 
 #[tokio::test]

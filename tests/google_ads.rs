@@ -357,7 +357,7 @@ async fn two_accounts_at_once_never_get_each_others_figures() {
             };
             // Another query each time, so that none is answered from the cache.
             let url = sidecar.url(&format!(
-                "/api/connectors/google-ads/campaigns?account_id={account}&round={round}"
+                "/api/connectors/google-ads/campaigns?account_id={account}&type={round}"
             ));
             let got = crate::support::Ask::get(&url)
                 .bearer(&token)

@@ -170,13 +170,13 @@ async fn a_burst_is_raised_by_ratio_and_clears_when_its_window_has_passed() {
     coolbits.faults(fault("html")).await;
     for n in 0..4 {
         sidecar
-            .ads(&alice(), "10", &format!("campaigns?n={n}"))
+            .ads(&alice(), "10", &format!("campaigns?type={n}"))
             .await;
     }
     assert_eq!(burst().await, 0.0, "four are fewer than the minimum volume");
     for n in 4..8 {
         sidecar
-            .ads(&alice(), "10", &format!("campaigns?n={n}"))
+            .ads(&alice(), "10", &format!("campaigns?type={n}"))
             .await;
     }
     assert_eq!(burst().await, 1.0);

@@ -230,7 +230,10 @@ impl Connector {
             Form::Site => !c.is_whitespace() && !c.is_control(),
         };
         let is_one = id.len() <= 512 && bare.unwrap_or(&lower).chars().all(fits);
-        is_one.then(|| self.key(id)).flatten()
+        match self.form {
+            Form::Site if is_one => site(&lower),
+            _ => is_one.then(|| self.key(id)).flatten(),
+        }
     }
 
     /// An id in the form in which ids are compared: without what says its kind, digits
@@ -238,6 +241,9 @@ impl Connector {
     fn key(&self, id: &str) -> Option<String> {
         let id = id.trim().to_lowercase();
         let id = without_kinds(&id);
+        if let (Form::Site, Some(site)) = (self.form, site(id)) {
+            return Some(site);
+        }
         let is_number = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit() || b == b'-');
         let key = match (self.form, is_number) {
             (Form::Digits, _) | (_, true) => digits(id),
@@ -282,10 +288,15 @@ impl Connector {
         }
     }
 
+    /// Whether an account is linked to the client.
+    pub fn links(&self, account: &str, client: ClientId, links: &[Link]) -> bool {
+        self.of(client, links).is_some() && self.allows(account, client, links)
+    }
+
     /// Whether it is linked to another client of the user's.
     fn is_anothers(&self, account: &str, client: ClientId, links: &[Link]) -> bool {
         let mut others = links.iter().filter(|link| link.client != client);
-        others.any(|link| self.is_of(link) && link.is_to(account))
+        others.any(|link| self.is_of(link) && (link.is_to(account) || link.overlaps(account)))
     }
 }
 
@@ -334,7 +345,62 @@ fn digits(account: &str) -> String {
     without_zeros(&digits)
 }
 
+/// A site in the one form in which it is compared: `sc-domain:` and a host, or an http(s)
+/// URL with its path, without what may be left out. `None` for anything else.
+fn site(id: &str) -> Option<String> {
+    if let Some(host) = id.strip_prefix("sc-domain:") {
+        return is_name(host).then(|| id.to_owned());
+    }
+    let (scheme, rest) = id.split_once("://")?;
+    let port = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return None,
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let authority = authority.strip_suffix(port).unwrap_or(authority);
+    // RFC 3986 without what is encoded: that would be a second way to write the same.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&b);
+    let is_plain = path.bytes().all(plain) && !path.contains("..") && !path.contains("//");
+    (is_name(authority) && is_plain).then(|| format!("{scheme}://{authority}/{path}"))
+}
+
+/// Whether it is a host's name: letters of alphabets, and nothing that looks like another
+/// letter or like none.
+fn is_name(host: &str) -> bool {
+    let plain = |c: char| match c.is_ascii() {
+        true => c.is_ascii_alphanumeric() || "-.:_".contains(c),
+        false => c.is_alphanumeric() && c < '\u{2000}',
+    };
+    !host.is_empty() && host.chars().all(plain)
+}
+
+/// The host of a site, in any of its forms.
+fn host_of(site: &str) -> &str {
+    let rest = site.strip_prefix("sc-domain:").unwrap_or(site);
+    let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
+    rest.split(['/', ':']).next().unwrap_or(rest)
+}
+
 impl Link {
+    /// Whether it is to a site of which this one holds figures, too: a domain holds those of
+    /// every URL below it, whatever the scheme.
+    fn overlaps(&self, account: &str) -> bool {
+        let is_site = self.connector.is_some_and(|c| c.form == Form::Site);
+        if !is_site || !self.connected || self.account.is_empty() {
+            return false;
+        }
+        let own = self.account.trim().to_lowercase();
+        let (own, asked) = (host_of(&own), host_of(account));
+        let within = |inner: &str, outer: &str| {
+            inner == outer
+                || inner
+                    .strip_suffix(outer)
+                    .is_some_and(|rest| rest.ends_with('.'))
+        };
+        within(own, asked) || within(asked, own)
+    }
+
     /// Whether it is to this account, in canonical form.
     fn is_to(&self, account: &str) -> bool {
         let key = self

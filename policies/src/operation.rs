@@ -102,6 +102,21 @@ impl Connector {
     }
 }
 
+/// The parameters that operations read; what else a caller sends changes no answer.
+pub const PARAMETERS: [&str; 11] = [
+    "account_id",
+    "property_id",
+    "container_id",
+    "campaign_id",
+    "mcc_id",
+    "days",
+    "range",
+    "from",
+    "to",
+    "type",
+    "client_id",
+];
+
 impl Operation {
     /// The operation of this name.
     pub fn parse(name: &str) -> Option<Self> {
@@ -112,6 +127,17 @@ impl Operation {
     pub fn named(name: &str) -> Vec<Self> {
         let is_named = |o: &Self| o.name() == name || o.connector().name() == name;
         Self::ALL.iter().copied().filter(is_named).collect()
+    }
+
+    /// Whether it lists accounts, properties, sites or containers.
+    pub fn lists(self) -> bool {
+        matches!(
+            self,
+            Self::GoogleAdsAccounts
+                | Self::Ga4Properties
+                | Self::SearchConsoleProperties
+                | Self::TagManagerContainers
+        )
     }
 
     /// Its connector.

@@ -104,6 +104,14 @@ impl Query {
         self
     }
 
+    /// The first parameter of each of these names, in the order of the names.
+    pub fn only(&self, names: &[&str]) -> Self {
+        let first = |name: &&str| self.pairs.iter().find(|pair| pair.name == **name);
+        Self {
+            pairs: names.iter().filter_map(first).cloned().collect(),
+        }
+    }
+
     /// The same pairs with nothing left of how they were written: all but what is
     /// plain is encoded, so that nobody can read the text as anything but pairs.
     pub fn rewritten(&self) -> String {

@@ -35,7 +35,7 @@ async fn every_way_of_failing_ends_in_the_mock() {
                 continue;
             }
             // Another query each time: the answer before must not come from the cache.
-            let target = format!("{connector}/{report}?round={code}{kind}");
+            let target = format!("{connector}/{report}?type={code}{kind}");
             let got = get(&sidecar, &alice(), "10", &target).await;
             assert_eq!(
                 (got.status, got.header("x-camarad-source")),

@@ -1,5 +1,6 @@
-//! Which property is read: the one named, else the one selected at Coolbits, else
-//! the one that the app has stored, else the default.
+//! Which property is read: the one named, else the one that was stored for the client
+//! itself, else the one selected at Coolbits, else the one stored for no client, else
+//! the default. What is selected is the user's, and may be meant for another client.
 
 use super::{REPORT, STATUS, ga4, sent, unbound};
 use crate::google_ads::{asked, real};
@@ -44,12 +45,10 @@ fn broken_status(fault: &str) -> Value {
 }
 
 #[tokio::test]
-async fn named_then_selected_then_stored_then_the_default() {
+async fn named_then_the_clients_own_then_selected_then_the_default() {
     let (sidecar, coolbits, legacy) = Sidecar::with_stand_ins(unbound()).await;
     select(&coolbits, &alice(), "G-SELECTED1").await;
-    store(&sidecar, &alice(), "10", "G-STORED001").await;
     legacy.forget().await;
-
     let named = ga4(&sidecar, &alice(), "10", "overview?property_id=G-NAMED0001").await;
     assert_eq!(asked(&coolbits.calls().await), [REPORT]);
     assert_eq!(read(&coolbits, &named).await, "G-NAMED0001");
@@ -58,7 +57,7 @@ async fn named_then_selected_then_stored_then_the_default() {
         "nothing is open"
     );
 
-    for open in ["overview?a=1", "overview?property_id="] {
+    for open in ["overview?days=1", "overview?days=2&property_id="] {
         let selected = ga4(&sidecar, &alice(), "10", open).await;
         let calls = coolbits.calls().await;
         assert_eq!(asked(&calls), [STATUS, REPORT], "{open}");
@@ -73,23 +72,49 @@ async fn named_then_selected_then_stored_then_the_default() {
         (&json!("1"), &json!("10"))
     );
 
-    coolbits.faults(broken_status("status")).await;
-    let stored = ga4(&sidecar, &alice(), "10", "overview?a=2").await;
+    // What is stored for the client counts at once, and Coolbits is not asked which.
+    store(&sidecar, &alice(), "10", "G-STORED001").await;
+    let stored = ga4(&sidecar, &alice(), "10", "overview?days=1").await;
+    assert_eq!(asked(&coolbits.calls().await), [REPORT]);
     assert_eq!(read(&coolbits, &stored).await, "G-STORED001");
     // Client 11 has nothing stored.
-    let open = ga4(&sidecar, &alice(), "11", "overview?a=3").await;
+    coolbits.faults(broken_status("status")).await;
+    let open = ga4(&sidecar, &alice(), "11", "overview?days=3").await;
     assert_eq!(asked(&coolbits.calls().await), [STATUS, REPORT]);
     assert_eq!(read(&coolbits, &open).await, DEFAULT);
-    // What is stored through us counts at once.
-    store(&sidecar, &alice(), "11", "G-STORED002").await;
-    let stored = ga4(&sidecar, &alice(), "11", "overview?a=4").await;
-    assert_eq!(read(&coolbits, &stored).await, "G-STORED002");
+}
+
+#[tokio::test]
+async fn what_was_chosen_for_one_client_is_not_read_under_another() {
+    let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let everything = unlimited();
+    let mut clients = Vec::new();
+    for property in ["G-AAAAAAA", "G-BBBBBBB"] {
+        let made = sidecar.route(&everything, "", "POST /api/clients", r#"{"name": "New"}"#);
+        let client = made.await.json()["id"].to_string();
+        let chosen = json!({"propertyId": property}).to_string();
+        let route = "POST /api/connectors/ga4/property";
+        let got = sidecar.route(&everything, &client, route, &chosen).await;
+        assert_eq!(got.status, 200, "{got:?}");
+        clients.push((client, property));
+    }
+    coolbits.forget().await;
+    for (client, property) in &clients {
+        // Those of the demo's clients have links, so which one is open is not known without a choice.
+        let got = ga4(&sidecar, &everything, client, "status").await.json();
+        let shown = got["selectedPropertyId"].as_str().unwrap_or_default();
+        assert!(shown.is_empty() || shown == *property, "{client}: {got}");
+        let got = ga4(&sidecar, &everything, client, "overview").await.json();
+        let other = clients.iter().find(|(_, other)| other != property).unwrap();
+        assert!(!got.to_string().contains(other.1), "{client}: {got}");
+    }
 }
 
 #[tokio::test]
 async fn a_status_that_knows_of_no_property_leaves_the_stored_one() {
     let (sidecar, coolbits, legacy) = Sidecar::with_stand_ins(unbound()).await;
-    store(&sidecar, &alice(), "10", "G-STORED001").await;
+    let everything = unlimited();
+    store(&sidecar, &everything, "", "G-STORED001").await;
     let only = "/ga4/status";
     for (at, fault) in [
         json!({"fault": "status", "status": 500, "only": only}),
@@ -104,14 +129,14 @@ async fn a_status_that_knows_of_no_property_leaves_the_stored_one() {
     .enumerate()
     {
         coolbits.faults(fault.clone()).await;
-        let got = ga4(&sidecar, &alice(), "10", &format!("pages?a={at}")).await;
+        let got = ga4(&sidecar, &everything, "10", &format!("pages?type={at}")).await;
         assert_eq!(read(&coolbits, &got).await, "G-STORED001", "{fault}");
     }
     // Nor does an app that does not answer change anything but which one it is.
     legacy
         .faults(json!({"fault": "status", "only": SETTINGS}))
         .await;
-    let got = ga4(&sidecar, &alice(), "11", "pages?a=x").await;
+    let got = ga4(&sidecar, &everything, "11", "pages?type=x").await;
     assert_eq!(read(&coolbits, &got).await, DEFAULT);
 }
 
@@ -121,7 +146,8 @@ async fn a_status_that_says_more_than_that_is_the_answer() {
         .set("SIDECAR__GATEWAY__DEADLINE", "2s")
         .set("SIDECAR__GATEWAY__ATTEMPT_TIMEOUT", "1s");
     let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(quick).await;
-    store(&sidecar, &alice(), "10", "G-STORED001").await;
+    let everything = unlimited();
+    store(&sidecar, &everything, "", "G-STORED001").await;
     for (fault, source, code) in [
         ("not_connected", "coolbits", "not_connected"),
         ("unauthorized", "mock", "unauthorized"),
@@ -131,7 +157,13 @@ async fn a_status_that_says_more_than_that_is_the_answer() {
         coolbits.forget().await;
         coolbits.faults(broken_status(fault)).await;
         let started = Instant::now();
-        let got = ga4(&sidecar, &alice(), "10", &format!("overview?a={fault}")).await;
+        let got = ga4(
+            &sidecar,
+            &everything,
+            "10",
+            &format!("overview?type={fault}"),
+        )
+        .await;
         // The deadline is a promise to the caller, with room for a noisy machine.
         assert!(started.elapsed() < Duration::from_secs(2 + 3), "{fault}");
         let answer = got.json();

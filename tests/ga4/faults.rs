@@ -42,7 +42,7 @@ fn assert_mock(got: &Got, report: &str, list: &str, code: &str) {
 
 fn target(report: &str, round: &str) -> String {
     // Another query each time: the answer before must not come from the cache.
-    format!("{report}?property_id=G-XYZ789GHI0&round={round}")
+    format!("{report}?property_id=G-XYZ789GHI0&type={round}")
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn lists_and_the_status_fall_back_too() {
     .enumerate()
     {
         coolbits.faults(faults).await;
-        let list = ga4(&sidecar, &alice(), "10", &format!("properties?round={at}"))
+        let list = ga4(&sidecar, &alice(), "10", &format!("properties?type={at}"))
             .await
             .json();
         assert_eq!(
@@ -134,7 +134,7 @@ async fn lists_and_the_status_fall_back_too() {
             rows.iter()
                 .all(|row| row["created"].is_string() && row.get("account_name").is_none())
         );
-        let status = ga4(&sidecar, &alice(), "10", &format!("status?round={at}"))
+        let status = ga4(&sidecar, &alice(), "10", &format!("status?type={at}"))
             .await
             .json();
         assert_eq!(
@@ -148,14 +148,9 @@ async fn lists_and_the_status_fall_back_too() {
     }
     for kind in ["empty_rows", "list_data"] {
         coolbits.faults(fault(kind)).await;
-        let list = ga4(
-            &sidecar,
-            &alice(),
-            "10",
-            &format!("properties?round={kind}"),
-        )
-        .await
-        .json();
+        let list = ga4(&sidecar, &alice(), "10", &format!("properties?type={kind}"))
+            .await
+            .json();
         assert_eq!(list["source"], "mock", "{kind}");
         assert_eq!(list["properties"].as_array().unwrap().len(), 3, "{kind}");
     }

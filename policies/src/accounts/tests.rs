@@ -31,6 +31,28 @@ fn ids_are_compared_without_their_kind_and_dashes_and_what_is_none_is_none() {
             "sc-domain:m\u{fc}ller.de",
             some("sc-domain:m\u{fc}ller.de"),
         ),
+        (
+            search,
+            "https://Shop.example",
+            some("https://shop.example/"),
+        ),
+        (
+            search,
+            "https://shop.example:443/",
+            some("https://shop.example/"),
+        ),
+        (
+            search,
+            "http://shop.example:8080/a",
+            some("http://shop.example:8080/a"),
+        ),
+        (search, "shop.example", None),
+        (search, "https:/shop.example/", None),
+        (search, "https://shop.example/%3F", None),
+        (search, "https://shop.example/?", None),
+        (search, "\u{200b}https://shop.example/", None),
+        (search, "https://\u{ff53}hop.example/", None),
+        (search, "sc-domain:", None),
         // What the gateway would take for digits of somebody's account.
         (ads, "123 456 7890", None),
         (ads, "123.456.7890", None),
@@ -150,10 +172,11 @@ fn a_named_account_is_linked_or_refused_and_one_is_chosen_where_none_is_named() 
         ("google-tag-manager", "container_id=gtm-11", gone.clone()),
         ("google-tag-manager", "", ok("open")),
         ("google-search-console", "", ok("")),
+        ("google-search-console", "property_id=x", gone.clone()),
         (
             "google-search-console",
-            "property_id=x",
-            ok("property_id=x"),
+            "property_id=sc-domain:x.example",
+            ok("property_id=sc-domain:x.example"),
         ),
     ];
     for (connector, query, expected) in cases {
@@ -317,5 +340,31 @@ proptest! {
                 prop_assert_eq!(connector.canonical(&once), Some(once.clone()));
             }
         }
+    }
+}
+
+#[test]
+fn a_domain_holds_the_figures_of_every_url_below_it() {
+    let search = Connector::find("google-search-console").unwrap();
+    let linked = links(
+        br#"[{"id": 1, "client_id": 11, "connector_slug": "gsc", "account_id": "https://shop.example/"},
+             {"id": 2, "client_id": 12, "connector_slug": "gsc", "account_id": "sc-domain:blog.example"}]"#,
+    );
+    let linked = linked.unwrap();
+    let ten = ClientId::parse("10").unwrap();
+    for (site, allowed) in [
+        ("https://shop.example/", false),
+        ("https://shop.example", false),
+        ("http://shop.example/", false),
+        ("https://shop.example:443/", false),
+        ("https://shop.example/sale/", false),
+        ("sc-domain:shop.example", false),
+        ("sc-domain:example", false),
+        ("https://en.blog.example/", false),
+        ("https://shop.example.org/", true),
+        ("sc-domain:myshop.example", true),
+        ("https://other.example/", true),
+    ] {
+        assert_eq!(search.allows(site, ten, &linked), allowed, "{site}");
     }
 }

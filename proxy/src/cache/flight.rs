@@ -10,7 +10,7 @@ use super::{Cache, Cached, FetchBroke, Fetched, Keep, Keepable};
 use camarad_policies::cache_key::CacheKey;
 use camarad_policies::record::CacheResult;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Shared, WeakShared};
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::BuildHasher;
@@ -29,9 +29,11 @@ struct Flight<V> {
     /// Tells it from the one that took its place after a purge.
     id: u64,
     born: Sequence,
-    landing: Landing<V>,
+    /// Held by those who wait, and by nobody else: when the last of them leaves, it ends.
+    landing: WeakLanding<V>,
 }
 
+type WeakLanding<V> = WeakShared<BoxFuture<'static, Result<Arc<Landed<V>>, FetchBroke>>>;
 type Landing<V> = Shared<BoxFuture<'static, Result<Arc<Landed<V>>, FetchBroke>>>;
 
 /// How a fetch ended.
@@ -110,8 +112,9 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
         }
         if let Some(flight) = flights.by_key.get(key)
             && !self.store.is_purged(key, flight.born)
+            && let Some(landing) = flight.landing.upgrade()
         {
-            return Boarding::Waits(flight.landing.clone(), fetch);
+            return Boarding::Waits(landing, fetch);
         }
         flights.last_id += 1;
         let id = flights.last_id;
@@ -119,12 +122,11 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
         let (waiters, landing) = oneshot::channel();
         let landing = landing.map(|landed| landed.map_err(|_| FetchBroke));
         let landing = landing.boxed().shared();
-        let flight = Flight {
-            id,
-            born,
-            landing: landing.clone(),
-        };
-        flights.by_key.insert(key.clone(), flight);
+        // Nobody has polled it, so it can be held weakly.
+        if let Some(landing) = landing.downgrade() {
+            let flight = Flight { id, born, landing };
+            flights.by_key.insert(key.clone(), flight);
+        }
         drop(flights);
         let runway = Runway {
             cache: self.clone(),
@@ -183,12 +185,18 @@ struct Runway<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> {
 
 impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Runway<V, S> {
     async fn used_by(mut self, fetch: impl Future<Output = Fetched<V>>, born: Sequence) {
-        let fetched = fetch.await;
+        let Some(mut waiters) = self.waiters.take() else {
+            return;
+        };
+        let fetched = tokio::select! {
+            biased;
+            fetched = fetch => fetched,
+            // Everybody who waited has left: what nobody wants is not fetched to its end.
+            () = waiters.closed() => return,
+        };
         let landed = self.cache.land(&self.key, Some(self.id), born, fetched);
-        if let Some(waiters) = self.waiters.take() {
-            // Nobody may be left to be told.
-            let _ = waiters.send(Arc::new(landed));
-        }
+        // Nobody may be left to be told.
+        let _ = waiters.send(Arc::new(landed));
     }
 }
 

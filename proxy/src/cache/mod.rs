@@ -1,8 +1,8 @@
 //! The cache: answers kept for a short time, bounded in bytes, one fetch per key at a time.
 //!
 //! A fetch that others may wait for is a task of its own with its own deadline: the
-//! caller that started it may go away without hurting those who wait, and a panic in
-//! it wakes them with an error. Keys come from a permit ([`CacheKey`]); what may be
+//! caller that started it may go away without hurting those who wait, a panic in it
+//! wakes them with an error, and it ends when the last of them has left. Keys come from a permit ([`CacheKey`]); what may be
 //! kept, how long and with whom it is shared is said by the fetch ([`Keep`]). What a
 //! purge hits is never given to anybody who comes after it, whatever is under way.
 //!

@@ -8,6 +8,7 @@ use camarad_policies::authorise::Permit;
 use camarad_policies::fields::Fields;
 use camarad_policies::identity::Identity;
 use camarad_policies::ids::{ClientId, ObjectId};
+use camarad_policies::matrix::Serve;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{CoolbitsCredential, Plan};
 use std::sync::Arc;
@@ -49,7 +50,8 @@ impl Sidecar {
             return Err(Refusal::ClientNotAllowed);
         }
         let links = self.links_of(identity, context).await?;
-        let to_link = permit.query().get(PURPOSE) == Some("link");
+        let lists = matches!(permit.rule().serve, Serve::Connector(operation) if operation.lists());
+        let to_link = lists && permit.query().get(PURPOSE) == Some("link");
         let bound = accounts::bind(permit, bound, fields, &links)?;
         let seen = Seen {
             links,
@@ -116,6 +118,12 @@ impl Sidecar {
 }
 
 impl Seen {
+    /// Whether an account is linked to the client, and not only nobody else's.
+    pub(super) fn is_linked(&self, account: &str, permit: &Permit) -> bool {
+        let bound = permit.rule().accounts;
+        bound.is_some_and(|bound| bound.connector.links(account, self.client, &self.links))
+    }
+
     /// Whether a list may show an account.
     pub(super) fn allows(&self, account: &str, permit: &Permit) -> bool {
         let (Some(bound), Some(reach)) = (permit.rule().accounts, permit.reach()) else {

@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::context::Context;
 use super::decide::Decision;
 use super::own::Question;
-use crate::gateway::{Answerer, Chosen, Hints, Stored};
+use crate::gateway::{Answerer, Chosen, Hints, MayRead, Stored};
 use camarad_policies::authorise::{Permit, Reach};
 use camarad_policies::guard::{self, Owner};
 use camarad_policies::identity::Identity;
@@ -42,11 +42,19 @@ impl Sidecar {
             Some(identity) => self.stored(context, permit, identity).await,
             None => None,
         };
-        let (seen, permit) = (seen.cloned(), permit.clone());
-        let may_read = move |id: &str| seen.as_ref().is_none_or(|seen| seen.allows(id, &permit));
+        let is_limited = permit.reach().is_some_and(Reach::is_limited);
+        let of = |linked: bool| -> MayRead {
+            let (seen, permit) = (seen.cloned(), permit.clone());
+            Arc::new(move |id: &str| match &seen {
+                Some(seen) if linked => seen.is_linked(id, &permit),
+                Some(seen) => seen.allows(id, &permit),
+                None => true,
+            })
+        };
         Hints {
             stored,
-            may_read: Arc::new(may_read),
+            may_read: of(false),
+            may_select: of(is_limited),
         }
     }
 
@@ -69,11 +77,12 @@ impl Sidecar {
         let (owner, stored) = self.tenants.ga4.get(key, ask).await.ok()?;
         // Settings of no client are the user's own, and may name any client's property.
         let is_limited = permit.reach().is_some_and(Reach::is_limited);
-        let is_own = match owner {
-            Owner::Client(owner) => Some(owner) == client,
-            Owner::User | Owner::Nobody => !is_limited,
-        };
-        is_own.then_some(stored)
+        let is_clients = matches!(owner, Owner::Client(owner) if Some(owner) == client);
+        let is_users = !matches!(owner, Owner::Client(_)) && !is_limited;
+        (is_clients || is_users).then_some(Stored {
+            is_clients,
+            ..stored
+        })
     }
 
     /// Chooses the property at Coolbits, and has the app store it as it does itself.
@@ -93,10 +102,11 @@ impl Sidecar {
             _ => None,
         });
         self.change(&permit);
+        let caller = permit.user().map_or(0, |user| user.get());
         let started = Instant::now();
         let Chosen { outcome, property } = self
             .gateway
-            .choose_property(answerer, named.as_deref())
+            .choose_property(answerer, caller, named.as_deref())
             .await;
         context.waits(started.elapsed());
         if let (Some(property), Some(identity)) = (property, permit.identity()) {
@@ -138,7 +148,12 @@ fn stored(body: &[u8]) -> Option<(Owner, Stored)> {
         _ => None,
     });
     let status = settings["status"].as_str().unwrap_or_default().to_owned();
-    Some((owner, Stored { status, property }))
+    let stored = Stored {
+        status,
+        property,
+        is_clients: false,
+    };
+    Some((owner, stored))
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub(crate) struct Reply {
 pub(crate) struct Reading<'a> {
     client: &'a Client,
     token: &'a str,
+    /// The app's user who asks.
+    caller: u64,
     deadline: Instant,
     retried: AtomicBool,
 }
@@ -78,10 +80,16 @@ impl Client {
         })
     }
 
-    pub(crate) fn reading<'a>(&'a self, token: &'a str, deadline: Instant) -> Reading<'a> {
+    pub(crate) fn reading<'a>(
+        &'a self,
+        token: &'a str,
+        caller: u64,
+        deadline: Instant,
+    ) -> Reading<'a> {
         Reading {
             client: self,
             token,
+            caller,
             deadline,
             retried: AtomicBool::new(false),
         }
@@ -295,7 +303,7 @@ impl Reading<'_> {
 
     /// Once in a reading, and only a share of all of them.
     fn may_retry(&self) -> bool {
-        !self.retried.swap(true, Ordering::Relaxed) && self.client.vitals.may_retry()
+        !self.retried.swap(true, Ordering::Relaxed) && self.client.vitals.may_retry(self.caller)
     }
 
     pub(crate) fn deadline(&self) -> Instant {

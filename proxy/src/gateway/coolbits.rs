@@ -26,7 +26,7 @@ impl Gateway {
         match credential {
             CoolbitsCredential::Caller(token) => {
                 let user = call.permit.user().map_or(0, |user| user.get());
-                let reading = self.client.reading(token.expose(), deadline);
+                let reading = self.client.reading(token.expose(), user, deadline);
                 self.choose(call, &reading).await?;
                 self.read(call, &reading, Holder::User(user)).await
             }
@@ -66,7 +66,8 @@ impl Gateway {
                 .service
                 .token(&self.client, refused.as_deref(), deadline)
                 .await?;
-            let reading = self.client.reading(&token, deadline);
+            let user = call.permit.user().map_or(0, |user| user.get());
+            let reading = self.client.reading(&token, user, deadline);
             match self.read(call, &reading, Holder::Service).await {
                 Err(miss) if miss.failure == Failure::Unauthorized && refused.is_none() => {
                     refused = Some(token);
@@ -96,6 +97,10 @@ impl Gateway {
         if !is_open || !reads_one {
             return Ok(());
         }
+        if let Some(own) = call.clients_own() {
+            call.params.account = own.to_owned();
+            return Ok(());
+        }
         let Some(status) = self.endpoints.of(Operation::Ga4Status) else {
             return Ok(());
         };
@@ -120,7 +125,7 @@ impl Gateway {
                 return Err(miss);
             }
         };
-        match selected.filter(|property| (call.hints.may_read)(property)) {
+        match selected.filter(|property| (call.hints.may_select)(property)) {
             Some(property) => call.params.account = property,
             None => call.take_stored_property(),
         }
@@ -173,6 +178,7 @@ impl Gateway {
             }
         })?;
         let answer = match call.operation {
+            Operation::Ga4Status => call.own_status(answer),
             Operation::GoogleAdsAccounts => self.with_names(answer, params, reading).await,
             _ => answer,
         };

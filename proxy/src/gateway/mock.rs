@@ -1,7 +1,7 @@
 //! Answers of the embedded mock, and why it answers.
 
 use super::ga4;
-use super::mapping::made_up;
+use super::mapping::{Answer, made_up};
 use super::{Call, Failure, Outcome, finish};
 use camarad_policies::operation::{Connector, Operation};
 use camarad_policies::record::Source;
@@ -44,6 +44,25 @@ impl Call<'_> {
         if let (true, Some(property)) = (is_open, stored) {
             self.params.account = property;
         }
+    }
+
+    /// The property that was chosen for the client itself.
+    pub(super) fn clients_own(&self) -> Option<&str> {
+        self.stored()?.clients_own()
+    }
+
+    /// Coolbits' status, with the client's own property where it has one; what is selected
+    /// for the user is shown where the caller may read it.
+    pub(super) fn own_status(&self, mut answer: Answer) -> Answer {
+        let selected = answer.get("propertyId").and_then(Value::as_str);
+        let shown = match self.clients_own() {
+            Some(own) => Some(own.to_owned()),
+            None => selected
+                .filter(|id| (self.hints.may_select)(id))
+                .map(str::to_owned),
+        };
+        ga4::say_selected(&mut answer, shown.as_deref());
+        answer
     }
 
     /// What the app has stored, if the caller may see what it names.

@@ -105,8 +105,14 @@ pub(crate) struct Hints {
     /// What the app has stored about the connector, where the operation may need it.
     pub(crate) stored: Option<Stored>,
     /// Whether an account that the caller did not name may be read.
-    pub(crate) may_read: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    pub(crate) may_read: MayRead,
+    /// The same of one that is selected at Coolbits, which is the user's selection and may
+    /// be made for any client.
+    pub(crate) may_select: MayRead,
 }
+
+/// Whether an account may be read.
+pub(crate) type MayRead = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// One operation for one caller.
 struct Call<'a> {
@@ -169,7 +175,8 @@ impl Gateway {
             Answerer::Coolbits(credential) => credential,
         };
         let started = Instant::now();
-        let outcome = match self.vitals.admit() {
+        let caller = permit.user().map_or(0, |user| user.get());
+        let outcome = match self.vitals.admit(caller) {
             Ok(admitted) => {
                 let outcome = self.coolbits(&mut call, credential).await;
                 admitted.end(&outcome);

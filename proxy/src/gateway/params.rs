@@ -98,7 +98,9 @@ impl Params {
                 let date = |name| Date::parse(given(name)?, &Iso8601::DATE).ok();
                 match (date("from"), date("to")) {
                     // Used as given, and only when both are.
-                    (Some(from), Some(to)) => Window::between(from, to),
+                    (Some(from), Some(to)) if Window::is_sane(from, to, today) => {
+                        Window::between(from, to)
+                    }
                     _ => Window::ending(yesterday, days, &names),
                 }
             }
@@ -220,7 +222,14 @@ impl Window {
         }
     }
 
-    /// The window from one day to another; what is made up for it is never longer than a year.
+    /// Whether days that were named are such as anybody has figures of: no caller may make
+    /// Coolbits work through centuries. Google Analytics begins in 2005.
+    fn is_sane(from: Date, to: Date, today: Date) -> bool {
+        let days = (to - from).whole_days() + 1;
+        (1..=LONGEST).contains(&days) && from.year() >= 2005 && to <= today
+    }
+
+    /// The window from one day to another.
     fn between(from: Date, to: Date) -> Self {
         let days = (to - from).whole_days() + 1;
         Self {
@@ -284,8 +293,20 @@ mod tests {
             let seen = (params.days, window.from.to_string(), window.to.to_string());
             assert_eq!(seen, (days, from.into(), to.into()), "{query}");
         }
-        let backwards = params(Operation::Ga4Pages, "from=2026-01-31&to=2026-01-01");
-        assert_eq!(backwards.window.days, 1);
+        for odd in [
+            "from=2026-01-31&to=2026-01-01",
+            "from=0001-01-01&to=9999-12-31",
+            "from=2020-01-01&to=2026-01-01",
+            "from=1999-01-01&to=1999-01-31",
+            "from=2026-11-20&to=2026-11-25",
+        ] {
+            let window = params(Operation::Ga4Pages, odd).window;
+            assert_eq!(
+                (window.days, window.to.to_string()),
+                (30, "2026-11-23".into()),
+                "{odd}"
+            );
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ impl Gateway {
     pub(crate) async fn choose_property(
         &self,
         answerer: &Answerer,
+        caller: u64,
         property: Option<&str>,
     ) -> Chosen {
         let property = property.map(str::trim).filter(|id| {
@@ -50,9 +51,12 @@ impl Gateway {
         let Some(endpoint) = self.endpoints.of(Operation::Ga4Property) else {
             return refused(400, "gateway_disabled");
         };
+        let Ok(admitted) = self.vitals.admit(caller) else {
+            return refused(502, Failure::BreakerOpen.code());
+        };
         let reading = self
             .client
-            .reading(token.expose(), Instant::now() + self.deadline);
+            .reading(token.expose(), caller, Instant::now() + self.deadline);
         let mut outcome = Err(Miss::from(Failure::Http4xx));
         for path in endpoint.paths(false) {
             outcome = reading.post(&path, &json!({"propertyId": property})).await;
@@ -61,16 +65,15 @@ impl Gateway {
                 break;
             }
         }
+        admitted.end(&outcome);
         self.observer
             .coolbits_read(outcome.as_ref().err().map(|miss| miss.failure));
         let miss = match outcome {
             Ok(reply) => {
                 let gateway =
                     json!({"enabled": true, "path": &*reply.path, "status": reply.status});
-                let told = ga4::selected(&reply.payload).unwrap_or_else(|| property.to_owned());
-                let mut answer = object(reply.payload, json!({"ok": true}));
-                answer.insert("selectedPropertyId".into(), json!(told));
-                answer.insert("propertyId".into(), json!(told));
+                let mut answer = said(&reply.payload, json!({"ok": true}));
+                ga4::say_selected(&mut answer, Some(property));
                 return Chosen {
                     outcome: finish(200, answer, Source::Coolbits, gateway, None),
                     property: Some(property.to_owned()),
@@ -83,7 +86,7 @@ impl Gateway {
             (Some(status @ 400..=599), Some(answer)) => Chosen {
                 outcome: finish(
                     status,
-                    object(*answer, json!({"ok": false, "error": miss.failure.code()})),
+                    said(&answer, json!({"ok": false, "error": miss.failure.code()})),
                     Source::Coolbits,
                     json!({"enabled": true, "status": status}),
                     Some(miss.failure),
@@ -95,11 +98,11 @@ impl Gateway {
     }
 }
 
-/// Coolbits' own object, or ours where it sent something else.
-fn object(payload: Value, otherwise: Value) -> Answer {
-    match (payload, otherwise) {
-        (Value::Object(members), _) | (_, Value::Object(members)) => members,
-        _ => Answer::new(),
+/// What Coolbits' object says of it, or ours where it sent something else.
+fn said(payload: &Value, otherwise: Value) -> Answer {
+    match (ga4::plain(payload), otherwise) {
+        (none, Value::Object(ours)) if none.is_empty() => ours,
+        (said, _) => said,
     }
 }
 
@@ -130,8 +133,9 @@ mod tests {
             (own.clone(), &own),
             (json!(["wrong"]), &failed),
             (json!(null), &failed),
+            (json!({"property": {"id": "G-OTHER"}}), &failed),
         ] {
-            let answer = Value::Object(object(payload.clone(), failed.clone()));
+            let answer = Value::Object(said(&payload, failed.clone()));
             assert_eq!(&answer, told, "{payload}");
         }
     }

@@ -10,11 +10,21 @@ use camarad_config::Gateway as Config;
 use camarad_policies::breaker::{self, Admission, Breaker, Change, Outcome, State};
 use camarad_policies::health::{self, Latencies, Latency, Recent, Seen};
 use camarad_policies::retry_budget::RetryBudget;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Retries in hand before there were any reads.
 const RETRIES: f64 = 10.0;
+
+/// What one caller can do: failures in a row that count as Coolbits', and retries within
+/// [`SPAN`]. Nobody can stop the others' reads, or use up their retries, by reads of their
+/// own that fail; more takes another caller's, or a probe's.
+const MOST_FAILURES: u8 = 2;
+const MOST_RETRIES: u8 = 3;
+const SPAN: Duration = Duration::from_secs(10);
+/// How long a caller whose trial failed leaves trials to others.
+const SET_ASIDE: Duration = Duration::from_secs(60);
 
 /// The upstream's name in metrics and logs.
 const UPSTREAM: &str = "coolbits";
@@ -34,6 +44,12 @@ struct Inner {
     /// Of the reads since Coolbits was asked by all again: what is over is over.
     since_closed: Recent,
     latencies: Latencies,
+    /// Failures of each caller since the last success or change; cleared with it.
+    row: HashMap<u64, u8>,
+    /// Retries of each caller in this span, and when it began.
+    retried: (Duration, HashMap<u64, u8>),
+    /// Whose trial failed last, and when.
+    failed_trial: Option<(u64, Duration)>,
     success: Option<(Duration, SystemTime)>,
     failure: Option<(Duration, LastFailure)>,
 }
@@ -65,6 +81,7 @@ pub(crate) struct Checkup {
 /// A read that may ask Coolbits.
 pub(crate) struct Admitted<'a> {
     vitals: &'a Vitals,
+    caller: u64,
     admission: Option<Admission>,
     started: Instant,
 }
@@ -84,6 +101,9 @@ impl Vitals {
                 recent: Recent::new(),
                 since_closed: Recent::new(),
                 latencies: Latencies::new(),
+                row: HashMap::new(),
+                retried: (Duration::ZERO, HashMap::new()),
+                failed_trial: None,
                 success: None,
                 failure: None,
             }),
@@ -91,16 +111,23 @@ impl Vitals {
         }
     }
 
-    /// Whether a read may ask Coolbits; errors with [`Failure::BreakerOpen`].
-    pub(crate) fn admit(&self) -> Result<Admitted<'_>, Miss> {
+    /// Whether a read of this caller may ask Coolbits; errors with [`Failure::BreakerOpen`].
+    pub(crate) fn admit(&self, caller: u64) -> Result<Admitted<'_>, Miss> {
         let now = self.now();
         let mut inner = self.lock();
         inner.retries.request();
+        let set_aside = inner
+            .failed_trial
+            .is_some_and(|(whose, at)| whose == caller && now.saturating_sub(at) < SET_ASIDE);
+        if set_aside && inner.breaker.state() != State::Closed {
+            return Err(Failure::BreakerOpen.into());
+        }
         match inner.breaker.admit(now) {
             Ok(admission) => {
                 self.tell(&mut inner, admission.change());
                 Ok(Admitted {
                     vitals: self,
+                    caller,
                     admission: Some(admission),
                     started: Instant::now(),
                 })
@@ -109,9 +136,20 @@ impl Vitals {
         }
     }
 
-    /// Whether a request may be made a second time.
-    pub(crate) fn may_retry(&self) -> bool {
-        self.lock().retries.retry()
+    /// Whether a request of this caller may be made a second time.
+    pub(crate) fn may_retry(&self, caller: u64) -> bool {
+        let now = self.now();
+        let mut inner = self.lock();
+        let (since, retried) = &mut inner.retried;
+        if now.saturating_sub(*since) >= SPAN {
+            (*since, *retried) = (now, HashMap::new());
+        }
+        let own = retried.entry(caller).or_default();
+        if *own >= MOST_RETRIES {
+            return false;
+        }
+        *own += 1;
+        inner.retries.retry()
     }
 
     /// Notes whether a read was answered by Coolbits, or by the mock in its place.
@@ -159,7 +197,16 @@ impl Vitals {
                 inner.failure = Some((now, failure));
             }
         }
-        let change = inner.breaker.probed(now, alive, fastrand::f64());
+        let mut change = inner.breaker.probed(now, alive, fastrand::f64());
+        // Somebody's reads fail, and so does this: it is not theirs alone.
+        let confirms = !alive
+            && inner
+                .row
+                .values()
+                .any(|failures| *failures >= MOST_FAILURES);
+        while confirms && change.is_none() && inner.breaker.state() == State::Closed {
+            change = inner.breaker.probed(now, alive, fastrand::f64());
+        }
         self.tell(&mut inner, change);
         let up = alive && inner.breaker.state() == State::Closed;
         self.observer.metrics.gateway_up.set(i64::from(up));
@@ -195,11 +242,24 @@ impl Vitals {
         }
     }
 
-    fn note(&self, admission: Admission, outcome: Outcome, took: Duration) {
+    fn note(&self, caller: u64, admission: Admission, outcome: Outcome, took: Duration) {
         let now = self.now();
         let mut inner = self.lock();
-        if outcome == Outcome::Success {
-            inner.latencies.note(now, took);
+        let mut outcome = outcome;
+        match outcome {
+            Outcome::Success => {
+                inner.latencies.note(now, took);
+                inner.row.clear();
+            }
+            Outcome::Failure if admission.is_trial() => inner.failed_trial = Some((caller, now)),
+            Outcome::Failure => {
+                let own = inner.row.entry(caller).or_default();
+                *own = own.saturating_add(1);
+                if *own > MOST_FAILURES {
+                    outcome = Outcome::Neutral;
+                }
+            }
+            Outcome::Neutral => {}
         }
         let change = inner.breaker.note(now, admission, outcome, fastrand::f64());
         self.tell(&mut inner, change);
@@ -207,8 +267,10 @@ impl Vitals {
 
     fn tell(&self, inner: &mut Inner, change: Option<Change>) {
         let Some(change) = change else { return };
+        inner.row.clear();
         if change.to == State::Closed {
             inner.since_closed = Recent::new();
+            inner.failed_trial = None;
         }
         let state = &self.observer.metrics.breaker_state;
         state.with_label_values(&[UPSTREAM]).set(change.to.number());
@@ -235,7 +297,8 @@ impl Admitted<'_> {
     pub(crate) fn end<T>(mut self, outcome: &Result<T, Miss>) {
         let took = self.started.elapsed();
         if let Some(admission) = self.admission.take() {
-            self.vitals.note(admission, said_of(outcome), took);
+            self.vitals
+                .note(self.caller, admission, said_of(outcome), took);
         }
     }
 }
@@ -244,7 +307,7 @@ impl Drop for Admitted<'_> {
     fn drop(&mut self) {
         if let Some(admission) = self.admission.take() {
             self.vitals
-                .note(admission, Outcome::Neutral, Duration::ZERO);
+                .note(self.caller, admission, Outcome::Neutral, Duration::ZERO);
         }
     }
 }

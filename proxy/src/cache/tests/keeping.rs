@@ -59,7 +59,7 @@ async fn it_stays_within_its_bound_and_counts_what_it_drops() {
     let cache = Arc::new(Cache::new(bound, TaskTracker::new(), count.clone()));
     let large = "x".repeat(4096);
     for n in 0..200 {
-        let key = key_of(Class::Tenant, 1, 10, CAMPAIGNS, &format!("n={n}"));
+        let key = key_of(Class::Tenant, 1, 10, CAMPAIGNS, &format!("days={n}"));
         get(&cache, key, real(&large, 60, 0)).await;
         assert!(cache.bytes() <= bound, "{}", cache.bytes());
     }

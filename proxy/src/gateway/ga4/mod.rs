@@ -25,6 +25,17 @@ pub(crate) struct Stored {
     pub(crate) status: String,
     /// The property that was chosen.
     pub(crate) property: Option<String>,
+    /// They are the decided client's own, and not the user's as a whole.
+    pub(crate) is_clients: bool,
+}
+
+impl Stored {
+    /// The property that was chosen for the client itself: what is selected at Coolbits is
+    /// the user's, and may be another client's.
+    pub(crate) fn clients_own(&self) -> Option<&str> {
+        let property = self.property.as_deref();
+        property.filter(|_| self.is_clients)
+    }
 }
 
 pub(super) fn map(
@@ -116,14 +127,43 @@ pub(crate) fn selected(payload: &Value) -> Option<String> {
 
 /// Coolbits' own object, with the selected property under both names.
 fn status(payload: &Value) -> Result<Answer, MapError> {
-    let Value::Object(own) = payload else {
+    if !payload.is_object() {
         return Err(MapError::BadPayload("the payload is no object".into()));
-    };
-    let mut answer = own.clone();
-    let selected = json!(selected(payload));
-    answer.insert("selectedPropertyId".into(), selected.clone());
-    answer.insert("propertyId".into(), selected);
+    }
+    let mut answer = plain(payload);
+    say_selected(&mut answer, selected(payload).as_deref());
     Ok(answer)
+}
+
+/// What an object of Coolbits says of the connection, and nothing of properties: those of
+/// the user's other clients stand in it as well.
+pub(crate) fn plain(payload: &Value) -> Answer {
+    const KNOWN: [&str; 12] = [
+        "ok",
+        "success",
+        "connected",
+        "status",
+        "account",
+        "email",
+        "error",
+        "message",
+        "detail",
+        "code",
+        "lastSync",
+        "last_sync",
+    ];
+    let members = payload.as_object().into_iter().flatten();
+    let plain = |value: &Value| !value.is_object() && !value.is_array();
+    let kept = members.filter(|(name, value)| KNOWN.contains(&name.as_str()) && plain(value));
+    kept.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Says which property is selected, under both names.
+pub(crate) fn say_selected(answer: &mut Answer, property: Option<&str>) {
+    for name in ["selectedPropertyId", "propertyId"] {
+        answer.insert(name.into(), json!(property));
+    }
 }
 
 /// A row without an id is no property.
@@ -196,6 +236,11 @@ mod tests {
                 Value::Null,
             ),
         ];
+        let others = json!({"connected": true, "selectedPropertyName": "B", "property": {"id": "G-B"},
+                            "available": ["G-B"], "measurementId": "G-B", "account": "x"});
+        let answer = mapped(Operation::Ga4Status, others, "").unwrap();
+        let expected = json!({"connected": true, "account": "x", "selectedPropertyId": null, "propertyId": null});
+        assert_eq!(answer, expected);
         for (payload, id) in cases {
             let answer = mapped(Operation::Ga4Status, payload.clone(), "").unwrap();
             assert_eq!(answer["connected"], payload["connected"]);
@@ -212,6 +257,7 @@ mod tests {
         let stored = Stored {
             status: "connected".into(),
             property: Some("G-9".into()),
+            is_clients: true,
         };
         let answer = Value::Object(stored_status(Some(&stored)));
         let expected = json!({"connected": true, "status": "connected", "selectedPropertyId": "G-9",
