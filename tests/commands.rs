@@ -456,6 +456,19 @@ async fn the_demo_prints_lines_that_work_and_stops_with_everything() {
         clients.send().await.json(),
         json!([{"id": 20, "name": "Contoso"}])
     );
+    let read = async |read: &str| {
+        let url = format!("{sidecar}/api/connectors/{read}");
+        Ask::get(&url).bearer(&a).client("10").send().await.json()
+    };
+    assert_eq!(read("ga4/overview").await["source"], "coolbits");
+    let search = read("google-search-console/overview").await;
+    assert_eq!(search["gateway"]["reason"], "mock_only");
+    let health = read("gateway/health").await;
+    assert_eq!(health["breaker"]["state"], "closed");
+    let numbers = said.lines().filter_map(|line| line.strip_prefix("# "));
+    let numbers = numbers.map(|line| line.split(' ').next().unwrap().parse().unwrap());
+    let numbers: Vec<usize> = numbers.collect();
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
     let metrics = Ask::get(&format!("{admin}/metrics")).send().await;
     assert!(
         String::from_utf8(metrics.body)

@@ -170,8 +170,7 @@ impl Lines {
             token::mint(&args.args)
         };
         let (a, b) = (mint("1", &["10", "11"])?, mint("2", &["20"])?);
-        let ads = format!("http://{address}/api/connectors/google-ads");
-        let short = r#"grep -oE '"(source|error|reason)":"[a-z_]+"'"#;
+        let api = format!("http://{address}/api/connectors");
         let deadline = humantime::format_duration(self.deadline);
         let mut out = String::new();
         // Writing to a String cannot fail.
@@ -180,7 +179,7 @@ impl Lines {
             r##"
 camarad-sidecar demo
   sidecar   http://{address}
-  admin     http://{admin}   (/metrics, /healthz, /readyz)
+  admin     http://{admin}   (/metrics, /healthz, /readyz, /gateway)
   coolbits  http://{coolbits}   (stand-in, process {pid})
   access log {log}
 
@@ -188,35 +187,50 @@ Paste these into another terminal. User 1 has clients 10 and 11, user 2 has clie
 
 A={a}
 B={b}
+ask() {{ curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" "$@"; }}
+order() {{ curl -s -H "Authorization: Bearer $(cat {admin_token})" -H "Content-Type: application/json" -d "$2" http://{admin}$1; }}
+short() {{ grep -oE '"(source|error|reason)":"[a-z_]+"' | tr '\n' ' '; echo; }}
 
 # 1  real figures of one's own client, through the sidecar: "source":"coolbits"
-curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" {ads}/campaigns
+curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" {api}/google-ads/campaigns
 # 2  the same again, from the cache: Cache-Status: camarad-sidecar; hit
-curl -si -H "Authorization: Bearer $A" -H "X-Client-ID: 10" {ads}/campaigns | grep -iE '^(cache-status|age|x-camarad)'
-# 3  another user's client: 404 "Client not found or not owned"
-curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 20" {ads}/campaigns
-# 4  no token: 401 "Authentication required"
-curl -s -H "X-Client-ID: 10" {ads}/campaigns
-# 5  a forged cookie changes nothing: the app sees user 2, the one of the token, and lists client 20
+ask -i {api}/google-ads/campaigns | grep -iE '^(cache-status|age|etag|x-camarad)'
+# 3  and with its ETag, without the body: 304
+ask -o /dev/null -w '%{{http_code}}\n' -H "If-None-Match: $(ask -i {api}/google-ads/campaigns | tr -d '\r' | sed -n 's/^[Ee][Tt]ag: //p')" {api}/google-ads/campaigns
+# 4  GA4, of the property that is linked to the client: "source":"coolbits"
+ask {api}/ga4/overview
+# 5  Search Console is the mock's until it is asked for: "reason":"mock_only" "source":"mock"
+ask {api}/google-search-console/overview | short
+# 6  another user's client: 404 "Client not found or not owned"
+curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 20" {api}/google-ads/campaigns
+# 7  no token: 401 "Authentication required"
+curl -s -H "X-Client-ID: 10" {api}/google-ads/campaigns
+# 8  a forged cookie changes nothing: the app sees user 2, the one of the token, and lists client 20
 curl -s -H "Authorization: Bearer $B" -H "Cookie: camarad_user_id=1" http://{address}/api/clients
-# 6  Coolbits hangs: after at most {deadline}, "source":"mock" and "error":"timeout"
-curl -s http://{coolbits}/_faults -d '{{"fault":"hang"}}'; curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" "{ads}/campaigns?days=6" | {short}
-# 7  Coolbits is gone: at once, "source":"mock" and "error":"unreachable"
-kill {pid}; sleep 1; for i in 1 2 3 4 5 6; do curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" "{ads}/metrics?days=$i" | {short} | tr '\n' ' '; done; echo
-# 8  the burst in the metrics: sidecar_burst_5xx{{origin="coolbits"}} 1
-curl -s http://{admin}/metrics | grep -E '^sidecar_(burst_5xx|responses_5xx_total|fallbacks_total)'
-# 9  Coolbits is back: "source":"coolbits", without a restart of the sidecar
-{program} mock coolbits --listen {coolbits} & sleep 1; curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" "{ads}/campaigns?days=9" | {short}
-# 10 the gateway off: "source":"mock" and "reason":"disabled"
-curl -s -H "Authorization: Bearer $(cat {admin_token})" -H "Content-Type: application/json" -d '{{"enabled":false}}' http://{admin}/gateway; curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" {ads}/campaigns | {short}
-# 11 a token of one's own making, for user 1 and client 11
+# 9  how the gateway is doing: "status":"connected", breaker and routes for a caller; status alone for anybody
+ask {api}/gateway/health; curl -s {api}/gateway/health
+# 10 Coolbits hangs: after at most {deadline}, "error":"timeout" "source":"mock"
+curl -so /dev/null http://{coolbits}/_faults -d '{{"fault":"hang"}}'; ask "{api}/google-ads/campaigns?days=6" | short; curl -so /dev/null http://{coolbits}/_faults -d '{{"fault":"none"}}'
+# 11 Coolbits goes: twice "source":"coolbits", then at once "error":"unreachable" "source":"mock", and soon, not asked any more, "error":"breaker_open"
+for i in 1 2 3 4 5 6 7 8; do [ $i != 3 ] || {{ kill {pid}; sleep 1; }}; ask "{api}/google-ads/metrics?days=$i" | short; done
+# 12 health and metrics say so: "status":"disconnected" and "state":"open"; within a minute sidecar_burst_5xx{{origin="coolbits"}} 1
+ask {api}/gateway/health | grep -oE '"(state|status)":"[a-z_]+"'; curl -s http://{admin}/metrics | grep -E '^sidecar_(breaker_state|burst_5xx|fallbacks_total)'
+# 13 Coolbits is back: within half a minute "source":"coolbits", without a restart of the sidecar
+{program} mock coolbits --listen {coolbits} & until ask "{api}/google-ads/campaigns?days=9" | grep -o '"source":"coolbits"'; do sleep 1; done
+# 14 one route left to the mock, and Search Console asked of Coolbits, at run time: "reason":"mock_only" "source":"mock", then "source":"coolbits"
+order /gateway '{{"mock_only": ["google-ads.campaigns"]}}'; for read in google-ads/campaigns google-search-console/overview; do ask {api}/$read | short; done
+# 15 the cache purged of a client: how many answers went, then fwd=miss
+order /cache/purge '{{"client": 10}}'; ask -i {api}/google-search-console/overview | grep -i '^cache-status'
+# 16 the gateway off: "reason":"disabled" "source":"mock"
+order /gateway '{{"enabled": false}}'; ask {api}/google-ads/campaigns | short
+# 17 a token of one's own making, for user 1 and client 11
 {program} token mint --user 1 --client 11 --secret-file {secret}
-# 12 a flow and an account of one's own other client: 404 "object_not_found", 404 "account_not_linked"
-curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" http://{address}/api/flows/3; curl -s -H "Authorization: Bearer $A" -H "X-Client-ID: 10" "{ads}/campaigns?account_id=234-567-8901"
-# 13 chat goes on with the active client's own conversation: Location: /chat/business/seo?conv_id=4, then 6
+# 18 a flow and an account of one's own other client: 404 "object_not_found", 404 "account_not_linked"
+ask http://{address}/api/flows/3; ask "{api}/google-ads/campaigns?account_id=234-567-8901"
+# 19 chat goes on with the active client's own conversation: Location: /chat/business/seo?conv_id=4, then 6
 for client in 10 11; do curl -si -H "Authorization: Bearer $A" -b "camarad_client_id=$client" http://{address}/chat/business/seo | grep -i '^location'; done
 
-Ctrl-C stops the sidecar and both stand-ins (one started by line 9 is yours: kill %1).
+Ctrl-C stops the sidecar and both stand-ins (one started by line 13 is yours: kill %1).
 "##,
             pid = self.coolbits_pid,
             log = self.access_log,

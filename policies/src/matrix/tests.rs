@@ -50,6 +50,20 @@ fn each_path_has_its_rule() {
     }
 }
 
+/// One that is not is still answered by the app, and nobody notices.
+#[test]
+fn every_operation_is_served_by_a_rule() {
+    let matrix = matrix();
+    for operation in Operation::ALL {
+        let serves = |rule: &Arc<Rule>| rule.serve == Serve::Connector(*operation);
+        assert!(
+            matrix.rules().iter().any(serves),
+            "{} has no rule",
+            operation.name()
+        );
+    }
+}
+
 #[test]
 fn a_method_that_the_narrow_route_lacks_goes_to_the_wider_one_as_in_the_app() {
     assert_eq!(name("GET", "/api/connectors/list"), "connectors.list");
