@@ -123,17 +123,18 @@ async fn a_coolbits_that_hangs_leaves_a_page_with_made_up_figures_until_it_is_ba
     visitor.badge_says("Mock", "mock").await;
     visitor.failed_with(&[&not_chosen(502)]).await;
     let breaker = "sidecar_breaker_state{upstream=\"coolbits\"}";
-    assert_eq!(visitor.sidecar.metric(breaker).await, 2.0, "it is open");
+    eventually("the breaker is open", || async {
+        visitor.sidecar.metric(breaker).await == 2.0
+    })
+    .await;
 
-    // Open, nobody waits for Coolbits but who chooses.
+    // Open, nobody waits for Coolbits.
     visitor.coolbits.forget().await;
     visitor.open("/connectors").await;
     visitor.is_filled().await;
     visitor.badge_says("Mock", "mock").await;
     visitor.failed_with(&[&not_chosen(502)]).await;
-    let asked = visitor.coolbits.calls().await;
-    let paths: Vec<_> = asked.iter().map(|call| &call["path"]).collect();
-    assert_eq!(paths, ["/api/connectors/ga4/property"]);
+    assert!(visitor.coolbits.calls().await.is_empty());
 
     visitor.coolbits.faults(fault("none")).await;
     let caller = token(limited());
