@@ -53,13 +53,20 @@ async fn a_leader_that_leaves_does_not_hurt_those_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetch_whose_callers_all_left_is_kept_all_the_same() {
+async fn a_fetch_whose_callers_all_left_ends_and_the_next_one_fetches_anew() {
     let cache = cache(1 << 20);
     let leader = Caller::new(&cache, a(), real("one", 45, 0)).await;
+    let waiter = Caller::new(&cache, a(), real("two", 45, 0)).await;
     leader.task.abort();
-    leader.release.send(()).unwrap();
     idle().await;
-    assert_eq!(told(&kept(&cache, a()).await), (Hit, "one"));
+    assert_eq!(cache.flights().len(), 1, "somebody waits");
+    waiter.task.abort();
+    idle().await;
+    assert_eq!(cache.flights().len(), 0);
+    assert!(leader.release.is_closed(), "the fetch is gone, too");
+    let next = Caller::new(&cache, a(), real("three", 45, 0)).await;
+    assert!(next.fetches());
+    assert_eq!(told(&next.released().await), (Miss, "three"));
 }
 
 #[tokio::test(start_paused = true)]
