@@ -32,6 +32,7 @@ use doctor::DoctorArgs;
 use process::{Signals, StartError};
 use std::fmt::Display;
 use std::future::Future;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -215,9 +216,9 @@ fn fail(error: &dyn Display) -> ExitCode {
     ExitCode::from(UNUSABLE)
 }
 
-#[allow(clippy::print_stdout)] // Commands talk to whoever typed them.
+/// Says something to whoever typed the command; one who stopped listening (`| head`) is no error.
 fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 #[allow(clippy::print_stderr)] // Before there is a log, or instead of one.

@@ -86,16 +86,10 @@ async fn unbroken(State(admin): State<Arc<Admin>>, request: Request, next: Next)
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     admin.keys.tell_ages();
+    let told = &admin.observer.metrics;
     let generation = admin.switch.current().generation;
-    admin
-        .observer
-        .metrics
-        .config_generation
-        .set(generation as i64);
-    let entries = &admin.observer.metrics.cache_entries;
-    entries.set(admin.cache.entries() as i64);
-    let cache = &admin.observer.metrics;
-    cache.cache_entries.set(admin.cache.entries() as i64);
+    told.config_generation.set(generation as i64);
+    told.cache_entries.set(admin.cache.entries() as i64);
     let page = admin.observer.page(admin.cache.bytes());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
 }
