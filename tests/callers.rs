@@ -78,9 +78,9 @@ async fn a_read_ends_with_its_caller() {
 }
 
 #[tokio::test]
-async fn a_coalesced_read_goes_on_for_the_next_one() {
+async fn a_read_that_nobody_waits_for_ends_and_the_next_one_asks_anew() {
     let (sidecar, coolbits, _legacy) = started().await;
-    coolbits.faults(json!({"latency_ms": 300})).await;
+    coolbits.faults(json!({"fault": "hang"})).await;
     let mut raw = Raw::to(sidecar.address).await;
     raw.send(head("GET /api/connectors/google-ads/campaigns", ""))
         .await;
@@ -90,14 +90,11 @@ async fn a_coalesced_read_goes_on_for_the_next_one() {
     .await;
     drop(raw);
     assert_eq!(record(&sidecar).await["status"], 499);
+    coolbits.faults(json!({})).await;
+    // Joined to the one before, it would wait for the deadline and get the mock.
     let got = sidecar.ads(&alice(), "10", "campaigns").await;
     assert_eq!(got.header("x-camarad-source"), "coolbits");
-    assert!(
-        !got.header("cache-status").contains("stored"),
-        "{}",
-        got.header("cache-status")
-    );
-    assert_eq!(coolbits.calls_to("/report").await.len(), 1);
+    assert!(got.header("cache-status").contains("stored"));
 }
 
 #[tokio::test]

@@ -197,7 +197,8 @@ async fn a_forged_identity_does_not_reach_the_app() {
     let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     let forged = "camarad_user_id=2; camarad_user_id=\"2\"; theme=dark; camarad_client_id=20";
     let got = sidecar
-        .get("/api/flows")
+        // A read that is not kept: with one that is, no cookie of the caller's own goes on.
+        .get("/api/active-context")
         .bearer(&alice())
         .client("10")
         .with("Cookie", forged)

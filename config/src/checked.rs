@@ -193,6 +193,8 @@ pub struct Cache {
     pub fallback_ttl: Duration,
     /// How long past its time a real answer may stand in.
     pub stale_if_error: Duration,
+    /// Share of the matrix's times, 1 to 100 per cent.
+    pub ttl_percent: u32,
     /// Whether the app's own reads are kept.
     pub app_reads: bool,
 }

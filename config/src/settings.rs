@@ -219,6 +219,8 @@ pub struct CacheSettings {
     pub fallback_ttl: Span,
     /// How long past its time a real answer may stand in where Coolbits fails, instead of the mock; at most 4 minutes, 0 not at all.
     pub stale_if_error: Span,
+    /// Share of the matrix's times for which answers are kept, in per cent.
+    pub ttl_percent: u32,
     /// Whether the app's own reads are kept too, as the matrix says.
     pub app_reads: bool,
 }
@@ -408,6 +410,7 @@ impl Default for CacheSettings {
             capacity_bytes: 64 * 1024 * 1024,
             fallback_ttl: Span::seconds(5),
             stale_if_error: Span::seconds(0),
+            ttl_percent: 100,
             app_reads: true,
         }
     }

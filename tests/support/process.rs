@@ -314,6 +314,16 @@ impl Sidecar {
             .await
     }
 
+    /// Drops answers from the cache as an operator does.
+    pub async fn purge(&self, order: Value) -> Got {
+        Ask::new("POST", &format!("http://{}/cache/purge", self.admin))
+            .bearer(Self::ADMIN_TOKEN)
+            .with("Content-Type", "application/json")
+            .body(order.to_string())
+            .send()
+            .await
+    }
+
     /// The access log so far, one value a line.
     pub fn records(&self) -> Vec<Value> {
         lines(&self.log)

@@ -476,6 +476,7 @@ fn check_cache(c: &mut Checker, settings: CacheSettings) -> Cache {
         capacity_bytes,
         fallback_ttl,
         stale_if_error,
+        ttl_percent,
         app_reads,
     } = settings;
     Cache {
@@ -492,6 +493,7 @@ fn check_cache(c: &mut Checker, settings: CacheSettings) -> Cache {
             Duration::ZERO,
             4 * MINUTE,
         ),
+        ttl_percent: c.within("cache.ttl_percent", ttl_percent, 1, 100),
         app_reads,
     }
 }

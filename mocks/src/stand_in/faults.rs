@@ -65,6 +65,10 @@ pub enum Fault {
     ForeignElsewhere,
     /// The app serves Werkzeug's debugger, as it does with `DEBUG` on.
     Debugger,
+    /// The good answer, with a cookie that holds the request's id, and with `status` if there is one.
+    SetCookie,
+    /// The good answer, with `Cache-Control: no-store`.
+    NoStore,
 }
 
 /// The faults in force.
@@ -77,7 +81,7 @@ pub struct Faults {
     pub latency_ms: u64,
     /// Wait only where the path contains this.
     pub latency_only: Option<String>,
-    /// Status for [`Fault::Status`] and [`Fault::Recognised`].
+    /// Status for [`Fault::Status`], [`Fault::Recognised`] and [`Fault::SetCookie`].
     pub status: Option<u16>,
     /// The code for [`Fault::Recognised`].
     pub error: Option<String>,

@@ -188,6 +188,22 @@ async fn respond<S: StandIn>(
                 &json!({"data": {"filler": row}}),
             ))
         }
+        Fault::SetCookie => {
+            let id = asked.header("x-request-id").unwrap_or_default();
+            let cookie = format!("answered={id}; Path=/; HttpOnly");
+            let mut answer = shared.stand_in.answer(&asked, fault);
+            if let Ok(cookie) = http::HeaderValue::from_str(&cookie) {
+                answer.headers_mut().append("set-cookie", cookie);
+            }
+            *answer.status_mut() = status.unwrap_or(answer.status());
+            Ok(answer)
+        }
+        Fault::NoStore => {
+            let mut answer = shared.stand_in.answer(&asked, fault);
+            let no_store = http::HeaderValue::from_static("no-store");
+            answer.headers_mut().insert("cache-control", no_store);
+            Ok(answer)
+        }
         fault => spoil(shared.stand_in.answer(&asked, fault), fault).await,
     }
 }

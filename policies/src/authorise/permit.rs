@@ -178,6 +178,13 @@ impl Permit {
         self
     }
 
+    /// The same without cookies but those that are decided: for an answer that others
+    /// are given, too, and that must not hang on what one caller's browser holds.
+    pub fn without_own_cookies(mut self) -> Self {
+        self.cookies = Cookies::default();
+        self
+    }
+
     /// The managed headers for the app: the decided client in the places that the
     /// route reads and in no other, everything else set from the identity or removed.
     pub fn upstream_identity(&self) -> UpstreamIdentity {

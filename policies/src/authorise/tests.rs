@@ -375,6 +375,12 @@ fn what_was_decided_is_what_is_forwarded() {
             "camarad_user_id=1; camarad_cb_token={token}; theme=dark"
         ))
     );
+    let bare = permit.without_own_cookies().upstream_identity();
+    assert_eq!(
+        bare.cookie,
+        Some(format!("camarad_user_id=1; camarad_cb_token={token}"))
+    );
+    assert_eq!(bare.client_id.as_deref(), Some("10"));
 }
 
 #[test]

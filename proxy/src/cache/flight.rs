@@ -89,6 +89,7 @@ impl<V> Own<V> {
             result,
             age: Duration::ZERO,
             ttl: None,
+            overdue: Duration::ZERO,
             stored: false,
         })
     }

@@ -79,6 +79,8 @@ pub(crate) struct Cached<V> {
     /// Time for which it is still given without a fetch; `None` when it is not kept,
     /// or past its time.
     pub(crate) ttl: Option<Duration>,
+    /// Time since it was given without a fetch the last time; zero before that.
+    pub(crate) overdue: Duration,
     /// It is kept.
     pub(crate) stored: bool,
 }

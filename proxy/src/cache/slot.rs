@@ -140,6 +140,7 @@ impl<V: Clone> Answer<V> {
             result,
             age: now.saturating_duration_since(part.since),
             ttl: (self.stored && !left.is_zero()).then_some(left),
+            overdue: now.saturating_duration_since(part.fresh),
             stored: self.stored,
         }
     }

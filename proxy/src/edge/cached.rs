@@ -22,7 +22,7 @@ use camarad_policies::authorise::Permit;
 use camarad_policies::cache_key::{CacheKey, Class};
 use camarad_policies::cache_status::{CacheStatus, Forward};
 use camarad_policies::etag;
-use camarad_policies::matrix::Serve;
+use camarad_policies::matrix::{Mode, Serve};
 use camarad_policies::operation::Operation;
 use camarad_policies::record::{CacheResult, Origin, Source};
 use camarad_policies::refusal::Refusal;
@@ -51,7 +51,10 @@ impl Sidecar {
         } = decision;
         let hints = self.hints(context, &permit, operation, looked.seen.as_ref());
         let hints = hints.await;
+        // What is only reported would have been refused: it is nobody's to keep.
+        let may_be_kept = context.record.reported.is_none();
         let key = self.key(&permit, switch.generation);
+        let key = key.filter(|_| may_be_kept);
         let (gateway, observer) = (self.gateway.clone(), self.observer.clone());
         let kept = self.kept_for(&permit);
         let (fallback, stale) = (
@@ -83,7 +86,7 @@ impl Sidecar {
         is_app
             && self.config.cache.app_reads
             && permit.rule().cache.is_some()
-            && permit.method() == "GET"
+            && matches!(permit.method(), "GET" | "HEAD")
             && permit.is_scoped()
     }
 
@@ -122,17 +125,17 @@ impl Sidecar {
                 true => Source::Mock,
                 false => Source::Legacy,
             };
-            let (mut whole, storable) = Whole::of_app(fetched, source, started.elapsed());
+            let mut whole = Whole::of_app(fetched, source, started.elapsed());
             if source == Source::Mock {
                 whole.body = super::api_lane::splice_source(whole.body);
                 whole.etag = etag::of(&whole.body).into();
             }
-            let keep = match storable {
+            let keep = match whole.is_storable {
                 true => Keep::For {
                     ttl,
                     stale: Duration::ZERO,
                 },
-                false if whole.status >= 400 => unless_everybodys(class),
+                false if whole.status >= 400 && !whole.sets_cookie() => unless_everybodys(class),
                 false => Keep::No,
             };
             Fetched {
@@ -155,16 +158,33 @@ impl Sidecar {
     /// How long an answer is kept, a little less each time, so that not all run out at once.
     fn kept_for(&self, permit: &Permit) -> Duration {
         let seconds = permit.rule().cache.map_or(0, |cache| cache.seconds);
-        jittered(Duration::from_secs(seconds), fastrand::f64())
+        let whole = Duration::from_secs(seconds);
+        jittered(whole * self.config.cache.ttl_percent / 100, fastrand::f64())
     }
 
     /// The head of a request that says what was decided, and nothing of the caller's own.
     fn plain_head(&self, permit: &Permit, context: &Context) -> Result<RequestHeader, Refusal> {
+        let permit = permit.clone().without_own_cookies();
         let head = || -> pingora::Result<RequestHeader> {
             let mut head = RequestHeader::build("GET", permit.path().as_str().as_bytes(), None)?;
             head.insert_header(header::HOST, self.config.legacy.authority.as_str())?;
             head.insert_header(header::ACCEPT, "application/json")?;
-            upstream_request::whole(&head, permit, context, &Bytes::new())
+            let mut head = upstream_request::whole(&head, &permit, context, &Bytes::new())?;
+            // What the app makes of these would be given to others.
+            for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"] {
+                head.remove_header(name);
+            }
+            if permit
+                .rule()
+                .cache
+                .is_some_and(|cache| cache.class == Class::Shared)
+            {
+                // Everybody's answer is nobody's question.
+                for name in ["cookie", "authorization", "x-user-id", "x-client-id"] {
+                    head.remove_header(name);
+                }
+            }
+            Ok(head)
         };
         head().map_err(|_| Refusal::Internal)
     }
@@ -213,13 +233,22 @@ impl Sidecar {
             held: None,
         };
         answer.headers.retain(|(name, _)| {
-            ![header::CACHE_CONTROL, header::VARY, header::ETAG].contains(name)
+            ![
+                header::CACHE_CONTROL,
+                header::EXPIRES,
+                header::AGE,
+                header::VARY,
+                header::ETAG,
+            ]
+            .contains(name)
         });
         let answer = answer
             .with(CACHE_STATUS, &told.to_string())
             .with(header::VARY, "X-Client-ID, Authorization, Cookie");
-        let may_be_kept = permit.rule().cache.is_some() && permit.is_scoped();
-        if whole.status != 200 || !may_be_kept {
+        let may_be_kept = permit.rule().cache.is_some()
+            && permit.is_scoped()
+            && context.record.reported.is_none();
+        if !whole.is_storable || !may_be_kept {
             return Ok(answer.with(header::CACHE_CONTROL, "no-store"));
         }
         let answer = answer
@@ -286,6 +315,7 @@ fn unkept(value: Content) -> Cached<Content> {
         result: CacheResult::Bypass,
         age: Duration::ZERO,
         ttl: None,
+        overdue: Duration::ZERO,
         stored: false,
     }
 }
@@ -319,19 +349,17 @@ fn told(cached: &Cached<Content>, permit: &Permit) -> CacheStatus {
             collapsed: true,
             ..of(Forward::Miss)
         },
-        CacheResult::Stale => {
-            let kept = permit.rule().cache.map_or(0, |cache| cache.seconds) as i64;
-            CacheStatus {
-                stored: false,
-                ttl: Some(kept - cached.age.as_secs() as i64),
-                detail: Some("stale_if_error"),
-                ..of(Forward::Stale)
-            }
-        }
+        CacheResult::Stale => CacheStatus {
+            stored: false,
+            // Rounded up, so that it never reads as if it were fresh.
+            ttl: Some(-(cached.overdue.as_millis().div_ceil(1000) as i64)),
+            detail: Some("stale_if_error"),
+            ..of(Forward::Stale)
+        },
         CacheResult::Bypass => CacheStatus {
-            detail: Some(match permit.is_scoped() {
-                true => "not_shared",
-                false => "not_scoped",
+            detail: Some(match (permit.is_scoped(), permit.rule().mode) {
+                (true, Mode::Enforce) => "not_shared",
+                _ => "not_scoped",
             }),
             ..of(Forward::Bypass)
         },

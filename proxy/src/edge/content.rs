@@ -38,6 +38,8 @@ pub(crate) struct Whole {
     pub(super) failure: Option<Failure>,
     /// How long the upstream took.
     pub(super) waited: Duration,
+    /// It may be kept, by its status and by its own word: here and by the caller.
+    pub(super) is_storable: bool,
 }
 
 impl Weighed for Content {
@@ -61,11 +63,12 @@ impl Whole {
             source: outcome.source,
             failure: outcome.failure,
             waited: outcome.waited,
+            is_storable: outcome.status == 200,
         }
     }
 
-    /// Of the app, and whether it may be kept.
-    pub(super) fn of_app(fetched: Fetched, source: Source, waited: Duration) -> (Self, bool) {
+    /// Of the app.
+    pub(super) fn of_app(fetched: Fetched, source: Source, waited: Duration) -> Self {
         let joined = |name: HeaderName| {
             let all = fetched.headers.iter().filter(|(n, _)| *n == name);
             let texts: Vec<_> = all.filter_map(|(_, value)| value.to_str().ok()).collect();
@@ -74,14 +77,14 @@ impl Whole {
         let (cache_control, vary) = (joined(header::CACHE_CONTROL), joined(header::VARY));
         let content_type = joined(header::CONTENT_TYPE);
         let mut named = fetched.headers.iter().map(|(name, _)| name);
-        let storable = is_storable(&Said {
+        let is_storable = is_storable(&Said {
             status: fetched.status,
             sets_cookie: named.any(|name| *name == header::SET_COOKIE),
             cache_control: &cache_control,
             content_type: &content_type,
             vary: &vary,
         });
-        let whole = Self {
+        Self {
             status: fetched.status,
             headers: fetched.headers,
             etag: etag::of(&fetched.body).into(),
@@ -89,8 +92,14 @@ impl Whole {
             source,
             failure: None,
             waited,
-        };
-        (whole, storable)
+            is_storable,
+        }
+    }
+
+    /// It is for one caller, even where it is an error.
+    pub(super) fn sets_cookie(&self) -> bool {
+        let mut names = self.headers.iter().map(|(name, _)| name);
+        names.any(|name| *name == header::SET_COOKIE)
     }
 
     /// The same in place of an answer that failed: real figures a little old, and said to be.

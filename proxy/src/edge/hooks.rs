@@ -188,6 +188,10 @@ impl ProxyHttp for Sidecar {
         }
         match refusal {
             Some(refusal) if !begun => {
+                if let Some(permit) = &context.permit {
+                    // Before the caller knows: it may have been carried out.
+                    self.change(permit);
+                }
                 // Pingora would announce keep-alive and then close.
                 session.set_keepalive(None);
                 // The caller may be gone; the record is told either way.
@@ -283,7 +287,9 @@ impl Sidecar {
                 Err(refusal) => Err(refusal),
             },
             Plan::Health => Ok(self.health(&decision)),
-            Plan::Whole | Plan::MadeUp if self.is_kept(&decision.permit) => {
+            Plan::Whole | Plan::MadeUp
+                if self.is_kept(&decision.permit) && context.record.reported.is_none() =>
+            {
                 let work = self.app_read(context, decision);
                 unless_left(session, work).await.and_then(|answer| answer)
             }
