@@ -11,6 +11,7 @@ use crate::accounts::Accounts;
 use crate::authorise::Permit;
 use crate::matrix::Serve;
 use crate::operation::{Operation, PARAMETERS};
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -113,8 +114,12 @@ impl CacheKey {
     /// SHA-256 of the key in lower-case hex: its name where operators see it.
     pub fn digest(&self) -> &str {
         self.0.digest.get_or_init(|| {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
             let hash = Sha256::digest(&self.0.bytes);
-            hash.iter().map(|byte| format!("{byte:02x}")).collect()
+            let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            digits
+                .map(|digit| char::from(HEX[usize::from(digit)]))
+                .collect()
         })
     }
 
@@ -136,6 +141,13 @@ fn is_open(permit: &Permit) -> bool {
     let reads_one =
         |accounts: Accounts| accounts.one && !accounts.connector.is_named(permit.query());
     rule.accounts.is_some_and(reads_one) || rule.serve == Serve::Connector(Operation::Ga4Status)
+}
+
+/// As its digest, which is worked out only where somebody writes it down.
+impl Serialize for CacheKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.digest())
+    }
 }
 
 impl PartialEq for CacheKey {

@@ -4,6 +4,7 @@
 //! so they cannot disagree. It holds ids but never a token (its hash at most),
 //! a cookie, a query string or a body.
 
+use crate::cache_key::CacheKey;
 use crate::refusal::Refusal;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -165,9 +166,9 @@ pub struct Record {
     /// What the cache did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheResult>,
-    /// SHA-256 of the key of the cache, by which an operator purges it.
+    /// The key of the cache, written as the SHA-256 by which an operator purges it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_key: Option<String>,
+    pub cache_key: Option<CacheKey>,
     /// Why the mock answered in Coolbits' place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<&'static str>,

@@ -76,7 +76,7 @@ impl Sidecar {
         };
         let cached = self.cache.get(key.clone(), fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
-        context.record.cache_key = Some(key.digest().to_owned());
+        context.record.cache_key = Some(key);
         self.give(context, &permit, &looked, cached).await
     }
 
@@ -145,7 +145,7 @@ impl Sidecar {
         };
         let cached = self.cache.get(key.clone(), fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
-        context.record.cache_key = Some(key.digest().to_owned());
+        context.record.cache_key = Some(key);
         self.give(context, &permit, &looked, cached).await
     }
 

@@ -33,11 +33,12 @@ impl Sidecar {
         operation: Operation,
         seen: Option<&Arc<Seen>>,
     ) -> Hints {
+        if operation.connector() != Connector::Ga4 {
+            return Hints::default();
+        }
         let is_open = operation == Operation::Ga4Status
             || permit.query().get("property_id").is_none_or(str::is_empty);
-        let asks = operation.connector() == Connector::Ga4
-            && operation != Operation::Ga4Properties
-            && is_open;
+        let asks = operation != Operation::Ga4Properties && is_open;
         let stored = match permit.identity().filter(|_| asks) {
             Some(identity) => self.stored(context, permit, identity).await,
             None => None,

@@ -47,7 +47,7 @@ use mapping::Answer;
 use params::Params;
 use serde_json::{Value, json};
 use service_account::ServiceAccount;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -109,6 +109,18 @@ pub(crate) struct Hints {
     /// The same of one that is selected at Coolbits, which is the user's selection and may
     /// be made for any client.
     pub(crate) may_select: MayRead,
+}
+
+impl Default for Hints {
+    /// For operations that read what is named, and nothing that is chosen elsewhere.
+    fn default() -> Self {
+        static NONE: LazyLock<MayRead> = LazyLock::new(|| Arc::new(|_| false));
+        Self {
+            stored: None,
+            may_read: NONE.clone(),
+            may_select: NONE.clone(),
+        }
+    }
 }
 
 /// Whether an account may be read.
