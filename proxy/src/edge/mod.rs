@@ -23,6 +23,7 @@ mod failure;
 mod ga4;
 mod guard;
 mod hooks;
+mod keeping;
 mod legacy;
 mod line;
 mod look_through;
