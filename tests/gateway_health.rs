@@ -206,6 +206,26 @@ async fn nobody_opens_the_breaker_for_others_by_failures_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_caller_who_is_alone_does_not_wait_for_the_next_probe() {
+    let setup = quick().set("SIDECAR__GATEWAY__PROBE_INTERVAL", "10m");
+    let (sidecar, mut coolbits, _legacy) = Sidecar::with_stand_ins(setup).await;
+    eventually("it is probed at the start", || async {
+        status_of(&sidecar).await == "connected"
+    })
+    .await;
+    coolbits.stop().await;
+    for days in 1..=2 {
+        let target = format!("campaigns?days={days}");
+        let answer = sidecar.ads(&alice(), "10", &target).await.json();
+        assert_eq!(answer["gateway"]["error"], "unreachable");
+    }
+    eventually("a probe is made at once", || async {
+        health(&sidecar).await["breaker"]["state"] == "open"
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn whose_trial_failed_leaves_trials_to_others() {
     let (sidecar, coolbits, _legacy) = Sidecar::with_stand_ins(quick()).await;
     let read = async |token: &str, client: &str, days: u32| {

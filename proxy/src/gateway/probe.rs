@@ -1,6 +1,6 @@
 //! Asking Coolbits whether it is there, when nobody else does.
 //!
-//! One request at a time, without a token, to a path that any server answers; an
+//! Now and then, and soon where somebody's reads fail one after the other. One request at a time, without a token, to a path that any server answers; an
 //! answer below 500 is a good one. Whether reads are answered is theirs to say:
 //! a good probe only lets them try again.
 
@@ -9,6 +9,8 @@ use super::{Gateway, SwitchBoard};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The shortest time between two probes.
+const LEAST: Duration = Duration::from_millis(250);
 /// The longest that a probe waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -22,7 +24,12 @@ impl Gateway {
                 self.observer.metrics.gateway_up.set(0);
             }
             let jitter = 0.9 + 0.2 * fastrand::f64();
-            tokio::time::sleep(self.probe_interval.mul_f64(jitter)).await;
+            let interval = self.probe_interval.mul_f64(jitter);
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                // Not at once again: what fails now is not better in a moment.
+                () = self.vitals.doubted() => tokio::time::sleep(LEAST.min(interval)).await,
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use camarad_policies::retry_budget::RetryBudget;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::Notify;
 
 /// Retries in hand before there were any reads.
 const RETRIES: f64 = 10.0;
@@ -33,6 +34,8 @@ const UPSTREAM: &str = "coolbits";
 pub(crate) struct Vitals {
     started: Instant,
     inner: Mutex<Inner>,
+    /// Somebody's reads fail one after the other: a probe should tell whether it is them.
+    doubt: Notify,
     observer: Arc<Observer>,
 }
 
@@ -107,8 +110,14 @@ impl Vitals {
                 success: None,
                 failure: None,
             }),
+            doubt: Notify::new(),
             observer,
         }
+    }
+
+    /// Waits until a probe is wanted.
+    pub(crate) async fn doubted(&self) {
+        self.doubt.notified().await;
     }
 
     /// Whether a read of this caller may ask Coolbits; errors with [`Failure::BreakerOpen`].
@@ -255,6 +264,9 @@ impl Vitals {
             Outcome::Failure => {
                 let own = inner.row.entry(caller).or_default();
                 *own = own.saturating_add(1);
+                if *own >= MOST_FAILURES {
+                    self.doubt.notify_one();
+                }
                 if *own > MOST_FAILURES {
                     outcome = Outcome::Neutral;
                 }
