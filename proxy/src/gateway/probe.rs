@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::{Gateway, SwitchBoard};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
 
 /// The shortest time between two probes.
 const LEAST: Duration = Duration::from_millis(250);
@@ -18,6 +19,7 @@ impl Gateway {
     /// Probes while the gateway is on, for good.
     pub(crate) async fn probe_forever(&self, switch: Arc<SwitchBoard>) {
         loop {
+            let last = Instant::now();
             if switch.current().enabled {
                 self.vitals.probed(self.probe().await);
             } else {
@@ -27,8 +29,8 @@ impl Gateway {
             let interval = self.probe_interval.mul_f64(jitter);
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
-                // Not at once again: what fails now is not better in a moment.
-                () = self.vitals.doubted() => tokio::time::sleep(LEAST.min(interval)).await,
+                // At once, but not over and over.
+                () = self.vitals.doubted() => sleep_until(last + LEAST.min(interval)).await,
             }
         }
     }
