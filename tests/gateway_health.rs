@@ -214,15 +214,17 @@ async fn a_caller_who_is_alone_does_not_wait_for_the_next_probe() {
     })
     .await;
     coolbits.stop().await;
-    for days in 1..=2 {
+    let mut days = 0;
+    let mut code = Value::Null;
+    while code != "breaker_open" {
+        days += 1;
         let target = format!("campaigns?days={days}");
         let answer = sidecar.ads(&alice(), "10", &target).await.json();
-        assert_eq!(answer["gateway"]["error"], "unreachable");
+        code = answer["gateway"]["error"].clone();
+        // A probe takes a moment, a quarter of a second after the one before.
+        assert!(days < 100, "{code}");
     }
-    eventually("a probe is made at once", || async {
-        health(&sidecar).await["breaker"]["state"] == "open"
-    })
-    .await;
+    assert!(days > 2);
 }
 
 #[tokio::test]

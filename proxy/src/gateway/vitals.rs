@@ -23,6 +23,7 @@ const RETRIES: f64 = 10.0;
 /// own that fail; more takes another caller's, or a probe's.
 const MOST_FAILURES: u8 = 2;
 const MOST_RETRIES: u8 = 3;
+const MOST_WITHHELD: u32 = 1000;
 const SPAN: Duration = Duration::from_secs(10);
 /// How long a caller whose trial failed leaves trials to others.
 const SET_ASIDE: Duration = Duration::from_secs(60);
@@ -49,6 +50,8 @@ struct Inner {
     latencies: Latencies,
     /// Failures of each caller since the last success or change; cleared with it.
     row: HashMap<u64, u8>,
+    /// Failures beyond a caller's share, which count when a probe fails as well.
+    withheld: u32,
     /// Retries of each caller in this span, and when it began.
     retried: (Duration, HashMap<u64, u8>),
     /// Whose trial failed last, and when.
@@ -105,6 +108,7 @@ impl Vitals {
                 since_closed: Recent::new(),
                 latencies: Latencies::new(),
                 row: HashMap::new(),
+                withheld: 0,
                 retried: (Duration::ZERO, HashMap::new()),
                 failed_trial: None,
                 success: None,
@@ -206,15 +210,15 @@ impl Vitals {
                 inner.failure = Some((now, failure));
             }
         }
-        let mut change = inner.breaker.probed(now, alive, fastrand::f64());
-        // Somebody's reads fail, and so does this: it is not theirs alone.
-        let confirms = !alive
-            && inner
-                .row
-                .values()
-                .any(|failures| *failures >= MOST_FAILURES);
-        while confirms && change.is_none() && inner.breaker.state() == State::Closed {
-            change = inner.breaker.probed(now, alive, fastrand::f64());
+        // Somebody's reads fail, and so does this: it is not theirs alone, and what was held
+        // back of them counts.
+        let failures = match alive {
+            true => 1,
+            false => 1 + std::mem::take(&mut inner.withheld),
+        };
+        let mut change = None;
+        for _ in 0..failures {
+            change = change.or(inner.breaker.probed(now, alive, fastrand::f64()));
         }
         self.tell(&mut inner, change);
         let up = alive && inner.breaker.state() == State::Closed;
@@ -259,6 +263,7 @@ impl Vitals {
             Outcome::Success => {
                 inner.latencies.note(now, took);
                 inner.row.clear();
+                inner.withheld = 0;
             }
             Outcome::Failure if admission.is_trial() => inner.failed_trial = Some((caller, now)),
             Outcome::Failure => {
@@ -269,6 +274,7 @@ impl Vitals {
                 }
                 if *own > MOST_FAILURES {
                     outcome = Outcome::Neutral;
+                    inner.withheld = (inner.withheld + 1).min(MOST_WITHHELD);
                 }
             }
             Outcome::Neutral => {}
@@ -280,6 +286,7 @@ impl Vitals {
     fn tell(&self, inner: &mut Inner, change: Option<Change>) {
         let Some(change) = change else { return };
         inner.row.clear();
+        inner.withheld = 0;
         if change.to == State::Closed {
             inner.since_closed = Recent::new();
             inner.failed_trial = None;
