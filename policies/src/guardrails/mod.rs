@@ -1,0 +1,1 @@
+//! What is looked at before a run: what forbids it, and what should be known about it.

@@ -1,0 +1,1 @@
+//! Two runs of one flow held against each other, step by step.

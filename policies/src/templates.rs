@@ -1,0 +1,1 @@
+//! The business templates that come with the sidecar.
