@@ -2,6 +2,7 @@
 
 use crate::doctor::DoctorArgs;
 use crate::matrix_table::Format;
+use crate::templates_command::TemplatesCommand;
 use crate::token::MintArgs;
 use crate::token_verify::VerifyArgs;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -42,6 +43,11 @@ pub(crate) enum Command {
         /// How the table is written.
         #[arg(long, value_enum, default_value = "md")]
         format: Format,
+    },
+    /// Business flows that come with the sidecar: list, show, install for a client.
+    Templates {
+        #[command(subcommand)]
+        command: TemplatesCommand,
     },
     /// Tokens for trying things out.
     Token {

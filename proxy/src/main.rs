@@ -20,6 +20,7 @@ mod owners;
 mod panics;
 mod process;
 mod sessions;
+mod templates_command;
 mod tenants;
 mod token;
 mod token_verify;
@@ -97,6 +98,16 @@ fn main() -> ExitCode {
                 Err(error) => fail(&error),
             }
         }
+        Command::Templates { command } => block_on(1, async move {
+            match templates_command::run(&command, say).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) if error.is_refusal() => {
+                    complain(&error.to_string());
+                    ExitCode::from(1)
+                }
+                Err(error) => fail(&error),
+            }
+        }),
         Command::Token {
             command: TokenCommand::Mint(args),
         } => match token::mint(&args) {
