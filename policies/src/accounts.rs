@@ -10,6 +10,7 @@
 use crate::authorise::{Permit, Reach};
 use crate::fields::Fields;
 use crate::guard::{self, Owner};
+use crate::guardrails::Standing;
 use crate::ids::{ClientId, ObjectId};
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -214,6 +215,18 @@ impl Connector {
         CONNECTORS.iter().find(|connector| connector.name == name)
     }
 
+    /// The connector that links and flows call so.
+    pub fn of_link(slug: &str) -> Option<&'static Connector> {
+        CONNECTORS
+            .iter()
+            .find(|connector| connector.links.contains(&slug))
+    }
+
+    /// The names of the manager account above its account.
+    pub fn managers(&self) -> &'static [&'static str] {
+        self.managers
+    }
+
     /// Whether a query names the account that is read.
     pub fn is_named(&self, query: &Query) -> bool {
         query.get(self.parameter).is_some_and(|id| !id.is_empty())
@@ -291,6 +304,43 @@ impl Connector {
     /// Whether an account is linked to the client.
     pub fn links(&self, account: &str, client: ClientId, links: &[Link]) -> bool {
         self.of(client, links).is_some() && self.allows(account, client, links)
+    }
+
+    /// Every name of its account in settings and flows, the one that its routes read first.
+    pub fn names(&self) -> Vec<&'static str> {
+        [&[self.parameter], self.aliases].concat()
+    }
+
+    /// The account that stands in where a client's request names none: its first link's.
+    pub fn chosen(&self, client: ClientId, links: &[Link]) -> Option<String> {
+        let own = self.of(client, links)?;
+        let usable = |link: &&&Link| link.connected && self.key(&link.account).is_some();
+        let first = own.iter().filter(usable).min_by_key(|link| link.id)?;
+        self.spelled(&first.account)
+    }
+
+    /// What an account that a flow names is to a client. One that is no id of this
+    /// connector may still be read as one: it is another client's if its digits are.
+    pub fn standing(&self, account: &str, client: ClientId, links: &[Link]) -> Standing {
+        if self.links(account, client, links) {
+            return Standing::Linked;
+        }
+        let is_anothers = match self.canonical(account) {
+            Some(account) => self.is_anothers(&account, client, links),
+            None => {
+                let (squashed, digits) = (squashed(account), digits(account));
+                let is_alike = |other: &str| {
+                    let same = digits.len() >= 6 && digits == self::digits(other);
+                    same || (!squashed.is_empty() && squashed == self::squashed(other))
+                };
+                let mut others = links.iter().filter(|link| link.client != client);
+                others.any(|link| self.is_of(link) && link.connected && is_alike(&link.account))
+            }
+        };
+        match is_anothers {
+            true => Standing::OfAnotherClient,
+            false => Standing::Unlinked,
+        }
     }
 
     /// Whether it is linked to another client of the user's.
@@ -465,11 +515,8 @@ pub fn bind(
     // Said again in the one place that is read: a second or an empty one must not win.
     let chosen = match (named.first(), connector.of(client, links)) {
         (Some(id), _) => id.clone(),
-        (None, Some(own)) => own
-            .iter()
-            .filter(|link| link.connected && connector.key(&link.account).is_some())
-            .min_by_key(|link| link.id)
-            .and_then(|link| connector.spelled(&link.account))
+        (None, Some(_)) => connector
+            .chosen(client, links)
             .ok_or(Refusal::AccountNotLinked)?,
         (None, None) => {
             let is_open = links.iter().any(|link| connector.is_of(link));

@@ -36,6 +36,15 @@ pub fn clients(body: &[u8], places: &[Pointer]) -> Result<Vec<Result<Named, Unre
     }
 }
 
+/// One strict JSON object, an empty one where there is no body; `None` for anything else.
+pub fn object(body: &[u8]) -> Option<Map<String, Value>> {
+    match strict(body) {
+        Some(Value::Object(fields)) => Some(fields),
+        None if body.is_empty() => Some(Map::new()),
+        _ => None,
+    }
+}
+
 /// One JSON value, and nothing that could be read as another.
 pub(crate) fn strict(text: &[u8]) -> Option<Value> {
     let mut json = serde_json::Deserializer::from_slice(text);

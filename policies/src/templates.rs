@@ -88,14 +88,18 @@ pub fn find(id: &str) -> Option<Template> {
 
 /// The app's list of templates with ours behind it; `None` where it is no list.
 ///
-/// Left out are those whose name is in the list already, such as the ones that were
-/// installed, and those of another category than the one asked for. Names and categories are
+/// Left out are those whose name is in the list already, those that were installed from
+/// it under whatever name, and those of another category than the one asked for. Names and categories are
 /// compared trimmed and without case; no category, an empty one and `all` mean every one.
 pub fn appended(app: &Value, category: Option<&str>) -> Option<Value> {
     let rows = app.as_array()?;
     let names: BTreeSet<String> = rows
         .iter()
         .filter_map(|row| row.get("name")?.as_str().map(folded))
+        .collect();
+    let installed: BTreeSet<&str> = rows
+        .iter()
+        .filter_map(|row| row.get("flow")?.get("template_id")?.as_str())
         .collect();
     let wanted = category
         .map(folded)
@@ -104,6 +108,7 @@ pub fn appended(app: &Value, category: Option<&str>) -> Option<Value> {
         let is_wanted = wanted.as_ref();
         is_wanted.is_none_or(|wanted| folded(&one.category) == *wanted)
             && !names.contains(&folded(&one.name))
+            && !installed.contains(one.id.as_str())
     });
     Some(
         rows.iter()

@@ -1,5 +1,7 @@
 //! A run of the orchestrator as the ledger has it, and what is told of it.
 
+pub mod annotate;
+pub mod asked;
 pub mod diff;
 pub mod trace;
 

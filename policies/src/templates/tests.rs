@@ -97,6 +97,15 @@ fn ours_come_after_the_apps_without_those_that_are_there() {
     for no_list in [json!({"error": "no such table"}), json!(null), json!("[]")] {
         assert_eq!(appended(&no_list, None), None);
     }
+    let renamed = json!([{"id": 1, "name": "Mine", "flow": {"template_id": "biz-seo-audit"}}]);
+    let list = appended(&renamed, None).unwrap();
+    assert!(
+        list.as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["template_id"] != "biz-seo-audit")
+    );
+    assert_eq!(list.as_array().unwrap().len(), 10);
     let twice = appended(&appended(&app, None).unwrap(), None);
     assert_eq!(twice, appended(&app, None), "none is there twice");
 }
