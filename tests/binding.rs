@@ -277,6 +277,10 @@ async fn an_honest_user_signs_in_and_works() {
     )
     .await;
     let id = made.json()["client_id"].to_string();
+    let flow = json!({
+        "nodes": [{"id": "a", "type": "agent", "slug": "seo"}, {"id": "o", "type": "output"}],
+        "connections": [{"from": "a", "to": "o"}],
+    });
     for (method, target, body) in [
         ("GET", "/api/auth/status", Value::Null),
         ("GET", "/api/clients", Value::Null),
@@ -286,7 +290,7 @@ async fn an_honest_user_signs_in_and_works() {
         ("GET", "/api/orchestrator/history", Value::Null),
         ("GET", "/api/conversations", Value::Null),
         ("POST", "/api/user/spend", json!({"amount": 1})),
-        ("POST", "/api/orchestrator/execute", json!({"flow": {}})),
+        ("POST", "/api/orchestrator/execute", json!({"flow": flow})),
         ("GET", "/api/boardroom/meetings", Value::Null),
         ("POST", "/api/boardroom/meetings", json!({})),
         ("GET", "/api/app/search?q=x", Value::Null),

@@ -66,6 +66,9 @@ impl Tokens {
     }
 }
 
+/// One that runs.
+const FLOW: &str = r#"{"nodes": [{"id": "a", "type": "agent", "slug": "seo"}, {"id": "o", "type": "output"}], "connections": [{"from": "a", "to": "o"}]}"#;
+
 /// The request of a case.
 pub fn request(case: Case, rule: &Rule, route: &Route, tokens: &Tokens) -> Vec<u8> {
     let name = case.name;
@@ -228,12 +231,13 @@ pub fn request(case: Case, rule: &Rule, route: &Route, tokens: &Tokens) -> Vec<u
     } else {
         format!("{path}?{query}")
     };
+    let flow = format!(r#"{{"flow": {FLOW}, "name": "n"}}"#).into_bytes();
     let body = raw_body.unwrap_or_else(|| match (method, body_client.as_str()) {
         ("GET" | "HEAD" | "DELETE", _) => Vec::new(),
         _ if rule.area == "chat" => br#"{"message": "of the suite"}"#.to_vec(),
-        (_, "") => br#"{"flow": {}, "name": "n"}"#.to_vec(),
+        (_, "") => flow,
         (_, id) if rule.reads(Place::Body) => format!(r#"{{"client_id": {id}}}"#).into_bytes(),
-        _ => br#"{"flow": {}, "name": "n"}"#.to_vec(),
+        _ => flow,
     });
     let mut head =
         format!("{method} {target} HTTP/1.1\r\nHost: app\r\nConnection: close\r\n{fields}");

@@ -1,8 +1,13 @@
 //! Users, their clients, and their money.
 
-use super::request::{Request, Told, missing, ok};
+use super::request::{Request, Told, integer, missing, ok};
 use super::store::{Paid, Store};
+use crate::stand_in::server::json_answer;
+use http::StatusCode;
 use serde_json::{Value, json};
+
+/// What each user begins with.
+const CREDITS: u64 = 1_000;
 
 pub(super) fn answer(store: &mut Store, request: &Request) -> Option<Told> {
     let user = request.user;
@@ -36,6 +41,7 @@ pub(super) fn answer(store: &mut Store, request: &Request) -> Option<Told> {
         ("POST", "/api/settings/user/reset") => {
             store.conversations.retain(|row| row.owner.user != user);
             store.flows.retain(|row| row.owner.user != user);
+            store.templates.keep(|owner| owner.user != user);
             ok(json!({"success": true}))
         }
         _ => return None,
@@ -82,7 +88,15 @@ fn spend(store: &mut Store, request: &Request) -> Told {
         return ok(answer).of(paid.owner);
     }
     let owner = request.scope();
-    let balance = format!("100 credits of {}", owner.mark());
+    let amount = integer(&request.body["amount"]).unwrap_or(0);
+    let left = store.credits.entry(owner.user).or_insert(CREDITS);
+    let Some(rest) = left.checked_sub(amount) else {
+        let words = json!({"error": "insufficient_credits", "success": false,
+                           "message": "Not enough credits"});
+        return Told::from(json_answer(StatusCode::PAYMENT_REQUIRED, &words)).of(owner);
+    };
+    *left = rest;
+    let balance = format!("{rest} credits of {}", owner.mark());
     let answer = json!({"success": true, "request_id": id, "balance": balance});
     let paid = Paid {
         owner,

@@ -33,7 +33,7 @@ const CATALOGUE: [&str; 20] = [
 ];
 
 /// Those that fetch anything.
-const LIVE: [&str; 2] = ["ga4", "google-ads"];
+pub(super) const LIVE: [&str; 2] = ["ga4", "google-ads"];
 
 pub(super) fn answer(store: &mut Store, request: &Request) -> Option<Told> {
     Some(match request.names() {

@@ -1,4 +1,5 @@
 //! Stored flows. Weak on purpose: one named by id is looked up by user, never by client.
+//! Templates can be named like flows, and are not listed with them.
 
 use super::request::{Request, Told, missing, ok, refused};
 use super::store::{Flow, Store};
@@ -18,27 +19,22 @@ pub(super) fn answer(store: &mut Store, request: &Request) -> Option<Told> {
             None => missing("Flow not found"),
         },
         ("PUT", path) if path == one => rename(store, request),
-        ("DELETE", path) if path == one => {
-            let rows = &mut store.flows;
-            match rows.iter().position(|row| request.means(row.id, row.owner)) {
-                Some(at) => ok(json!({"success": true})).of(rows.remove(at).owner),
-                None => missing("Flow not found"),
-            }
-        }
+        ("DELETE", path) if path == one => delete(store, request),
         ("POST", "/api/flows/<int:flow_id>/duplicate") => duplicate(store, request),
         _ => return None,
     })
 }
 
 fn found<'a>(store: &'a mut Store, request: &Request) -> Option<&'a mut Flow> {
-    let mut rows = store.flows.iter_mut();
+    let templates = store.templates.rows_mut();
+    let mut rows = store.flows.iter_mut().chain(templates);
     rows.find(|row| request.means(row.id, row.owner))
 }
 
 fn short(row: &Flow) -> Value {
     json!({
         "id": row.id, "name": row.name, "created": row.created, "updated": row.updated,
-        "thumbnail": null, "category": row.category, "description": row.description,
+        "thumbnail": row.thumbnail, "category": row.category, "description": row.description,
         "client_id": row.owner.client,
     })
 }
@@ -46,8 +42,8 @@ fn short(row: &Flow) -> Value {
 fn whole(row: &Flow) -> Value {
     json!({
         "id": row.id, "name": row.name, "created": row.created, "updated": row.updated,
-        "category": row.category, "description": row.description, "is_template": false,
-        "client_id": row.owner.client, "flow": row.flow,
+        "category": row.category, "description": row.description,
+        "is_template": row.is_template, "client_id": row.owner.client, "flow": row.flow,
     })
 }
 
@@ -57,17 +53,33 @@ fn create(store: &mut Store, request: &Request) -> Told {
     }
     let (owner, flow) = (request.scope(), request.body["flow"].clone());
     let name = request.text("name").unwrap_or("Untitled");
-    let row = store.add_flow(owner, name, flow);
+    let row = match request.body["is_template"] == true {
+        true => store.add_template(owner, name, flow),
+        false => store.add_flow(owner, name, flow),
+    };
+    row.thumbnail = request.text("thumbnail").map(str::to_owned);
     row.description = request.text("description").unwrap_or_default().to_owned();
     if let Some(category) = request.text("category") {
         row.category = category.to_owned();
     }
     let made = json!({
         "success": true, "flow_id": row.id, "message": format!("Saved {}", row.name),
-        "category": row.category, "description": row.description, "is_template": false,
-        "client_id": owner.client,
+        "category": row.category, "description": row.description,
+        "is_template": row.is_template, "client_id": owner.client,
     });
     ok(made).of(owner)
+}
+
+fn delete(store: &mut Store, request: &Request) -> Told {
+    let Some(row) = found(store, request) else {
+        return missing("Flow not found");
+    };
+    let (id, owner, is_template) = (row.id, row.owner, row.is_template);
+    match is_template {
+        true => store.templates.remove(id),
+        false => store.flows.retain(|row| row.id != id),
+    }
+    ok(json!({"success": true})).of(owner)
 }
 
 /// Renames, and changes nothing else; the answer does not say whose flow it was.

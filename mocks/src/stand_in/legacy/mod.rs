@@ -17,15 +17,19 @@ mod chat;
 mod connectors;
 mod conversations;
 mod export;
+mod figures;
 mod flows;
 mod google;
 mod judge;
 mod pages;
 mod request;
+mod routing;
 mod runs;
 mod seed;
 mod session;
+mod steps;
 mod store;
+mod templates;
 #[cfg(test)]
 mod tests;
 
@@ -39,21 +43,19 @@ use std::sync::Mutex;
 use store::{Owner, Store};
 
 /// Routes without objects of their own that answer with a list of rows, each with its client.
-const LISTS: [&str; 3] = [
-    "/api/agents/list",
-    "/api/flows/templates",
-    "/api/orchestrator/templates",
-];
+const LISTS: [&str; 1] = ["/api/agents/list"];
 
 /// Tried in order: the first that knows the route answers.
-const CONCEPTS: [fn(&mut Store, &Request) -> Option<Told>; 12] = [
+const CONCEPTS: [fn(&mut Store, &Request) -> Option<Told>; 14] = [
     session::answer,
     accounts::answer,
     export::answer,
     chat::answer,
     conversations::answer,
+    templates::answer,
     flows::answer,
     runs::answer,
+    routing::answer,
     boardroom::answer,
     agents::answer,
     connectors::answer,

@@ -14,6 +14,7 @@ const APP: &str = include_str!("pages/app.html");
 const CHAT: &str = include_str!("pages/chat.html");
 const CONNECTORS: &str = include_str!("pages/connectors.html");
 const LOGIN: &str = include_str!("pages/login.html");
+const ORCHESTRATOR: &str = include_str!("pages/orchestrator.html");
 const SETTINGS: &str = include_str!("pages/settings.html");
 const UI: &[u8] = include_bytes!("pages/ui.js");
 const SCRIPT: &[u8] = b"console.log('camarad static file');\n";
@@ -23,6 +24,7 @@ pub(super) fn answer(_: &mut Store, request: &Request) -> Option<Told> {
         ("GET", "/app") => whole("Camarad", APP),
         ("GET", "/connectors") => connectors(),
         ("GET", "/login" | "/login/" | "/signup") => whole("Log in", LOGIN),
+        ("GET", "/orchestrator") => whole("Orchestrator", ORCHESTRATOR),
         ("GET", "/settings") => whole("Settings", SETTINGS),
         ("GET", "/static/<path:filename>") => file(request),
         _ => return None,

@@ -1,24 +1,64 @@
 //! Running a flow, and the history of runs. Weak on purpose: a flow or a run
 //! named by id is looked up by user, never by client.
+//!
+//! What a node does is in [`steps`]. Times are fixed, so that the same flow
+//! gives the same answer, ids aside.
 
 use super::request::{Request, Told, integer, missing, ok, refused};
-use super::store::{Owner, Run, Store};
+use super::steps::{self, Step, Whose};
+use super::store::{Owner, Store, next_id};
+use camarad_policies::flow::Flow;
 use http::StatusCode;
 use serde_json::{Value, json};
+
+/// Rows of the history where the caller does not say.
+const MOST: i64 = 20;
+
+/// One run, as the history has it.
+pub(super) struct Run {
+    pub(super) id: u64,
+    pub(super) owner: Owner,
+    name: String,
+    told: Account,
+    created: String,
+}
+
+/// What is told of a run.
+pub(super) struct Account {
+    /// Of the flow; those that were out of reach, too.
+    pub(super) nodes: usize,
+    pub(super) elapsed_ms: u64,
+    /// `success`, `warning` or `error`.
+    pub(super) status: &'static str,
+    /// As `results[]` has them, one for each step.
+    pub(super) results: Vec<Value>,
+}
+
+impl Store {
+    pub(super) fn add_run(&mut self, owner: Owner, name: &str, told: Account) -> u64 {
+        let id = next_id(self.runs.iter().map(|row| row.id));
+        let created = self.now();
+        self.runs.push(Run {
+            id,
+            owner,
+            name: owner.marked(name),
+            told,
+            created,
+        });
+        id
+    }
+}
 
 pub(super) fn answer(store: &mut Store, request: &Request) -> Option<Told> {
     Some(match request.names() {
         ("POST", "/api/orchestrator/execute") => execute(store, request),
-        ("GET", "/api/orchestrator/history") => {
-            let own = store.runs.iter().filter(|row| request.lists(row.owner));
-            ok(own.rev().map(short).collect()).in_rows()
-        }
+        ("GET", "/api/orchestrator/history") => history(store, request),
         ("GET", "/api/orchestrator/history/<int:exec_id>") => {
             let mut rows = store.runs.iter();
             match rows.find(|row| request.means(row.id, row.owner)) {
                 Some(row) => {
                     let mut whole = short(row);
-                    whole["results"] = json!(row.results);
+                    whole["results"] = json!(row.told.results);
                     ok(whole).of(row.owner)
                 }
                 None => missing("Execution not found"),
@@ -28,10 +68,23 @@ pub(super) fn answer(store: &mut Store, request: &Request) -> Option<Told> {
     })
 }
 
+/// The newest first. `limit` has no bound, and a negative one is none; one that is no number
+/// fails, and any failure is an empty list.
+fn history(store: &Store, request: &Request) -> Told {
+    let limit = match request.asked.parameter("limit") {
+        Some(text) => text.trim().parse().unwrap_or(0),
+        None => MOST,
+    };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let own = store.runs.iter().filter(|row| request.lists(row.owner));
+    ok(own.rev().take(limit).map(short).collect()).in_rows()
+}
+
 fn short(row: &Run) -> Value {
+    let told = &row.told;
     json!({
-        "id": row.id, "flow_name": row.name, "nodes_count": row.results.len(),
-        "steps_count": row.results.len(), "elapsed_ms": 12, "status": "success",
+        "id": row.id, "flow_name": row.name, "nodes_count": told.nodes,
+        "steps_count": told.results.len(), "elapsed_ms": told.elapsed_ms, "status": told.status,
         "created_at": row.created, "client_id": row.owner.client,
     })
 }
@@ -61,7 +114,7 @@ fn chosen(store: &Store, request: &Request) -> Result<Chosen, (StatusCode, &'sta
     let Some(id) = integer(&body["flow_id"]) else {
         return Err((StatusCode::BAD_REQUEST, "No flow data provided"));
     };
-    let mut rows = store.flows.iter();
+    let mut rows = store.flows.iter().chain(store.templates.rows());
     let row = rows.find(|row| row.id == id && request.takes(row.owner));
     let row = row.ok_or((
         StatusCode::NOT_FOUND,
@@ -81,39 +134,68 @@ fn execute(store: &mut Store, request: &Request) -> Told {
         Err((status, words)) => return refused(status, words),
     };
     if !run.flow.is_object() {
-        let words = "'list' object has no attribute 'get'";
-        return refused(StatusCode::INTERNAL_SERVER_ERROR, words);
+        let words = format!("'{}' object has no attribute 'get'", python_type(&run.flow));
+        return refused(StatusCode::INTERNAL_SERVER_ERROR, &words);
     }
-    let nodes = run.flow["nodes"].as_array().cloned().unwrap_or_default();
-    let says = |node: &Value| format!("Ran {} in {}", node["label"], run.owner.marked(&run.name));
-    let (mut steps, mut results) = (Vec::new(), Vec::new());
-    for (n, node) in nodes.iter().enumerate() {
-        let rest = json!({"step": n + 1, "node_id": node["id"], "type": node["type"],
-                          "input": "", "output": says(node), "fail_reason": null, "duration_ms": 1});
-        let (mut step, mut result) = (rest.clone(), rest);
-        step["node_label"] = node["label"].clone();
-        step["status"] = json!("success");
-        result["label"] = node["label"].clone();
-        result["status"] = json!("ok");
-        result["data"] = json!({"message": says(node), "config": node["config"]});
-        steps.push(step);
-        results.push(result);
-    }
-    // Stored under the active client, whosever flow it was.
     let scope = request.scope();
-    let execution = store.add_run(scope, &run.name, results.clone());
-    let count = steps.len();
-    let answer = json!({
-        "success": true, "execution_id": execution,
-        "trace_execution_id": format!("trace-{execution}"),
-        "flow_id": run.id, "flow_name": run.owner.marked(&run.name), "client_id": scope.client,
-        "status": "completed", "run_status": "success", "overall_status": "success",
-        "nodes_total": count, "steps_executed": count, "elapsed_ms": 12, "total_duration_ms": 12,
-        "success_steps": count, "warning_steps": 0, "failed_steps": 0,
-        "started_at": "2026-01-05T10:00:00.000Z", "finished_at": "2026-01-05T10:00:00.012Z",
-        "summary": {"steps_count": count, "success": count, "warning": 0, "error": 0,
-                    "run_status": "success", "total_duration_ms": 12},
-        "steps": steps, "results": results,
+    let (flow, _) = Flow::read(&run.flow);
+    let whose = Whose {
+        owner: run.owner,
+        scope,
+        settings: &store.settings,
+    };
+    let walked = steps::walk(&flow, &whose);
+    let numbered = || walked.iter().zip(1..);
+    let results: Vec<Value> = numbered().map(|(step, n)| step.result(n)).collect();
+    let steps: Vec<Value> = numbered().map(|(step, n)| step.step(n)).collect();
+    let warnings = walked.iter().filter(|step| step.warning).count();
+    let status = if warnings > 0 { "warning" } else { "success" };
+    let elapsed_ms: u64 = walked.iter().map(|step: &Step| step.duration_ms).sum();
+    let told = Account {
+        nodes: run.flow["nodes"].as_array().map_or(0, Vec::len),
+        elapsed_ms,
+        status,
+        results,
+    };
+    let mut answer = json!({
+        "success": true, "flow_id": run.id, "flow_name": run.owner.marked(&run.name),
+        "client_id": scope.client,
+        "status": "completed", "run_status": status, "overall_status": status,
+        "nodes_total": told.nodes, "steps_executed": steps.len(),
+        "elapsed_ms": elapsed_ms, "total_duration_ms": elapsed_ms,
+        "success_steps": steps.len() - warnings, "warning_steps": warnings, "failed_steps": 0,
+        "started_at": "2026-01-05T10:00:00.000Z", "finished_at": finished(elapsed_ms),
+        "summary": {"steps_count": steps.len(), "success": steps.len() - warnings,
+                    "warning": warnings, "error": 0, "run_status": status,
+                    "total_duration_ms": elapsed_ms},
+        "steps": steps, "results": told.results,
     });
+    // Stored under the active client, whosever flow it was.
+    let execution = store.add_run(scope, &run.name, told);
+    answer["execution_id"] = json!(execution);
+    answer["trace_execution_id"] = json!(format!("trace-{execution}"));
     ok(answer).of(run.owner)
+}
+
+/// So many milliseconds after the fixed beginning.
+fn finished(elapsed_ms: u64) -> String {
+    let (minutes, rest) = (elapsed_ms / 60_000 % 60, elapsed_ms % 60_000);
+    format!(
+        "2026-01-05T10:{minutes:02}:{:02}.{:03}Z",
+        rest / 1_000,
+        rest % 1_000
+    )
+}
+
+/// What Python calls a JSON value's type in an exception.
+fn python_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
 }

@@ -14,6 +14,7 @@
 //!
 //! Every client also has settings of the agent `seo`, named `SEO helper <mark>`.
 
+use super::runs::Account;
 use super::store::{Client, Owner, Store};
 use serde_json::{Value, json};
 
@@ -68,7 +69,13 @@ fn fill_for(store: &mut Store, owner: Owner) {
     let flow = store.add_flow(owner, &format!("Flow of {mark}"), flow(&mark));
     flow.description = format!("What {mark} does every morning");
     let result = json!({"step": 1, "type": "output", "status": "ok", "data": {"message": format!("Figures of {mark}")}});
-    store.add_run(owner, &format!("Run of {mark}"), vec![result]);
+    let told = Account {
+        nodes: 1,
+        elapsed_ms: 12,
+        status: "success",
+        results: vec![result],
+    };
+    store.add_run(owner, &format!("Run of {mark}"), told);
     store.add_meeting(owner, &format!("Meeting of {mark}"));
     let Some(client) = owner.client else {
         return;
@@ -83,8 +90,9 @@ fn flow(mark: &str) -> Value {
     json!({
         "nodes": [
             {"id": "n1", "type": "trigger", "label": "Every morning"},
+            {"id": "n3", "type": "agent", "slug": "seo", "label": "Think"},
             {"id": "n2", "type": "output", "label": format!("Mail to {mark}")},
         ],
-        "connections": [{"from": "n1", "to": "n2"}],
+        "connections": [{"from": "n1", "to": "n3"}, {"from": "n3", "to": "n2"}],
     })
 }

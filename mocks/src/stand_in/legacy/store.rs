@@ -3,7 +3,9 @@
 //! Ids are given out again: a new one is the highest plus one, so whoever
 //! creates next gets the id of the newest that was deleted.
 
+use super::runs::Run;
 use super::seed;
+use super::templates::Templates;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -64,17 +66,11 @@ pub(super) struct Flow {
     pub(super) name: String,
     pub(super) category: String,
     pub(super) description: String,
+    pub(super) thumbnail: Option<String>,
+    pub(super) is_template: bool,
     pub(super) flow: Value,
     pub(super) created: String,
     pub(super) updated: String,
-}
-
-pub(super) struct Run {
-    pub(super) id: u64,
-    pub(super) owner: Owner,
-    pub(super) name: String,
-    pub(super) results: Vec<Value>,
-    pub(super) created: String,
 }
 
 pub(super) struct Meeting {
@@ -120,6 +116,7 @@ pub(super) struct Store {
     pub(super) clients: Vec<Client>,
     pub(super) conversations: Vec<Conversation>,
     pub(super) flows: Vec<Flow>,
+    pub(super) templates: Templates,
     pub(super) runs: Vec<Run>,
     pub(super) meetings: Vec<Meeting>,
     pub(super) links: Vec<Link>,
@@ -128,6 +125,8 @@ pub(super) struct Store {
     /// By request id alone, whoever sends it.
     pub(super) messages_paid: HashMap<String, Paid>,
     pub(super) spent: HashMap<String, Paid>,
+    /// What users have left to spend, of those who have spent.
+    pub(super) credits: HashMap<u64, u64>,
     ticks: u64,
 }
 
@@ -150,6 +149,7 @@ impl Store {
             clients: Vec::new(),
             conversations: Vec::new(),
             flows: Vec::new(),
+            templates: Templates::default(),
             runs: Vec::new(),
             meetings: Vec::new(),
             links: Vec::new(),
@@ -157,6 +157,7 @@ impl Store {
             settings: Vec::new(),
             messages_paid: HashMap::new(),
             spent: HashMap::new(),
+            credits: HashMap::new(),
             ticks: 0,
         }
     }
@@ -196,6 +197,7 @@ impl Store {
         self.clients.retain(|row| row.id != client);
         self.conversations.retain(|row| kept(row.owner));
         self.flows.retain(|row| kept(row.owner));
+        self.templates.keep(kept);
         self.links.retain(|row| kept(row.owner));
     }
 
@@ -223,33 +225,33 @@ impl Store {
     }
 
     pub(super) fn add_flow(&mut self, owner: Owner, name: &str, flow: Value) -> &mut Flow {
-        let id = next_id(self.flows.iter().map(|row| row.id));
-        let now = self.now();
+        let mut row = self.new_flow(owner, name, flow);
+        row.id = next_id(self.flows.iter().map(|row| row.id));
         let at = self.flows.len();
-        self.flows.push(Flow {
-            id,
+        self.flows.push(row);
+        &mut self.flows[at]
+    }
+
+    pub(super) fn add_template(&mut self, owner: Owner, name: &str, flow: Value) -> &mut Flow {
+        let row = self.new_flow(owner, name, flow);
+        self.templates.add(row)
+    }
+
+    /// One without an id.
+    fn new_flow(&mut self, owner: Owner, name: &str, flow: Value) -> Flow {
+        let now = self.now();
+        Flow {
+            id: 0,
             owner,
             name: owner.marked(name),
             category: "Custom".to_owned(),
             description: String::new(),
+            thumbnail: None,
+            is_template: false,
             flow,
             created: now.clone(),
             updated: now,
-        });
-        &mut self.flows[at]
-    }
-
-    pub(super) fn add_run(&mut self, owner: Owner, name: &str, results: Vec<Value>) -> u64 {
-        let id = next_id(self.runs.iter().map(|row| row.id));
-        let created = self.now();
-        self.runs.push(Run {
-            id,
-            owner,
-            name: owner.marked(name),
-            results,
-            created,
-        });
-        id
+        }
     }
 
     pub(super) fn add_meeting(&mut self, owner: Owner, title: &str) -> String {

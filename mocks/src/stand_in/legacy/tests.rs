@@ -1,5 +1,8 @@
 //! The stand-in's weaknesses: what the sidecar is tested against has to be there.
 
+mod runs;
+mod templates;
+
 use super::*;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -146,7 +149,7 @@ async fn a_request_id_known_from_anybody_is_answered_as_paid() {
     assert_eq!(again.2["response"], first.2["response"]);
     let body = r#"{"amount": 1, "request_id": "r"}"#;
     let first = app.ask(2, 0, "POST /api/user/spend", body).await;
-    assert_eq!(first.2["balance"], "100 credits of u2.c0");
+    assert_eq!(first.2["balance"], "999 credits of u2.c0");
     let again = app.ask(1, 0, "POST /api/user/spend", body).await;
     assert_eq!(
         (&again.2["balance"], &again.2["duplicate"]),
@@ -318,6 +321,7 @@ async fn settings_of_an_agent_fall_back_and_pages_are_whole() {
         "/login",
         "/settings",
         "/connectors",
+        "/orchestrator",
         "/chat/seo/none",
     ] {
         let page = app.ask(1, 0, &format!("GET {path}"), "").await;
