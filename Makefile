@@ -1,14 +1,19 @@
 # make run     the sidecar in front of two stand-ins, with lines to paste
+# make demo-run a template through validate, execute, trace, replay and diff on the demo
 # make test    everything that must hold; what .ci/run calls
 # make check   formatting, lints, documentation, and licences where cargo-deny is installed
 # make fuzz    random requests through the sidecar to a real Flask; DIFFERENTIAL_SEED repeats a run
 # make bench   measurements, outside of what every build needs
 # make soak    ten minutes of mixed faults at load, which must leave nothing behind
 
-.PHONY: run test fuzz check bench soak needs needs-test
+.PHONY: run demo-run test fuzz check bench soak needs needs-test
 
 run: needs
 	cargo run --quiet -- run --demo
+
+demo-run: needs # writes state/demo-run/
+	cargo build --quiet
+	scripts/demo-run.sh target/debug/camarad-sidecar state/demo-run
 
 test: needs-test
 	cargo test --quiet

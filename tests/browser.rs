@@ -5,6 +5,7 @@ mod chat;
 mod clients;
 mod connectors;
 mod gateway;
+mod orchestrator;
 
 use crate::support::{Ask, Browser, Claims, Setup, Sidecar, StandIn, marks, token};
 use serde_json::{Value, json};

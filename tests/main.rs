@@ -33,6 +33,7 @@ mod legacy_faults;
 mod limits;
 mod observability;
 mod refusals;
+mod runs;
 mod service_account;
 mod stream_lane;
 mod tagging;

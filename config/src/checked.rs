@@ -5,6 +5,7 @@
 use crate::secret::Secret;
 use camarad_policies::breaker;
 use camarad_policies::endpoints::Endpoints;
+use camarad_policies::guardrails::Guardrails;
 use camarad_policies::head::Limits as HeadLimits;
 use camarad_policies::identity::Issuer;
 use camarad_policies::ids::ClientId;
@@ -39,6 +40,10 @@ pub struct Config {
     pub gateway: Gateway,
     /// The cache.
     pub cache: Cache,
+    /// Runs of the orchestrator.
+    pub orchestrator: Orchestrator,
+    /// The ledger of runs.
+    pub ledger: Ledger,
     /// The burst detector.
     pub burst: Burst,
     /// The admin listener.
@@ -197,6 +202,28 @@ pub struct Cache {
     pub ttl_percent: u32,
     /// Whether the app's own reads are kept.
     pub app_reads: bool,
+}
+
+/// Runs of the orchestrator.
+#[derive(Clone, Debug)]
+pub struct Orchestrator {
+    /// What is looked at before a run.
+    pub guardrails: Arc<Guardrails>,
+    /// Credits that a replay books.
+    pub replay_credits: u32,
+}
+
+/// The ledger of runs.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// A run that cannot be written is refused.
+    pub required: bool,
+    /// How long runs are kept.
+    pub max_age: Duration,
+    /// How many of one client's are.
+    pub runs_per_client: u32,
+    /// Largest file, bytes.
+    pub max_bytes: u64,
 }
 
 /// The burst detector.

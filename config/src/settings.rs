@@ -33,6 +33,10 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// The cache of answers.
     pub cache: CacheSettings,
+    /// Runs of the orchestrator: what is looked at before, and what a replay costs.
+    pub orchestrator: OrchestratorSettings,
+    /// The ledger of runs.
+    pub ledger: LedgerSettings,
     /// When a run of 5xx answers is called a burst.
     pub burst: BurstSettings,
     /// The admin listener.
@@ -225,6 +229,30 @@ pub struct CacheSettings {
     pub app_reads: bool,
 }
 
+/// Runs of the orchestrator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OrchestratorSettings {
+    /// File with a table of your own of limits, rules and words before a run; empty means the built-in `policies/tables/guardrails.toml`.
+    pub guardrails: String,
+    /// Credits that a replay books before it runs, as the page does before a run; 0 books none.
+    pub replay_credits: u32,
+}
+
+/// The ledger of runs, `runs.db` in the state directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LedgerSettings {
+    /// Whether a run that cannot be written is refused; off lets it go on unrecorded.
+    pub required: bool,
+    /// How many days runs are kept.
+    pub max_age_days: u32,
+    /// How many runs of one client are kept.
+    pub runs_per_client: u32,
+    /// Largest size of the file; a run that does not fit is refused.
+    pub max_bytes: u64,
+}
+
 /// When a run of 5xx answers is called a burst.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -412,6 +440,26 @@ impl Default for CacheSettings {
             stale_if_error: Span::seconds(0),
             ttl_percent: 100,
             app_reads: true,
+        }
+    }
+}
+
+impl Default for OrchestratorSettings {
+    fn default() -> Self {
+        Self {
+            guardrails: String::new(),
+            replay_credits: 5,
+        }
+    }
+}
+
+impl Default for LedgerSettings {
+    fn default() -> Self {
+        Self {
+            required: true,
+            max_age_days: 90,
+            runs_per_client: 1000,
+            max_bytes: 2 << 30,
         }
     }
 }

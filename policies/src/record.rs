@@ -169,6 +169,9 @@ pub struct Record {
     /// The key of the cache, written as the SHA-256 by which an operator purges it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_key: Option<CacheKey>,
+    /// The run that it made, by the ledger's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// Why the mock answered in Coolbits' place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<&'static str>,

@@ -151,6 +151,24 @@ refusals! {
     UserWideDenied = 403, "user_wide_denied", "This token is limited to clients";
     /// The app's list of the user's clients could not be had.
     DirectoryUnavailable = 503, "directory_unavailable", "Clients cannot be verified right now";
+    /// A flow that the guardrails block; the answer lists what is wrong with it.
+    FlowBlocked = 400, "flow_blocked", "This flow cannot run";
+    /// The app did not book the credits for a replay.
+    CreditsRefused = 402, "credits_refused", "Execution blocked: the credits were not booked";
+    /// The run that is to be replayed was made past the sidecar, which has no flow of it.
+    FlowNotRecorded = 409, "flow_not_recorded", "The flow of this run was not recorded, so it cannot be run again";
+    /// A trace in a form that there is none of.
+    FormatUnknown = 400, "format_unknown", "format must be json or csv";
+    /// An `Idempotency-Key` that is none, or two.
+    IdempotencyKeyInvalid = 400, "idempotency_key_invalid", "Idempotency-Key must be one text of 1 to 255 visible characters";
+    /// An `Idempotency-Key` that came with another body within a day.
+    IdempotencyKeyReused = 422, "idempotency_key_reused", "This Idempotency-Key was used with another request";
+    /// The first request with this `Idempotency-Key` is still being answered.
+    IdempotencyInProgress = 409, "idempotency_in_progress", "The first request with this Idempotency-Key is still running";
+    /// The first request with this `Idempotency-Key` ended without an answer that was kept.
+    IdempotencyOutcomeUnknown = 409, "idempotency_outcome_unknown", "The first request with this Idempotency-Key was interrupted; look into the history before sending it again with a new key";
+    /// A run could not be written down, and is therefore not made.
+    LedgerUnavailable = 503, "ledger_unavailable", "Runs cannot be recorded right now, so none is started";
     /// The caller left before there was an answer; 499, as nginx counts it.
     ClientClosed = 499, "client_closed", "The caller left";
     /// The app could not be connected to, or broke the connection off.
@@ -182,7 +200,9 @@ impl Refusal {
             | Self::DirectoryUnavailable
             | Self::GuardUnavailable
             | Self::TenantLeakBlocked => Some(Origin::Legacy),
-            Self::Internal | Self::KeysUnavailable | Self::Overloaded => Some(Origin::Sidecar),
+            Self::Internal | Self::KeysUnavailable | Self::Overloaded | Self::LedgerUnavailable => {
+                Some(Origin::Sidecar)
+            }
             _ => None,
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::authorise::Permit;
 use crate::identity::Token;
-use crate::matrix::Serve;
+use crate::matrix::{Act, Serve};
 use crate::operation::Operation;
 use crate::refusal::Refusal;
 use std::collections::BTreeSet;
@@ -24,6 +24,8 @@ pub enum Plan {
     Mock(Operation, MockReason),
     /// The sidecar: how the gateway is doing.
     Health,
+    /// The sidecar, with the app behind it: what is done about runs.
+    Runs(Act),
 }
 
 /// With whose token Coolbits is asked.
@@ -68,6 +70,7 @@ pub fn route(permit: &Permit, switch: &Switch) -> Plan {
         Serve::Whole => return Plan::Whole,
         Serve::MadeUp => return Plan::MadeUp,
         Serve::Health => return Plan::Health,
+        Serve::Runs(act) => return Plan::Runs(act),
         Serve::Connector(operation) => operation,
     };
     if !switch.enabled {
@@ -92,7 +95,7 @@ impl Plan {
         match self {
             Self::Coolbits(operation, _) => Ok(Self::Mock(operation, MockReason::NoAccount)),
             Self::Mock(..) => Ok(self),
-            Self::Stream | Self::Whole | Self::MadeUp | Self::Health => {
+            Self::Stream | Self::Whole | Self::MadeUp | Self::Health | Self::Runs(_) => {
                 Err(Refusal::AccountNotLinked)
             }
         }

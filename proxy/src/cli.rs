@@ -2,6 +2,7 @@
 
 use crate::doctor::DoctorArgs;
 use crate::matrix_table::Format;
+use crate::runs_command::RunsArgs;
 use crate::templates_command::TemplatesCommand;
 use crate::token::MintArgs;
 use crate::token_verify::VerifyArgs;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     },
     /// Look at an installation from outside, before or after start: what works, what does not, what to do.
     Doctor(DoctorArgs),
+    /// The runs of the orchestrator that were recorded.
+    Runs(RunsArgs),
     /// What the app supports and what is enforced, for every route.
     Matrix {
         #[command(subcommand)]

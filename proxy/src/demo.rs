@@ -37,8 +37,8 @@ pub(crate) async fn run() -> Result<(), DemoError> {
     let own = Inputs::from_process().environment;
     let state = own
         .get("SIDECAR_STATE_DIR")
-        .map_or("./state", String::as_str);
-    let dir = PathBuf::from(state).join("demo");
+        .map_or_else(|| "./state".to_owned(), String::clone);
+    let dir = PathBuf::from(&state).join("demo");
     let failed = |error| DemoError::File(dir.display().to_string(), error);
     std::fs::create_dir_all(&dir).map_err(failed)?;
     // Absolute, since the lines are pasted into another terminal.
@@ -51,7 +51,7 @@ pub(crate) async fn run() -> Result<(), DemoError> {
     let text = |path: &Path| path.display().to_string();
     let mut inputs = Inputs::default();
     let mut set = |name: &str, value: String| inputs.environment.insert(name.into(), value);
-    set("SIDECAR_STATE_DIR", state.to_owned());
+    set("SIDECAR_STATE_DIR", state.clone());
     set("SIDECAR_ACCESS_LOG", text(&dir.join("access.log")));
     set("SIDECAR_JWT_SECRET_FILE", text(&secret_file));
     set("SIDECAR_JWT_USER_CLAIM", "uid".into());
@@ -79,6 +79,9 @@ pub(crate) async fn run() -> Result<(), DemoError> {
         coolbits_pid: coolbits.id().unwrap_or_default(),
         secret_file,
         admin_file,
+        state_dir: dir
+            .parent()
+            .map_or_else(|| PathBuf::from(state), Path::to_path_buf),
     };
     let signals = Signals::listen().map_err(StartError::Signals)?;
     let running = process::start(quiet(config)).await?;
@@ -153,6 +156,7 @@ struct Lines {
     coolbits_pid: u32,
     secret_file: PathBuf,
     admin_file: PathBuf,
+    state_dir: PathBuf,
 }
 
 impl Lines {
@@ -230,9 +234,17 @@ ask http://{address}/api/flows/3; ask "{api}/google-ads/campaigns?account_id=234
 # 19 chat goes on with the active client's own conversation: Location: /chat/business/seo?conv_id=4, then 6
 for client in 10 11; do curl -si -H "Authorization: Bearer $A" -b "camarad_client_id=$client" http://{address}/chat/business/seo | grep -i '^location'; done
 
+# 20 a flow without an agent and an output is not run: "code":"flow_blocked", and everything that is wrong with it
+ask -H "Content-Type: application/json" -d '{{"flow": {{"nodes": [{{"id": "a", "type": "trigger"}}]}}}}' http://{address}/api/orchestrator/execute
+# 21 a template is; its trace as CSV, one row a step
+RUN=$({program} templates show biz-growth-review | ask -H "Content-Type: application/json" --data-binary @- http://{address}/api/orchestrator/execute | grep -o '"execution_id":[0-9]*' | cut -d: -f2); ask "http://{address}/api/orchestrator/history/$RUN/trace?format=csv" | cut -c1-120
+# 22 the same once more, with what came out otherwise: "same":true; and what an operator sees of both
+ask -X POST http://{address}/api/orchestrator/history/$RUN/replay | grep -oE '"(same|replay_of)":[^,}}]*'; {program} runs list --state-dir {state}
+
 Ctrl-C stops the sidecar and both stand-ins (one started by line 13 is yours: kill %1).
 "##,
             pid = self.coolbits_pid,
+            state = self.state_dir.display(),
             log = self.access_log,
         );
         Ok(out)

@@ -12,6 +12,7 @@ mod gateway;
 mod json;
 mod kept;
 mod keys;
+mod ledger;
 mod limiter;
 mod locks;
 mod matrix_table;
@@ -19,6 +20,7 @@ mod observe;
 mod owners;
 mod panics;
 mod process;
+mod runs_command;
 mod sessions;
 mod templates_command;
 mod tenants;
@@ -85,6 +87,22 @@ fn main() -> ExitCode {
             }
             Err(problems) => fail(&problems),
         },
+        Command::Runs(args) => {
+            let state_dir = match args.state_dir.clone() {
+                Some(dir) => Ok(dir),
+                None => settings(args.config.clone()).map(|config| config.server.state_dir),
+            };
+            match state_dir {
+                Ok(dir) => match runs_command::tell(args, &dir) {
+                    Ok(text) => {
+                        say(&text);
+                        ExitCode::SUCCESS
+                    }
+                    Err(error) => fail(&error),
+                },
+                Err(problems) => fail(&problems),
+            }
+        }
         Command::Matrix { command, format } => {
             let told = match command {
                 None => matrix_table::table(format).map(|text| text.trim_end().to_owned()),

@@ -9,8 +9,8 @@ use camarad_policies::accounts::Accounts;
 use camarad_policies::cache_key::Class;
 use camarad_policies::guard::Guard;
 use camarad_policies::matrix::{
-    CASES, Caching, ClientScope, Matrix, MatrixError, Observed, ROUTES, Route, Routes, RoutesError,
-    Rule, Serve,
+    Act, CASES, Caching, ClientScope, Matrix, MatrixError, Observed, ROUTES, Route, Routes,
+    RoutesError, Rule, Serve,
 };
 use clap::ValueEnum;
 use serde::Serialize;
@@ -169,7 +169,8 @@ fn line(seen: &Observed, rule: &Rule) -> Line {
                 Serve::Whole => "api",
                 Serve::MadeUp => "api, tagged",
                 Serve::Connector(_) => "api, gateway",
-                Serve::Health => "sidecar",
+                Serve::Health | Serve::Runs(Act::Validate | Act::Trace) => "sidecar",
+                Serve::Runs(_) => "api, sidecar",
             },
             cache: rule.cache.map(kept).unwrap_or_default(),
             mode: rule.mode.as_str(),

@@ -4,10 +4,11 @@
 use crate::admin::{self, Admin};
 use crate::budget::Budget;
 use crate::cache::Cache;
-use crate::edge::{self, Legacy, Sidecar};
+use crate::edge::{self, Legacy, Runs, Sidecar};
 use crate::gateway::{Gateway, SwitchBoard};
 use crate::kept::Kept;
 use crate::keys::KeyStore;
+use crate::ledger::{self, Ledger, LedgerError, Retention};
 use crate::limiter::Limiter;
 use crate::locks::Locks;
 use crate::observe::{JsonLines, Observer};
@@ -17,6 +18,7 @@ use crate::sessions::Sessions;
 use crate::tenants::Tenants;
 use camarad_config::Config;
 use camarad_policies::matrix::Matrix;
+use camarad_policies::run::Status;
 use camarad_policies::seal::SealKey;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,6 +42,8 @@ pub(crate) enum StartError {
         "owners.db in server.state_dir = {0}: {1}; it can be deleted, what it holds is learnt again"
     )]
     Owners(String, rusqlite::Error),
+    #[error("{file} in server.state_dir = {0}: {1}; put it back from a backup, or move it away to begin a new one", file = ledger::FILE)]
+    Ledger(String, LedgerError),
     #[error("the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     #[error("{key} = {value}: {error}")]
@@ -100,6 +104,14 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     ))?);
     let owners = Owners::open(state_dir)
         .map_err(|error| StartError::Owners(state_dir.display().to_string(), error))?;
+    let retention = Retention {
+        runs_per_client: config.ledger.runs_per_client,
+        age_ms: config.ledger.max_age.as_millis() as i64,
+        bytes: config.ledger.max_bytes,
+    };
+    let opened = Ledger::open(state_dir, retention, ledger::now_ms());
+    let (ledger, interrupted) =
+        opened.map_err(|error| StartError::Ledger(state_dir.display().to_string(), error))?;
     let target = &config.server.access_log;
     let log = JsonLines::open(target).map_err(at("server.access_log", target))?;
     let target = &config.audit.log;
@@ -134,6 +146,22 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         fetches.clone(),
         observer.metrics.cache_evictions_total.clone(),
     ));
+    for status in Status::ALL
+        .iter()
+        .filter(|status| **status != Status::Running)
+    {
+        let runs = &observer.metrics.runs_total;
+        runs.with_label_values(&[status.as_str()]).inc_by(0);
+    }
+    if interrupted > 0 {
+        tracing::warn!(
+            runs = interrupted,
+            "runs were under way when the last process ended: they are interrupted"
+        );
+        let runs = &observer.metrics.runs_total;
+        runs.with_label_values(&[Status::Interrupted.as_str()])
+            .inc_by(interrupted as u64);
+    }
     let mut matrix = Matrix::built_in()?;
     // Names were checked with the settings.
     let _ = matrix.set_modes(config.tenancy.mode, &config.tenancy.modes);
@@ -149,6 +177,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         objects: Locks::default(),
         exported: Kept::new(config.tenancy.directory_ttl),
         agents: Kept::new(config.tenancy.directory_ttl),
+        runs: Runs::new(ledger, fetches.clone(), config.tenancy.directory_ttl),
         limiter: Limiter::new(config.limits.refusals),
         sessions: sessions.clone(),
         switch: switch.clone(),

@@ -324,6 +324,11 @@ impl Sidecar {
             .await
     }
 
+    /// Its state directory, where the setup did not choose another one.
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
     /// The access log so far, one value a line.
     pub fn records(&self) -> Vec<Value> {
         lines(&self.log)

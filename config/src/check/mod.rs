@@ -7,6 +7,7 @@
 mod gateway;
 mod issuers;
 mod limits;
+mod runs;
 mod tenancy;
 
 use crate::checked::{Admin, Audit, Burst, Cache, Config, Legacy, Server, Sessions};
@@ -104,6 +105,8 @@ pub(crate) fn check(
         gateway,
         breaker,
         cache,
+        orchestrator,
+        ledger,
         burst,
         admin,
         jwt,
@@ -129,6 +132,8 @@ pub(crate) fn check(
     };
     let gateway = gateway::check_gateway(c, gateway, breaker);
     let cache = check_cache(c, cache);
+    let orchestrator = runs::check_orchestrator(c, orchestrator);
+    let ledger = runs::check_ledger(c, ledger);
     let burst = check_burst(c, burst);
     let admin = check_admin(c, admin);
     let issuers = issuers::check_issuers(c, jwt, issuers);
@@ -156,8 +161,10 @@ pub(crate) fn check(
         );
     }
     let sessions = Sessions { seal_key };
-    match (server, legacy, gateway, admin) {
-        (Some(server), Some(legacy), Some(gateway), Some(admin)) if c.problems.is_empty() => {
+    match (server, legacy, gateway, orchestrator, admin) {
+        (Some(server), Some(legacy), Some(gateway), Some(orchestrator), Some(admin))
+            if c.problems.is_empty() =>
+        {
             Ok(Config {
                 server,
                 limits,
@@ -167,6 +174,8 @@ pub(crate) fn check(
                 sessions,
                 gateway,
                 cache,
+                orchestrator,
+                ledger,
                 burst,
                 admin,
                 issuers,

@@ -150,6 +150,55 @@ pub enum Serve {
     Connector(Operation),
     /// How the gateway is doing; answered here.
     Health,
+    /// About runs of the orchestrator; answered here, with the app behind it.
+    Runs(Act),
+}
+
+/// What is done about runs of the orchestrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A flow is run, after it was looked at, and recorded.
+    Execute,
+    /// A flow is looked at, and not run.
+    Validate,
+    /// A run is told as JSON or CSV.
+    Trace,
+    /// A recorded flow is run again.
+    Replay,
+    /// The app's templates, and ours behind them.
+    Templates,
+}
+
+impl Act {
+    /// Every act.
+    pub const ALL: [Self; 5] = [
+        Self::Execute,
+        Self::Validate,
+        Self::Trace,
+        Self::Replay,
+        Self::Templates,
+    ];
+
+    /// Its name in the matrix.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Execute => "execute",
+            Self::Validate => "validate",
+            Self::Trace => "trace",
+            Self::Replay => "replay",
+            Self::Templates => "templates",
+        }
+    }
+}
+
+/// How answers of a rule name runs that the ledger knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recorded {
+    /// A list of runs.
+    List,
+    /// One run.
+    One,
 }
 
 /// How answers of a rule are kept.
@@ -215,6 +264,8 @@ pub struct Rule {
     pub learn: Option<Learn>,
     /// Links on its page to conversations out of scope are taken out.
     pub page_links: bool,
+    /// Its answers name runs, and gain what the ledger has of them.
+    pub recorded: Option<Recorded>,
     /// How long the app may take, in seconds, where that is longer than for others.
     pub answer_seconds: Option<u64>,
     /// How it is answered.
@@ -390,7 +441,8 @@ impl Rule {
 
     /// Whether a request with this method may change something.
     pub fn changes(&self, method: &str) -> bool {
-        self.writes || !matches!(method, "GET" | "HEAD" | "OPTIONS")
+        let is_read = matches!(method, "GET" | "HEAD" | "OPTIONS");
+        self.writes || !(is_read || self.serve == Serve::Runs(Act::Validate))
     }
 
     /// What kept answers of a user a request with this method makes worthless.

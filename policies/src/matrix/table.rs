@@ -2,8 +2,8 @@
 
 use super::pattern::Pattern;
 use super::{
-    ActiveClient, Auth, Caching, ClientScope, Entry, Learn, Matrix, Mode, OnForeign, Place, Route,
-    Routes, Rule, Serve, UserWide,
+    Act, ActiveClient, Auth, Caching, ClientScope, Entry, Learn, Matrix, Mode, OnForeign, Place,
+    Recorded, Route, Routes, Rule, Serve, UserWide,
 };
 use crate::accounts::{Accounts, CONNECTORS, Connector};
 use crate::cache_key::Class;
@@ -102,6 +102,7 @@ struct Row {
     learn: Option<Learn>,
     #[serde(default)]
     page_links: bool,
+    recorded: Option<Recorded>,
     answer_seconds: Option<u64>,
     #[serde(default)]
     serve: String,
@@ -272,6 +273,7 @@ fn options_rule(name: &str, auth: Auth) -> Rule {
         form: false,
         learn: None,
         page_links: false,
+        recorded: None,
         answer_seconds: None,
         serve: Serve::Stream,
         cache: None,
@@ -311,14 +313,20 @@ impl Row {
             "whole" => Serve::Whole,
             "made_up" => Serve::MadeUp,
             "health" => Serve::Health,
-            name => Operation::parse(name).map(Serve::Connector).unwrap_or_else(|| {
-                let known = Operation::ALL.iter().map(|o| format!("{:?}", o.name()));
-                let known = known.collect::<Vec<_>>().join(", ");
-                problem(format!(
-                    "serve = {name:?}, expected \"stream\", \"whole\", \"made_up\", \"health\" or one of {known}"
-                ));
-                Serve::Stream
-            }),
+            name => {
+                let act = Act::ALL.into_iter().find(|act| act.name() == name);
+                let operation = Operation::parse(name).map(Serve::Connector);
+                act.map(Serve::Runs).or(operation).unwrap_or_else(|| {
+                    let acts = Act::ALL.iter().map(|act| act.name());
+                    let known = acts.chain(Operation::ALL.iter().map(|o| o.name()));
+                    let known = known.map(|name| format!("{name:?}"));
+                    let known = known.collect::<Vec<_>>().join(", ");
+                    problem(format!(
+                        "serve = {name:?}, expected \"stream\", \"whole\", \"made_up\", \"health\" or one of {known}"
+                    ));
+                    Serve::Stream
+                })
+            }
         };
         let mut pointers = |key: &str, texts: &[String]| {
             let parsed = texts.iter().filter_map(|text| {
@@ -425,6 +433,7 @@ impl Row {
             || self.page_links
             || !self.unowned_keep.is_empty()
             || self.learn.is_some()
+            || self.recorded.is_some()
             || self.answer_seconds.is_some();
         if (fields || looks) && matches!(serve, Serve::Stream) {
             problem(
@@ -475,8 +484,13 @@ impl Row {
         if class.is_some() != self.cache_seconds.is_some() {
             problem("cache and cache_seconds belong together".into());
         }
-        if class.is_some() && (looks_closer || matches!(serve, Serve::Stream | Serve::Health)) {
+        if class.is_some()
+            && (looks_closer || matches!(serve, Serve::Stream | Serve::Health | Serve::Runs(_)))
+        {
             problem("what is streamed, guarded or learnt from is not cached".into());
+        }
+        if matches!(serve, Serve::Runs(_)) && self.auth != Auth::Required {
+            problem("runs are somebody's: auth = \"required\"".into());
         }
         if class == Some(Class::User) && self.client != ClientScope::None {
             problem("cache = \"user\": the rule has a client, \"tenant\" is needed".into());
@@ -513,6 +527,7 @@ impl Row {
             form: self.form,
             learn: self.learn,
             page_links: self.page_links,
+            recorded: self.recorded,
             answer_seconds: self.answer_seconds,
             serve,
             cache: class

@@ -97,7 +97,7 @@ impl Sidecar {
     }
 
     /// The app's own list of the links of a user's clients, at most `tenancy.directory_ttl` old.
-    async fn links_of(
+    pub(super) async fn links_of(
         &self,
         identity: &Identity,
         context: &Context,

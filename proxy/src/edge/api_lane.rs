@@ -46,6 +46,7 @@ impl Sidecar {
         let time = own_time.map_or(time, |own| own.max(time));
         self.change(&permit);
         self.forget_deleted(&permit, looked_up.object).await?;
+        self.forget_runs(&permit).await?;
         let since = self.owners.epoch();
         let started = Instant::now();
         let fetch = self.legacy.fetch(head, body.bytes.clone(), time);

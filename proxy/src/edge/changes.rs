@@ -28,10 +28,12 @@ impl Sidecar {
         let path = permit.path().as_str();
         if changes_clients || path.starts_with("/api/client_connectors") {
             self.tenants.links.forget(&user);
+            self.runs.forget_connectors(user);
         }
         if changes_clients || rule.area == "connectors" {
             // Settings of no client stand in for those of every client of the user's.
             self.tenants.ga4.forget_where(|(of, _)| *of == user);
+            self.runs.forget_connectors(user);
         }
         if let Some(agent) = path.strip_prefix("/api/agents/") {
             self.agents

@@ -294,6 +294,10 @@ impl Sidecar {
                 unless_left(session, work).await.and_then(|answer| answer)
             }
             Plan::Whole => self.whole(session, context, decision).await,
+            Plan::Runs(act) => {
+                let act = *act;
+                self.runs(session, context, decision, act).await
+            }
             Plan::MadeUp => self.made_up(session, context, decision).await,
             Plan::Coolbits(operation, credential) => {
                 let (operation, answerer) = (*operation, Answerer::Coolbits(credential.clone()));

@@ -66,6 +66,7 @@ impl Sidecar {
             return Ok(body);
         }
         let body = without_unowned(permit, body)?;
+        let body = self.with_runs(permit, body).await;
         if permit.rule().page_links {
             return self.own_links(context, permit, body).await;
         }
@@ -155,7 +156,7 @@ impl Sidecar {
     }
 
     /// Whether the object in the answer is within what was decided.
-    async fn admit_by_answer(
+    pub(super) async fn admit_by_answer(
         &self,
         context: &Context,
         permit: &Permit,

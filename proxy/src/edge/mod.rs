@@ -30,6 +30,7 @@ mod look_through;
 mod own;
 mod owner;
 mod refusing;
+mod runs;
 mod upstream_request;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub(crate) use accept::{Listening, Stopping, listen};
 pub(crate) use content::Content;
 pub(crate) use guard::ObjectLock;
 pub(crate) use legacy::Legacy;
+pub(crate) use runs::Runs;
 
 use crate::budget::Budget;
 use crate::cache::Cache;
@@ -72,6 +74,8 @@ pub(crate) struct Sidecar {
     pub(crate) exported: Kept<UserId, Arc<BTreeSet<ObjectId>>>,
     /// The names of agents, as a client's own settings have them.
     pub(crate) agents: Kept<(UserId, Option<ClientId>, String), AgentNames>,
+    /// Runs of the orchestrator.
+    pub(crate) runs: Runs,
     /// Who used up how many refusals.
     pub(crate) limiter: Limiter,
     pub(crate) sessions: SharedSessions,

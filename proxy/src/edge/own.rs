@@ -47,6 +47,18 @@ impl Sidecar {
         identity: Option<Identity>,
         context: &Context,
     ) -> Option<Fetched> {
+        let head = self.own_head(&question, identity, context)?;
+        let time = self.config.legacy.read_timeout;
+        self.legacy.fetch(head, question.body, time).await.ok()
+    }
+
+    /// The head of a request of ours, decided on like any other.
+    pub(super) fn own_head(
+        &self,
+        question: &Question<'_>,
+        identity: Option<Identity>,
+        context: &Context,
+    ) -> Option<RequestHeader> {
         let Question {
             method,
             target,
@@ -71,20 +83,17 @@ impl Sidecar {
             ..Tenancy::default()
         };
         let permit = authorise(asked, Ok(identity), found, &tenancy).ok()?;
-        let mut head = RequestHeader::build(method, path.as_bytes(), None).ok()?;
+        let mut head = RequestHeader::build(*method, path.as_bytes(), None).ok()?;
         head.insert_header("host", host).ok()?;
         if !body.is_empty() {
             head.insert_header("content-type", "application/json")
                 .ok()?;
         }
-        let mut head = upstream_request::whole(&head, &permit, context, &body).ok()?;
+        let mut head = upstream_request::whole(&head, &permit, context, body).ok()?;
         // An id of its own: the app takes a known one for a repetition.
         let id = format!("{}-lookup", context.record.request_id);
         head.insert_header("x-request-id", id).ok()?;
-        self.legacy
-            .fetch(head, body, self.config.legacy.read_timeout)
-            .await
-            .ok()
+        Some(head)
     }
 
     /// The same about something that only the caller's user may know of. `read`

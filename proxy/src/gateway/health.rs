@@ -24,6 +24,13 @@ pub(crate) enum Audience {
 }
 
 impl Gateway {
+    /// Whether it is asked and known to answer in part, or not at all.
+    pub(crate) fn falters(&self, enabled: bool) -> bool {
+        let checkup = self.vitals.checkup(enabled);
+        let is_known = checkup.last_success.is_some() || checkup.last_failure.is_some();
+        enabled && is_known && checkup.status != Status::Connected
+    }
+
     /// The status, and what this audience is told.
     pub(crate) fn health(&self, switch: &Switch, audience: Audience) -> (Status, Value) {
         let checkup = self.vitals.checkup(switch.enabled);

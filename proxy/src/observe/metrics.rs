@@ -101,6 +101,10 @@ metrics! {
     breaker_state: IntGaugeVec ["upstream"],
     /// Answers that the mock gave in Coolbits' place.
     fallbacks_total: IntCounterVec ["route", "reason"],
+    /// Runs of the orchestrator, by how they ended.
+    runs_total: IntCounterVec ["status"],
+    /// Times that the ledger of runs could not be read or written.
+    ledger_errors_total: IntCounter [],
     /// Number of the gateway switch setting in force.
     config_generation: IntGauge [],
     /// Panics that were caught and answered with 500.

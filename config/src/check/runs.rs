@@ -1,0 +1,60 @@
+//! Runs of the orchestrator: the table of guardrails, and how much of the ledger is kept.
+
+use super::Checker;
+use crate::checked::{Ledger, Orchestrator};
+use crate::settings::{LedgerSettings, OrchestratorSettings};
+use camarad_policies::guardrails::{Guardrails, GuardrailsError};
+use std::sync::Arc;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) fn check_orchestrator(
+    c: &mut Checker,
+    settings: OrchestratorSettings,
+) -> Option<Orchestrator> {
+    let OrchestratorSettings {
+        guardrails: file,
+        replay_credits,
+    } = settings;
+    let replay_credits = c.within("orchestrator.replay_credits", replay_credits, 0, 1_000_000);
+    const KEY: &str = "orchestrator.guardrails";
+    let read = match file.as_str() {
+        "" => Guardrails::built_in(),
+        path => match std::fs::read_to_string(path) {
+            Ok(text) => Guardrails::parse(&text),
+            Err(error) => {
+                c.problem(KEY, format!("{path:?} cannot be read: {error}"));
+                return None;
+            }
+        },
+    };
+    match read {
+        Ok(guardrails) => Some(Orchestrator {
+            guardrails: Arc::new(guardrails),
+            replay_credits,
+        }),
+        Err(GuardrailsError(problems)) => {
+            for problem in problems {
+                c.problem(KEY, format!("{file:?}: {problem}"));
+            }
+            None
+        }
+    }
+}
+
+pub(super) fn check_ledger(c: &mut Checker, settings: LedgerSettings) -> Ledger {
+    let LedgerSettings {
+        required,
+        max_age_days,
+        runs_per_client,
+        max_bytes,
+    } = settings;
+    Ledger {
+        required,
+        // Below a day an Idempotency-Key would be forgotten before its time.
+        max_age: DAY * c.within("ledger.max_age_days", max_age_days, 1, 3650),
+        runs_per_client: c.within("ledger.runs_per_client", runs_per_client, 1, 1 << 20),
+        max_bytes: c.within("ledger.max_bytes", max_bytes, 64 << 10, 1 << 42),
+    }
+}

@@ -1,0 +1,392 @@
+//! Running a flow: looked at, written down, forwarded, completed.
+
+use super::super::Sidecar;
+use super::super::answer::Answer;
+use super::super::body::Whole;
+use super::super::context::Context;
+use super::super::decide::Decision;
+use super::super::legacy::Fetched;
+use super::super::upstream_request;
+use super::asked::{Flow, violations, warnings};
+use super::once::{digest, past_answer};
+use super::{Tenant, own_json};
+use crate::ledger::{Begun, Completion, NewRun, now_ms};
+use bytes::Bytes;
+use camarad_policies::authorise::Permit;
+use camarad_policies::guardrails::Verdict;
+use camarad_policies::record::{Origin, Source};
+use camarad_policies::refusal::Refusal;
+use camarad_policies::run::{Status, annotate};
+use http::header::{self, HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// A run that is about to be made.
+pub(super) struct Ready {
+    pub(super) run_id: String,
+    pub(super) replay_of: Option<String>,
+    pub(super) warnings: Value,
+}
+
+/// A run that the app has answered.
+pub(super) struct Ran {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Bytes,
+    /// The app's answer as it came, where it is JSON.
+    pub(super) answer: Option<Value>,
+}
+
+impl Ran {
+    /// The answer for the caller, with the app's own head.
+    pub(super) fn answered(self) -> Answer {
+        Answer {
+            status: self.status,
+            headers: self.headers,
+            body: self.body,
+            source: Source::Legacy,
+            held: None,
+        }
+    }
+}
+
+impl Sidecar {
+    /// Looks at a flow, and has the app run it.
+    pub(super) async fn execute(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        decision: Decision,
+    ) -> Result<Answer, Refusal> {
+        let Decision {
+            permit,
+            switch,
+            body,
+            looked,
+            ..
+        } = decision;
+        let tenant = Tenant::of(&permit)?;
+        let body = self.held_body(session, context, body).await?;
+        let asked = self
+            .flow_asked(context, &permit, &body, looked.object)
+            .await?;
+        let hash = asked.hash(permit.path().as_str());
+        let once = digest(session, tenant, "execute")?;
+        if let Some(answer) = self.once(once, &hash).await? {
+            return self.passed(context, &permit, &looked, answer).await;
+        }
+        let seen = self
+            .look_at(context, &permit, tenant, switch.enabled, &asked.flow)
+            .await?;
+        let run = NewRun {
+            run_id: uuid::Uuid::now_v7().to_string(),
+            user: tenant.user,
+            client: tenant.client,
+            flow_id: asked.id,
+            flow_name: asked.name.clone(),
+            flow: asked.flow.clone(),
+            request_hash: hash,
+            findings: Value::Null,
+            replay_of: None,
+            started_ms: now_ms(),
+            once,
+        };
+        if !seen.verdict.violations.is_empty() {
+            return self.blocked(context, run, &seen.verdict).await;
+        }
+        let ready = match self.write_down(context, run, &seen.verdict).await? {
+            Ok(ready) => ready,
+            Err(answer) => return self.passed(context, &permit, &looked, answer).await,
+        };
+        let body = Bytes::from(asked.forwarded(seen.bound).to_string());
+        let head = head(session.req_header(), &permit, context, &body);
+        let head = head.ok_or(Refusal::Internal);
+        self.change(&permit);
+        let ran = self.run(context, &permit, &ready, head, body).await;
+        self.change(&permit);
+        let answer = ran?.answered();
+        self.passed(context, &permit, &looked, answer).await
+    }
+
+    /// Looks at a flow, and says what would be said of it.
+    pub(super) async fn validate(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        decision: Decision,
+    ) -> Result<Answer, Refusal> {
+        let Decision {
+            permit,
+            switch,
+            body,
+            looked,
+            ..
+        } = decision;
+        let tenant = Tenant::of(&permit)?;
+        let body = self.held_body(session, context, body).await?;
+        let asked = self
+            .flow_asked(context, &permit, &body, looked.object)
+            .await?;
+        let seen = self
+            .look_at(context, &permit, tenant, switch.enabled, &asked.flow)
+            .await?;
+        Ok(own_json(200, &told(&asked, &seen.verdict)))
+    }
+
+    /// The body, as it was decided or as it still comes.
+    pub(super) async fn held_body(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        body: Option<Whole>,
+    ) -> Result<Whole, Refusal> {
+        match body {
+            Some(body) => Ok(body),
+            None => self.read_body(session, context).await,
+        }
+    }
+
+    /// Refuses a flow, with everything that is wrong with it, and writes that down.
+    pub(super) async fn blocked(
+        &self,
+        context: &mut Context,
+        mut run: NewRun,
+        verdict: &Verdict,
+    ) -> Result<Answer, Refusal> {
+        let refusal = Refusal::FlowBlocked;
+        let words = refusal.answer();
+        let violations = violations(&verdict.violations);
+        let body = json!({
+            "error": verdict.sentence().unwrap_or_else(|| words.words.to_owned()),
+            "code": words.code,
+            "violations": violations,
+            "warnings": warnings(&verdict.warnings),
+            "run_id": run.run_id,
+            "request_id": context.record.request_id,
+        });
+        context.record.run = Some(run.run_id.clone());
+        run.findings = violations;
+        let told = String::from_utf8_lossy(&crate::json::to_body(&body)).into_owned();
+        let begun = self
+            .runs
+            .ledger
+            .begin(run, Some((words.status, told)))
+            .await;
+        match begun {
+            Ok(Begun::Past(past)) => {
+                if let Some(answer) = past_answer(past)? {
+                    return Ok(answer);
+                }
+            }
+            Ok(Begun::Written) => {}
+            // It is not made, so there is nothing that could be lost.
+            Err(error) => drop(self.broken_ledger(&error)),
+        }
+        self.count_run(Status::Blocked);
+        context.record.refuse(refusal);
+        Ok(own_json(words.status, &body))
+    }
+
+    /// Writes a run down before it is made; or gives the answer that it had already.
+    pub(super) async fn write_down(
+        &self,
+        context: &mut Context,
+        mut run: NewRun,
+        verdict: &Verdict,
+    ) -> Result<Result<Ready, Answer>, Refusal> {
+        run.findings = warnings(&verdict.warnings);
+        let ready = Ready {
+            run_id: run.run_id.clone(),
+            replay_of: run.replay_of.clone(),
+            warnings: run.findings.clone(),
+        };
+        let is_once = run.once.is_some();
+        match self.runs.ledger.begin(run, None).await {
+            Ok(Begun::Written) => {}
+            Ok(Begun::Past(past)) => {
+                if let Some(answer) = past_answer(past)? {
+                    return Ok(Err(answer));
+                }
+            }
+            Err(error) => {
+                let refusal = self.broken_ledger(&error);
+                if self.config.ledger.required || is_once {
+                    return Err(refusal);
+                }
+            }
+        }
+        context.record.run = Some(ready.run_id.clone());
+        Ok(Ok(ready))
+    }
+
+    /// Has the app run a flow that is written down, and writes down what it answered. A
+    /// caller that leaves ends nothing.
+    pub(super) async fn run(
+        &self,
+        context: &mut Context,
+        permit: &Permit,
+        ready: &Ready,
+        head: Result<RequestHeader, Refusal>,
+        body: Bytes,
+    ) -> Result<Ran, Refusal> {
+        let time = self.run_time(permit);
+        let (legacy, ledger) = (self.legacy.clone(), self.runs.ledger.clone());
+        let (run_id, replay_of) = (ready.run_id.clone(), ready.replay_of.clone());
+        let warnings = ready.warnings.clone();
+        let started = Instant::now();
+        let work = async move {
+            let fetched = match head {
+                Ok(head) => legacy.fetch(head, body, time).await,
+                Err(refusal) => Err(refusal),
+            };
+            let (ran, done) = completed(fetched, &run_id, replay_of.as_deref(), &warnings);
+            let status = done.status;
+            let delivered = ran.as_ref().ok().and_then(|ran| ran.answer.as_ref());
+            let delivered = delivered.map(annotate::figures_delivered);
+            let mut written = ledger.complete(run_id, done).await;
+            if let (Ok(()), Some(delivered)) = (&written, delivered) {
+                written = ledger.learn(delivered).await;
+            }
+            (ran, status, written)
+        };
+        let joined = self.runs.tasks.spawn(work).await;
+        let Ok((ran, status, written)) = joined else {
+            // It broke, and the run stays as it was written: interrupted after a restart.
+            self.observer.metrics.panics_total.inc();
+            return Err(Refusal::Internal);
+        };
+        if let Err(error) = written {
+            // The run was made: its answer goes on, and what is missing is told.
+            let _ = self.broken_ledger(&error);
+        }
+        self.count_run(status);
+        let code = match &ran {
+            Ok(ran) if ran.status >= 500 => "http_5xx",
+            Ok(_) => "ok",
+            Err(refusal) => refusal.answer().code,
+        };
+        self.observer.upstream("legacy", code, started.elapsed());
+        context.waits(started.elapsed());
+        let ran = ran?;
+        if ran.status >= 500 {
+            context.record.origin = Some(Origin::Legacy);
+        }
+        Ok(ran)
+    }
+
+    /// How long the app may take for a run.
+    fn run_time(&self, permit: &Permit) -> Duration {
+        let own = permit.rule().answer_seconds.map(Duration::from_secs);
+        let time = self.config.legacy.read_timeout;
+        own.map_or(time, |own| own.max(time))
+    }
+
+    pub(super) fn count_run(&self, status: Status) {
+        let runs = &self.observer.metrics.runs_total;
+        runs.with_label_values(&[status.as_str()]).inc();
+    }
+
+    /// An answer about a run, looked through like any other of the app's.
+    pub(super) async fn passed(
+        &self,
+        context: &mut Context,
+        permit: &Permit,
+        looked: &super::super::guard::Looked,
+        mut answer: Answer,
+    ) -> Result<Answer, Refusal> {
+        if (200..300).contains(&answer.status) {
+            answer.body = self.egress(context, permit, looked, answer.body).await?;
+        }
+        Ok(answer)
+    }
+
+    /// The metrics that connectors were seen to deliver, beyond the table's.
+    pub(super) fn delivered(
+        &self,
+    ) -> std::collections::BTreeMap<String, std::collections::BTreeSet<String>> {
+        self.runs.ledger.delivered()
+    }
+}
+
+/// What a look at a flow is told as.
+pub(super) fn told(asked: &Flow, verdict: &Verdict) -> Value {
+    let (read, _) = camarad_policies::flow::Flow::read(&asked.flow);
+    let order = read.order();
+    let steps = order.iter().map(|at| {
+        let node = &read.nodes[*at];
+        json!({"node_id": node.id, "node_label": node.label, "type": node.kind.name()})
+    });
+    json!({
+        "ok": verdict.violations.is_empty(),
+        "error": verdict.sentence(),
+        "violations": violations(&verdict.violations),
+        "warnings": warnings(&verdict.warnings),
+        "nodes_total": read.nodes.len(),
+        "connections_total": read.connections.len(),
+        "steps": steps.collect::<Value>(),
+    })
+}
+
+/// The head of a request that runs a flow, from the caller's own.
+fn head(
+    own: &RequestHeader,
+    permit: &Permit,
+    context: &Context,
+    body: &Bytes,
+) -> Option<RequestHeader> {
+    let mut head = upstream_request::whole(own, permit, context, body).ok()?;
+    head.insert_header(header::CONTENT_TYPE, "application/json")
+        .ok()?;
+    head.remove_header("idempotency-key");
+    Some(head)
+}
+
+/// What a run is answered, and what is written down of it.
+fn completed(
+    fetched: Result<Fetched, Refusal>,
+    run_id: &str,
+    replay_of: Option<&str>,
+    warnings: &Value,
+) -> (Result<Ran, Refusal>, Completion) {
+    let rows: &[Value] = warnings.as_array().map_or(&[], Vec::as_slice);
+    let mut done = Completion {
+        status: Status::Error,
+        execution_id: None,
+        trace_execution_id: None,
+        sources: Vec::new(),
+        answer: None,
+        answered: None,
+        finished_ms: now_ms(),
+    };
+    let fetched = match fetched {
+        Ok(fetched) => fetched,
+        Err(refusal) => return (Err(refusal), done),
+    };
+    let answer: Option<Value> = serde_json::from_slice(&fetched.body).ok();
+    done.status = annotate::status(fetched.status, answer.as_ref(), !rows.is_empty());
+    done.answer = Some(String::from_utf8_lossy(&fetched.body).into_owned());
+    let mut body = fetched.body;
+    let headers = fetched.headers;
+    if let Some(answer) = &answer {
+        done.execution_id = answer["execution_id"].as_u64();
+        done.trace_execution_id = match &answer["trace_execution_id"] {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        done.sources = annotate::sources(answer);
+        let told = annotate::execute(answer.clone(), run_id, replay_of, rows);
+        body = crate::json::to_body(&told);
+        let text = String::from_utf8_lossy(&body).into_owned();
+        done.answered = Some((fetched.status, text));
+    }
+    let ran = Ran {
+        status: fetched.status,
+        headers,
+        body,
+        answer,
+    };
+    (Ok(ran), done)
+}

@@ -1,0 +1,136 @@
+//! Runs of the orchestrator: looked at before, written down, told and repeated.
+//!
+//! The rules are `policies::{flow, guardrails, run, idempotency, templates}`; the file is
+//! `crate::ledger`; this asks the app what they need to know, and keeps the order:
+//! look, write down, forward, complete. A flow that was looked at is the flow that goes
+//! on: whatever named it, the app is sent it whole.
+
+mod asked;
+mod execute;
+mod history;
+mod once;
+mod replay;
+mod situation;
+mod templates;
+mod trace;
+
+use super::Sidecar;
+use super::answer::Answer;
+use super::context::Context;
+use super::decide::Decision;
+use crate::kept::Kept;
+use crate::ledger::{Ledger, LedgerError};
+use camarad_policies::authorise::Permit;
+use camarad_policies::ids::{ClientId, UserId};
+use camarad_policies::matrix::Act;
+use camarad_policies::refusal::Refusal;
+use http::header;
+use pingora::proxy::Session;
+use serde_json::Value;
+use situation::{Known, Links};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::task::TaskTracker;
+
+/// What runs need; one for the process.
+pub(crate) struct Runs {
+    pub(crate) ledger: Ledger,
+    /// Runs under way, which the shutdown waits for.
+    tasks: TaskTracker,
+    /// A client's own connectors, as the app lists them.
+    connectors: Kept<(UserId, ClientId), Arc<Links>>,
+    /// The connectors that the app knows, by user.
+    catalogue: Kept<UserId, Known>,
+    /// The agents that the app knows: the same for everybody.
+    agents: Kept<(), Known>,
+}
+
+impl Runs {
+    pub(crate) fn new(ledger: Ledger, tasks: TaskTracker, ttl: Duration) -> Self {
+        Self {
+            ledger,
+            tasks,
+            connectors: Kept::new(ttl),
+            catalogue: Kept::new(ttl),
+            agents: Kept::new(ttl),
+        }
+    }
+
+    /// What is known of a user's connectors may have changed.
+    pub(super) fn forget_connectors(&self, user: UserId) {
+        self.connectors.forget_where(|(of, _)| *of == user);
+        self.catalogue.forget(&user);
+    }
+}
+
+/// Whose runs a request is about.
+#[derive(Clone, Copy)]
+struct Tenant {
+    user: UserId,
+    client: ClientId,
+}
+
+impl Tenant {
+    /// Errors where no client was decided, as rules that are not enforced let happen.
+    fn of(permit: &Permit) -> Result<Self, Refusal> {
+        match (permit.user(), permit.client()) {
+            (Some(user), Some(client)) => Ok(Self { user, client }),
+            _ => Err(Refusal::ClientRequired),
+        }
+    }
+}
+
+impl Sidecar {
+    /// Answers what is asked about runs.
+    pub(super) async fn runs(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        decision: Decision,
+        act: Act,
+    ) -> Result<Answer, Refusal> {
+        let reported = context.record.reported.is_some() || !decision.permit.is_scoped();
+        match act {
+            Act::Templates => self.templates(session, context, decision).await,
+            // What would have been refused goes by as if nobody looked, and is not written down.
+            Act::Execute if reported => self.whole(session, context, decision).await,
+            Act::Execute => self.execute(session, context, decision).await,
+            Act::Validate => self.validate(session, context, decision).await,
+            Act::Trace => {
+                self.trace(context, &decision.permit, &decision.looked)
+                    .await
+            }
+            Act::Replay => self.replay(session, context, decision).await,
+        }
+    }
+
+    /// What the ledger could not do, told and counted.
+    fn broken_ledger(&self, error: &LedgerError) -> Refusal {
+        tracing::error!("runs.db: {error}");
+        self.observer.metrics.ledger_errors_total.inc();
+        Refusal::LedgerUnavailable
+    }
+
+    /// The ids of what a request deletes are given out again: recorded runs are not found by them any more.
+    pub(super) async fn forget_runs(&self, permit: &Permit) -> Result<(), Refusal> {
+        let (Some(user), true) = (permit.user(), permit.rule().cascades(permit.method())) else {
+            return Ok(());
+        };
+        let forgotten = self.runs.ledger.forget(user, permit.client()).await;
+        forgotten.map_err(|error| self.broken_ledger(&error))
+    }
+}
+
+/// JSON of ours, which is nobody else's to keep.
+fn own_json(status: u16, body: &Value) -> Answer {
+    use camarad_policies::record::Source;
+    Answer::json(status, crate::json::to_body(body), Source::Sidecar)
+        .with(header::CACHE_CONTROL, "no-store")
+}
+
+/// Texts that a list of rows has under a name, in lower case.
+fn slugs(rows: &Value, name: &str) -> Option<BTreeSet<String>> {
+    let slug = |row: &Value| Some(row.get(name)?.as_str()?.to_lowercase());
+    rows.as_array()?.iter().map(slug).collect()
+}

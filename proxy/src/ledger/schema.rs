@@ -1,0 +1,75 @@
+//! The layout of the ledger's file, and how it is brought up to date.
+
+use super::LedgerError;
+use rusqlite::Connection;
+
+/// The layout that this version writes.
+pub(super) const VERSION: i64 = 1;
+
+const PRAGMAS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA journal_size_limit = 4194304;
+";
+
+const LAYOUT_1: &str = "
+    CREATE TABLE runs (
+        run_id TEXT PRIMARY KEY,
+        execution_id INTEGER,
+        trace_execution_id TEXT,
+        user INTEGER NOT NULL,
+        client INTEGER NOT NULL,
+        flow_id INTEGER,
+        flow_name TEXT NOT NULL,
+        flow TEXT NOT NULL,
+        request_hash TEXT NOT NULL,
+        findings TEXT NOT NULL,
+        sources TEXT NOT NULL,
+        started_at INTEGER NOT NULL,
+        finished_at INTEGER,
+        status TEXT NOT NULL CHECK (status IN ('running', 'success', 'warning', 'error', 'blocked', 'interrupted')),
+        replay_of TEXT,
+        answer TEXT,
+        -- SHA-256 of tenant and Idempotency-Key; the same once more within a day is answered alike.
+        once BLOB,
+        -- What the caller was answered, where it may be asked for again.
+        answered_status INTEGER,
+        answered TEXT
+    ) STRICT;
+    CREATE INDEX runs_by_execution ON runs (user, client, execution_id);
+    CREATE INDEX runs_by_client ON runs (user, client, started_at);
+    CREATE INDEX runs_by_start ON runs (started_at);
+    CREATE UNIQUE INDEX runs_once ON runs (once) WHERE once IS NOT NULL;
+    -- Which metrics runs were seen to deliver, so that no condition on one is called wrong.
+    CREATE TABLE delivered (
+        connector TEXT NOT NULL,
+        metric TEXT NOT NULL,
+        PRIMARY KEY (connector, metric)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+/// Makes the file ready to be written.
+pub(super) fn prepare(file: &mut Connection, bytes: u64) -> Result<(), LedgerError> {
+    file.execute_batch(PRAGMAS)?;
+    let page: i64 = file.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let pages = (bytes / page.max(1).unsigned_abs()).max(16);
+    file.pragma_update(None, "max_page_count", pages as i64)?;
+    let change = file.transaction()?;
+    let layout: i64 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match layout {
+        0 => change.execute_batch(LAYOUT_1)?,
+        VERSION => {}
+        newer => return Err(LedgerError::Newer(newer)),
+    }
+    Ok(change.commit()?)
+}
+
+/// Whether a file that is only read has a layout that this version knows.
+pub(super) fn check(file: &Connection) -> Result<(), LedgerError> {
+    let layout: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match layout {
+        VERSION => Ok(()),
+        other => Err(LedgerError::Newer(other)),
+    }
+}
