@@ -73,7 +73,7 @@ ask replay.json POST "$history/$run/replay" '{}'
 again=$(member "$out/replay.json" execution_id)
 ask replay-trace.json GET "$history/$again/trace"
 
-steps=$(($(wc -l <"$out/trace.csv") - 1))
+steps=$(grep -o '"step":' "$out/trace.json" | wc -l)
 [ "$(figures "$out/trace.json")" = "$(figures "$out/replay-trace.json")" ] || {
     echo "the replay came out otherwise: compare $out/trace.json and $out/replay-trace.json" >&2
     exit 1

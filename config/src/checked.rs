@@ -222,6 +222,8 @@ pub struct Ledger {
     pub max_age: Duration,
     /// How many of one client's are.
     pub runs_per_client: u32,
+    /// Bytes of one user's runs.
+    pub user_bytes: u64,
     /// Largest file, bytes.
     pub max_bytes: u64,
 }

@@ -249,7 +249,9 @@ pub struct LedgerSettings {
     pub max_age_days: u32,
     /// How many runs of one client are kept.
     pub runs_per_client: u32,
-    /// Largest size of the file; a run that does not fit is refused.
+    /// Bytes of the runs of one user that are kept, whatever the number of their clients.
+    pub user_bytes: u64,
+    /// Largest size of the file; room is made of the runs of whoever holds most, and a run that still does not fit is refused.
     pub max_bytes: u64,
 }
 
@@ -459,6 +461,7 @@ impl Default for LedgerSettings {
             required: true,
             max_age_days: 90,
             runs_per_client: 1000,
+            user_bytes: 64 << 20,
             max_bytes: 2 << 30,
         }
     }

@@ -106,6 +106,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         .map_err(|error| StartError::Owners(state_dir.display().to_string(), error))?;
     let retention = Retention {
         runs_per_client: config.ledger.runs_per_client,
+        user_bytes: config.ledger.user_bytes,
         age_ms: config.ledger.max_age.as_millis() as i64,
         bytes: config.ledger.max_bytes,
     };

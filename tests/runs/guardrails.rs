@@ -321,7 +321,7 @@ async fn each_warning_about_the_flow_is_told_and_it_runs() {
             }),
             "placeholder_unfilled",
             "say",
-            "The output Mail has the placeholder {{today}}, which nothing fills",
+            "The output Mail has the placeholder {{ today }}, which nothing fills",
         ),
     ];
     let all = cases.len();
@@ -500,6 +500,28 @@ async fn a_stored_account_of_another_client_is_not_read_unlooked_at() {
         "{got:?}"
     );
     assert!(executed(&legacy).await.is_empty());
+}
+
+/// The app merges what the node says into what is stored, and looks at `account_id` first.
+#[tokio::test]
+async fn what_is_stored_does_not_win_over_what_the_node_says_by_another_name() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let token = unlimited();
+    let stored =
+        json!({"status": "connected", "config": {"account_id": "234-567-8901"}}).to_string();
+    let got = sidecar
+        .route(&token, "", "POST /api/connectors/google-ads", &stored)
+        .await;
+    assert_eq!(got.status, 200, "{got:?}");
+    let flow = with_node("ads", |node| {
+        node["config"] = json!({"customerId": "123-456-7890"})
+    });
+    let got = sidecar.route(&alice(), "10", EXECUTE, &body(&flow)).await;
+    assert_eq!(got.status, 200, "{got:?}");
+    let sent = &executed(&legacy).await[0]["flow"]["nodes"][1]["config"];
+    assert_eq!(sent["account_id"], "123-456-7890");
+    let accounts = got.json()["sources"].to_string();
+    assert!(!accounts.contains("234-567-8901"), "{accounts}");
 }
 
 #[tokio::test]

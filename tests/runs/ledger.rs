@@ -231,4 +231,9 @@ async fn in_report_mode_what_would_be_refused_is_not_written_down() {
     assert!(got.json().get("run_id").is_none(), "{got:?}");
     let listed = super::command::runs(&sidecar, &["list"]).await;
     assert_eq!(listed.lines().count(), 1, "{listed}");
+    // What would be allowed is as ever.
+    let own = ran(&sidecar).await;
+    let whole = format!("GET {HISTORY}/{}", own["execution_id"]);
+    let whole = sidecar.route(&alice(), "10", &whole, "").await.json();
+    assert_eq!(whole["run_id"], own["run_id"]);
 }

@@ -48,6 +48,7 @@ pub(super) fn check_ledger(c: &mut Checker, settings: LedgerSettings) -> Ledger 
         required,
         max_age_days,
         runs_per_client,
+        user_bytes,
         max_bytes,
     } = settings;
     Ledger {
@@ -55,6 +56,7 @@ pub(super) fn check_ledger(c: &mut Checker, settings: LedgerSettings) -> Ledger 
         // Below a day an Idempotency-Key would be forgotten before its time.
         max_age: DAY * c.within("ledger.max_age_days", max_age_days, 1, 3650),
         runs_per_client: c.within("ledger.runs_per_client", runs_per_client, 1, 1 << 20),
-        max_bytes: c.within("ledger.max_bytes", max_bytes, 64 << 10, 1 << 42),
+        user_bytes: c.within("ledger.user_bytes", user_bytes, 128 << 10, 1 << 42),
+        max_bytes: c.within("ledger.max_bytes", max_bytes, 128 << 10, 1 << 42),
     }
 }

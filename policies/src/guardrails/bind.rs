@@ -1,4 +1,5 @@
-//! Putting the client's own account into a flow whose nodes name none.
+//! Putting the account that is read into every node: the one that it names, or the
+//! client's own where it names none.
 //!
 //! The app would take what is stored somewhere, or its own default, which may be another
 //! client's. What a node names stays as it is: whether it may is for the rules.
@@ -10,7 +11,8 @@ use serde_json::{Map, Value};
 /// Connectors that the app reads during a run, and the setting that names their account.
 const READ: [(&str, &str); 2] = [("google-ads", "account_id"), ("ga4", "property_id")];
 
-/// The flow with `chosen`'s account in every node of Google Ads and GA4 that names none.
+/// The flow with the account of every node of Google Ads and GA4 in the one setting that
+/// is read first: the node's own, else `chosen`'s.
 pub fn with_accounts(flow: &Value, chosen: &dyn Fn(&str) -> Option<String>) -> Value {
     let mut bound = flow.clone();
     let nodes = bound.get_mut("nodes").and_then(Value::as_array_mut);
@@ -27,17 +29,19 @@ pub fn with_accounts(flow: &Value, chosen: &dyn Fn(&str) -> Option<String>) -> V
         let Some((_, setting)) = READ.iter().find(|(connector, _)| *connector == slug) else {
             continue;
         };
-        if named_here(read) {
-            continue;
-        }
-        if let (Some(account), Some(node)) = (chosen(&slug), node.as_object_mut()) {
+        // Said where it is read first: what is stored under that name must not win over
+        // what the node says under another.
+        let account = named_here(read).or_else(|| chosen(&slug));
+        if let (Some(account), Some(node)) = (account, node.as_object_mut()) {
             let config = node
                 .entry("config")
                 .or_insert_with(|| Value::Object(Map::new()));
             if !config.is_object() {
                 *config = Value::Object(Map::new());
             }
-            config[*setting] = Value::String(account);
+            if super::connectors::account(&config[*setting]).is_none() {
+                config[*setting] = Value::String(account);
+            }
         }
     }
     bound
@@ -71,11 +75,11 @@ mod tests {
             ),
             (
                 node("google-ads", json!({"customerId": 5})),
-                json!({"customerId": 5}),
+                json!({"customerId": 5, "account_id": "5"}),
             ),
             (
                 node("ga4", json!({"selected_property": "G-1"})),
-                json!({"selected_property": "G-1"}),
+                json!({"selected_property": "G-1", "property_id": "G-1"}),
             ),
             (node("ga4", json!({})), json!({"property_id": "own ga4"})),
             (node("stripe", json!({})), json!({})),

@@ -89,8 +89,9 @@ pub(super) fn placeholders(found: &mut Findings, node: &Node) {
         let Some((name, _)) = part.split_once("}}") else {
             continue;
         };
-        if !found.table.placeholders.contains(name.trim()) {
-            let shown = format!("{{{{{}}}}}", name.trim());
+        // As it stands: the app replaces the words, and knows no blanks around them.
+        if !found.table.placeholders.contains(name) {
+            let shown = format!("{{{{{name}}}}}");
             found.about(
                 "placeholder_unfilled",
                 node,

@@ -63,18 +63,18 @@ fn named(node: &Node) -> Vec<String> {
         .collect()
 }
 
-/// Whether a node names the account that is read; a manager alone does not.
-pub(super) fn named_here(node: &Node) -> bool {
+/// The account that a node names to be read; a manager is none.
+pub(super) fn named_here(node: &Node) -> Option<String> {
     let connector = slug(node).and_then(|slug| Connector::of_link(&slug));
     let mut names = connector
         .map(Connector::names)
         .unwrap_or_default()
         .into_iter();
-    names.any(|name| node.config.get(name).and_then(account).is_some())
+    names.find_map(|name| account(node.config.get(name)?))
 }
 
 /// An account that a setting names; `None` where it names none.
-fn account(setting: &Value) -> Option<String> {
+pub(super) fn account(setting: &Value) -> Option<String> {
     let text = match setting {
         Value::Null | Value::Bool(_) => return None,
         Value::String(text) => text.trim().to_owned(),
@@ -141,7 +141,7 @@ pub(super) fn connector(found: &mut Findings, node: &Node, situation: &Situation
     if !situation.gateway_on && situation.served.contains(&slug) {
         found.about("gateway_off", node, Some(&slug), &values);
     }
-    let is_open = !named_here(node) && situation.chosen.get(&slug) == Some(&false);
+    let is_open = named_here(node).is_none() && situation.chosen.get(&slug) == Some(&false);
     if is_open && state != State::Disconnected {
         let code = match slug.as_str() {
             "ga4" => "property_not_chosen",

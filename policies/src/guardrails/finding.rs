@@ -44,6 +44,8 @@ pub(super) const RULES: [(&str, &[&str]); 31] = [
     ("placeholder_unfilled", &["label", "placeholder"]),
 ];
 
+/// Findings of each kind that are told; a flow that has more is not read to its end by anybody.
+const MOST: usize = 200;
 /// Characters of a name that are shown.
 const SHOWN: usize = 60;
 
@@ -160,6 +162,9 @@ impl<'a> Findings<'a> {
             Mode::Warn => &mut self.verdict.warnings,
             Mode::Off => return,
         };
+        if into.len() >= MOST {
+            return;
+        }
         let message = filled(&rule.message, values);
         if !self
             .seen

@@ -30,7 +30,7 @@ fn good() -> Value {
             {"id": "i", "type": "condition", "label": "If",
              "config": {"condition_metric": "Spend", "condition_operator": ">", "condition_value": "90"}},
             {"id": "a", "type": "agent", "slug": "SEO", "label": "Analyst"},
-            {"id": "o", "type": "output", "label": "Mail", "config": {"output_template": "{{ last_agent_response }} {x}"}},
+            {"id": "o", "type": "output", "label": "Mail", "config": {"output_template": "{{last_agent_response}} {x}"}},
         ],
         "connections": [
             {"from": "t", "to": "c"}, {"from": "c", "to": "i"}, {"from": "i", "to": "a"}, {"from": "a", "to": "o"},
@@ -377,7 +377,7 @@ fn each_warning_about_the_flow_is_told_in_its_words() {
             one(
                 "placeholder_unfilled",
                 "o",
-                "The output Mail has the placeholder {{today}}, which nothing fills",
+                "The output Mail has the placeholder {{ today }}, which nothing fills",
             ),
         ),
     ];

@@ -62,11 +62,14 @@ impl Sidecar {
             }
         }
         let body = self.egress(context, permit, found, body).await?;
-        if !permit.is_scoped() || permit.rule().mode != Mode::Enforce {
+        if !permit.is_scoped() {
+            return Ok(body);
+        }
+        let body = self.with_runs(permit, body).await;
+        if permit.rule().mode != Mode::Enforce {
             return Ok(body);
         }
         let body = without_unowned(permit, body)?;
-        let body = self.with_runs(permit, body).await;
         if permit.rule().page_links {
             return self.own_links(context, permit, body).await;
         }

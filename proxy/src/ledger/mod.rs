@@ -12,6 +12,7 @@
 //! other's runs interrupted until they complete.
 
 mod read;
+mod room;
 mod rows;
 mod schema;
 mod write;
@@ -57,6 +58,8 @@ pub(crate) enum LedgerError {
 pub(crate) struct Retention {
     /// Runs of one client of a user at most.
     pub(crate) runs_per_client: u32,
+    /// Bytes of one user's runs at most; a run that is larger by itself is kept alone.
+    pub(crate) user_bytes: u64,
     /// Oldest run, in milliseconds.
     pub(crate) age_ms: i64,
     /// Largest file, in bytes; a run that does not fit is refused.

@@ -30,6 +30,8 @@ const LAYOUT_1: &str = "
         status TEXT NOT NULL CHECK (status IN ('running', 'success', 'warning', 'error', 'blocked', 'interrupted')),
         replay_of TEXT,
         answer TEXT,
+        -- Bytes of what is large in this row.
+        size INTEGER NOT NULL,
         -- SHA-256 of tenant and Idempotency-Key; the same once more within a day is answered alike.
         once BLOB,
         -- What the caller was answered, where it may be asked for again.
@@ -38,6 +40,7 @@ const LAYOUT_1: &str = "
     ) STRICT;
     CREATE INDEX runs_by_execution ON runs (user, client, execution_id);
     CREATE INDEX runs_by_client ON runs (user, client, started_at);
+    CREATE INDEX runs_by_user ON runs (user, started_at, size);
     CREATE INDEX runs_by_start ON runs (started_at);
     CREATE UNIQUE INDEX runs_once ON runs (once) WHERE once IS NOT NULL;
     -- Which metrics runs were seen to deliver, so that no condition on one is called wrong.

@@ -6,6 +6,7 @@ use serde_json::json;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const RETENTION: Retention = Retention {
     runs_per_client: 3,
+    user_bytes: 1 << 20,
     age_ms: 90 * DAY_MS,
     bytes: 64 << 20,
 };
@@ -182,6 +183,75 @@ async fn room_is_made_by_age_and_within_the_client_and_never_of_what_runs() {
 }
 
 #[tokio::test]
+async fn a_key_is_not_pushed_out_within_its_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let first = NewRun {
+        once: Some([7; 32]),
+        ..run("keyed", 10, 1)
+    };
+    written(&ledger, first).await;
+    ledger.complete("keyed".to_owned(), done(1)).await.unwrap();
+    let later = async |id: &str, at| {
+        written(&ledger, run(id, 10, at)).await;
+        ledger.complete(id.to_owned(), done(2)).await.unwrap();
+    };
+    for (id, at) in [("a", 2), ("b", 3), ("c", 4), ("d", 5)] {
+        later(id, at).await;
+    }
+    let kept = || {
+        stored(dir.path())
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kept(), ["d", "c", "b", "keyed"]);
+    later("e", DAY_MS + 5).await;
+    assert_eq!(kept(), ["e", "d", "c"]);
+}
+
+#[tokio::test]
+async fn whoever_fills_the_ledger_pushes_out_their_own_runs_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = Retention {
+        bytes: 1 << 20,
+        user_bytes: 400 << 10,
+        runs_per_client: 100,
+        ..RETENTION
+    };
+    let (ledger, _) = Ledger::open(dir.path(), small, 0).unwrap();
+    let large = |id: String, of: u64, at| NewRun {
+        user: user(of),
+        flow: json!("x".repeat(100 << 10)),
+        ..run(&id, at as u64 + 1, at)
+    };
+    let make = async |id: String, of, at| {
+        written(&ledger, large(id.clone(), of, at)).await;
+        ledger.complete(id, done(1)).await.unwrap();
+    };
+    make("modest".to_owned(), 9, 0).await;
+    // One user, a client for each run: they share what a user may hold.
+    for n in 0..20 {
+        make(format!("a{n:02}"), 1, n).await;
+    }
+    let of = |prefix: &str| {
+        let runs = stored(dir.path()).into_iter().map(|(id, _)| id);
+        runs.filter(|id| id.starts_with(prefix)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("a"), ["a19", "a18", "a17", "a16"]);
+    // Many users fill the file: room is made of those who hold most.
+    for n in 0..4 {
+        for other in 2..6 {
+            make(format!("u{other}-{n}"), other, 100 + n).await;
+        }
+    }
+    assert_eq!(of("modest"), ["modest"]);
+    assert_eq!(of("u5-3"), ["u5-3"], "the newest is written");
+    let size = std::fs::metadata(dir.path().join(FILE)).unwrap().len();
+    assert!(size <= 1 << 20, "{size}");
+}
+
+#[tokio::test]
 async fn the_same_key_is_one_run_for_a_day() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());
@@ -247,12 +317,12 @@ async fn a_disk_that_is_read_only_or_full_is_an_error_and_loses_nothing() {
     assert!(ledger.begin(run("after", 10, 2), None).await.is_err());
     drop(ledger);
     let small = Retention {
-        bytes: 64 << 10,
+        bytes: 256 << 10,
         ..RETENTION
     };
     let (ledger, _) = Ledger::open(dir.path(), small, 3).unwrap();
     let large = NewRun {
-        flow: json!("x".repeat(100 << 10)),
+        flow: json!("x".repeat(300 << 10)),
         ..run("too large", 10, 4)
     };
     let full = ledger.begin(large, None).await.unwrap_err();

@@ -1,14 +1,17 @@
 //! What the sidecar writes and asks while it serves.
 
+use super::room::{prune, with_room};
 use super::rows::{Raw, SHORT, WHOLE, sources_text};
 use super::{Delivered, Ledger, LedgerError, Retention, lock};
 use camarad_policies::idempotency::{self, Earlier};
 use camarad_policies::ids::{ClientId, UserId};
 use camarad_policies::run::{Run, Source, Status};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Runs that are looked up at once.
+const PART: usize = 200;
 /// Metrics of one connector that are remembered at most.
 const MOST_METRICS: usize = 200;
 
@@ -42,6 +45,9 @@ pub(crate) struct Completion {
     pub(crate) answered: Option<(u16, String)>,
     pub(crate) finished_ms: i64,
 }
+
+/// Runs by client and the app's id.
+pub(crate) type Found = BTreeMap<(u64, u64), Run>;
 
 /// A request with an `Idempotency-Key`.
 #[derive(Clone, Copy, Debug)]
@@ -90,20 +96,10 @@ impl Ledger {
         blocked: Option<(u16, String)>,
     ) -> Result<Begun, LedgerError> {
         self.with(move |file, retention| {
-            let change =
-                file.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            if let Some(digest) = &run.once {
-                match past(&change, digest, &run.request_hash, run.started_ms)? {
-                    Past::Go => {}
-                    past => return Ok(Begun::Past(past)),
-                }
-                // Too long ago to count: the key is free again.
-                change.execute("UPDATE runs SET once = NULL WHERE once = ?1", [digest])?;
-            }
-            prune(&change, &run, retention)?;
-            insert(&change, &run, blocked.as_ref())?;
-            change.commit()?;
-            Ok(Begun::Written)
+            let size = run.flow.to_string().len();
+            with_room(file, retention.bytes, size, |file| {
+                begin(file, &run, blocked.as_ref(), retention)
+            })
         })
         .await
     }
@@ -114,24 +110,11 @@ impl Ledger {
         run_id: String,
         done: Completion,
     ) -> Result<(), LedgerError> {
-        self.with(move |file, _| {
-            let sql = "UPDATE runs SET status = ?2, execution_id = ?3, trace_execution_id = ?4,
-                sources = ?5, answer = ?6, finished_at = ?7,
-                answered_status = CASE WHEN once IS NULL THEN NULL ELSE ?8 END,
-                answered = CASE WHEN once IS NULL THEN NULL ELSE ?9 END
-                WHERE run_id = ?1";
-            file.prepare_cached(sql)?.execute(params![
-                run_id,
-                done.status.as_str(),
-                done.execution_id.map(|id| id as i64),
-                done.trace_execution_id,
-                sources_text(&done.sources),
-                done.answer,
-                done.finished_ms,
-                done.answered.as_ref().map(|(status, _)| status),
-                done.answered.as_ref().map(|(_, body)| body),
-            ])?;
-            Ok(())
+        self.with(move |file, retention| {
+            let size = done.answer.as_ref().map_or(0, String::len);
+            with_room(file, retention.bytes, size, |file| {
+                update(file, &run_id, &done)
+            })
         })
         .await
     }
@@ -156,28 +139,20 @@ impl Ledger {
         .await
     }
 
-    /// The same for many of one user's, by client and the app's id; without flows and answers.
+    /// The same for many of one user's, by client and the app's id; without flows and
+    /// answers. In parts, so that a long list keeps nobody's run waiting.
     pub(crate) async fn find_all(
         &self,
         user: UserId,
         named: Vec<(u64, u64)>,
-    ) -> Result<BTreeMap<(u64, u64), Run>, LedgerError> {
-        self.with(move |file, _| {
-            let sql = format!(
-                "SELECT {SHORT} FROM runs WHERE user = ?1 AND client = ?2 AND execution_id = ?3
-                 ORDER BY started_at DESC, run_id DESC LIMIT 1"
-            );
-            let mut find = file.prepare_cached(&sql)?;
-            let mut found = BTreeMap::new();
-            for (client, execution) in named {
-                let key = params![user.get() as i64, client as i64, execution as i64];
-                if let Some(raw) = find.query_row(key, Raw::read).optional()? {
-                    found.insert((client, execution), raw.run()?);
-                }
-            }
-            Ok(found)
-        })
-        .await
+    ) -> Result<Found, LedgerError> {
+        let mut found = Found::new();
+        for part in named.chunks(PART) {
+            let part = part.to_vec();
+            let more = self.with(move |file, _| find_part(file, user, &part));
+            found.extend(more.await?);
+        }
+        Ok(found)
     }
 
     /// The app's ids are about to be given out again, of a client or of everything of a
@@ -240,6 +215,22 @@ impl Ledger {
     }
 }
 
+fn find_part(file: &Connection, user: UserId, named: &[(u64, u64)]) -> Result<Found, LedgerError> {
+    let sql = format!(
+        "SELECT {SHORT} FROM runs WHERE user = ?1 AND client = ?2 AND execution_id = ?3
+         ORDER BY started_at DESC, run_id DESC LIMIT 1"
+    );
+    let mut find = file.prepare_cached(&sql)?;
+    let mut found = Found::new();
+    for (client, execution) in named {
+        let key = params![user.get() as i64, *client as i64, *execution as i64];
+        if let Some(raw) = find.query_row(key, Raw::read).optional()? {
+            found.insert((*client, *execution), raw.run()?);
+        }
+    }
+    Ok(found)
+}
+
 fn past(
     file: &Connection,
     digest: &[u8; 32],
@@ -281,23 +272,45 @@ fn past(
     })
 }
 
-/// Makes room by age and count before another run is written. What still runs stays.
-fn prune(change: &Transaction, run: &NewRun, retention: Retention) -> rusqlite::Result<()> {
-    change
-        .prepare_cached("DELETE FROM runs WHERE started_at < ?1 AND status <> 'running'")?
-        .execute([run.started_ms - retention.age_ms])?;
-    // One client's runs make room for its own only: nobody can push out another's.
-    change
-        .prepare_cached(
-            "DELETE FROM runs WHERE user = ?1 AND client = ?2 AND status <> 'running' AND run_id IN (
-                SELECT run_id FROM runs WHERE user = ?1 AND client = ?2
-                ORDER BY started_at DESC, run_id DESC LIMIT -1 OFFSET ?3)",
-        )?
-        .execute(params![
-            run.user.get() as i64,
-            run.client.get() as i64,
-            retention.runs_per_client.saturating_sub(1),
-        ])?;
+fn begin(
+    file: &mut Connection,
+    run: &NewRun,
+    blocked: Option<&(u16, String)>,
+    retention: Retention,
+) -> Result<Begun, LedgerError> {
+    let change = file.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let Some(digest) = &run.once {
+        match past(&change, digest, &run.request_hash, run.started_ms)? {
+            Past::Go => {}
+            past => return Ok(Begun::Past(past)),
+        }
+        // Too long ago to count: the key is free again.
+        change.execute("UPDATE runs SET once = NULL WHERE once = ?1", [digest])?;
+    }
+    prune(&change, run, retention)?;
+    insert(&change, run, blocked)?;
+    change.commit()?;
+    Ok(Begun::Written)
+}
+
+fn update(file: &Connection, run_id: &str, done: &Completion) -> Result<(), LedgerError> {
+    let sql = "UPDATE runs SET status = ?2, execution_id = ?3, trace_execution_id = ?4,
+        sources = ?5, answer = ?6, finished_at = ?7,
+        size = size + length(coalesce(?6, '')),
+        answered_status = CASE WHEN once IS NULL THEN NULL ELSE ?8 END,
+        answered = CASE WHEN once IS NULL THEN NULL ELSE ?9 END
+        WHERE run_id = ?1";
+    file.prepare_cached(sql)?.execute(params![
+        run_id,
+        done.status.as_str(),
+        done.execution_id.map(|id| id as i64),
+        done.trace_execution_id,
+        sources_text(&done.sources),
+        done.answer,
+        done.finished_ms,
+        done.answered.as_ref().map(|(status, _)| status),
+        done.answered.as_ref().map(|(_, body)| body),
+    ])?;
     Ok(())
 }
 
@@ -312,8 +325,9 @@ fn insert(
     };
     let mut insert = change.prepare_cached(
         "INSERT INTO runs (run_id, user, client, flow_id, flow_name, flow, request_hash, findings,
-            sources, started_at, finished_at, status, replay_of, once, answered_status, answered)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '[]', ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            sources, started_at, finished_at, status, replay_of, once, answered_status, answered, size)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '[]', ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+            length(?6) + length(?8) + length(coalesce(?15, '')))",
     )?;
     let kept = blocked.filter(|_| run.once.is_some());
     insert.execute(params![

@@ -22,7 +22,7 @@ use crate::kept::Kept;
 use crate::ledger::{Ledger, LedgerError};
 use camarad_policies::authorise::Permit;
 use camarad_policies::ids::{ClientId, UserId};
-use camarad_policies::matrix::Act;
+use camarad_policies::matrix::{Act, ClientScope};
 use camarad_policies::refusal::Refusal;
 use http::header;
 use pingora::proxy::Session;
@@ -117,7 +117,10 @@ impl Sidecar {
         let (Some(user), true) = (permit.user(), permit.rule().cascades(permit.method())) else {
             return Ok(());
         };
-        let forgotten = self.runs.ledger.forget(user, permit.client()).await;
+        // Of one client where that is what is deleted; else of everything of the user's.
+        let is_one = permit.rule().client == ClientScope::Managed;
+        let client = permit.client().filter(|_| is_one);
+        let forgotten = self.runs.ledger.forget(user, client).await;
         forgotten.map_err(|error| self.broken_ledger(&error))
     }
 }
