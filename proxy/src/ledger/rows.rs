@@ -3,7 +3,7 @@
 use super::{LedgerError, time_text};
 use camarad_policies::run::{Run, Source, Status};
 use rusqlite::Row;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The columns of a whole run.
 pub(super) const WHOLE: &str = "run_id, execution_id, trace_execution_id, user, client, flow_id, \
@@ -76,15 +76,6 @@ impl Raw {
         (run.flow, run.findings, run.sources, run.status) = (flow, findings, sources, status);
         Ok(run)
     }
-}
-
-/// Sources as they are kept.
-pub(super) fn sources_text(sources: &[Source]) -> String {
-    let rows = sources.iter().map(|one| {
-        json!({"node_id": one.node_id, "connector": one.connector, "source": one.source,
-               "account": one.account})
-    });
-    rows.collect::<Value>().to_string()
 }
 
 fn read_sources(rows: &Value) -> Option<Vec<Source>> {

@@ -1,10 +1,11 @@
 //! What the sidecar writes and asks while it serves.
 
 use super::room::{prune, with_room};
-use super::rows::{Raw, SHORT, WHOLE, sources_text};
+use super::rows::{Raw, SHORT, WHOLE};
 use super::{Delivered, Ledger, LedgerError, Retention, lock};
 use camarad_policies::idempotency::{self, Earlier};
 use camarad_policies::ids::{ClientId, UserId};
+use camarad_policies::run::annotate::sources_json;
 use camarad_policies::run::{Run, Source, Status};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
@@ -305,7 +306,7 @@ fn update(file: &Connection, run_id: &str, done: &Completion) -> Result<(), Ledg
         done.status.as_str(),
         done.execution_id.map(|id| id as i64),
         done.trace_execution_id,
-        sources_text(&done.sources),
+        sources_json(&done.sources).to_string(),
         done.answer,
         done.finished_ms,
         done.answered.as_ref().map(|(status, _)| status),

@@ -3,6 +3,8 @@
 use super::super::Sidecar;
 use super::super::body::Whole;
 use super::super::context::Context;
+use super::super::decide::Decision;
+use super::super::guard;
 use super::super::own::Question;
 use super::Tenant;
 use camarad_policies::authorise::Permit;
@@ -11,8 +13,20 @@ use camarad_policies::guardrails::{Finding, Verdict};
 use camarad_policies::ids::ObjectId;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::run::asked::{Named, named};
+use pingora::proxy::Session;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+
+/// A request about runs, as far as all of them are alike.
+pub(super) struct Asking {
+    pub(super) permit: Permit,
+    pub(super) tenant: Tenant,
+    /// Whether Coolbits is asked at all.
+    pub(super) gateway_on: bool,
+    /// What was looked up about the object that it names.
+    pub(super) named: guard::Looked,
+    pub(super) body: Whole,
+}
 
 /// A flow that is to run.
 pub(super) struct Flow {
@@ -34,14 +48,34 @@ pub(super) struct Looked {
 }
 
 impl Sidecar {
+    /// Whose request it is, and its body.
+    pub(super) async fn asking(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        decision: Decision,
+    ) -> Result<Asking, Refusal> {
+        let body = match decision.body {
+            Some(body) => body,
+            None => self.read_body(session, context).await?,
+        };
+        Ok(Asking {
+            tenant: Tenant::of(&decision.permit)?,
+            permit: decision.permit,
+            gateway_on: decision.switch.enabled,
+            named: decision.looked,
+            body,
+        })
+    }
+
     /// Reads which flow a request asks for; a stored one is fetched.
     pub(super) async fn flow_asked(
         &self,
         context: &Context,
-        permit: &Permit,
-        body: &Whole,
-        stored: Option<ObjectId>,
+        asking: &Asking,
     ) -> Result<Flow, Refusal> {
+        let Asking { permit, body, .. } = asking;
+        let stored = asking.named.object;
         let fields = object(&body.bytes).ok_or(Refusal::BodyMalformed)?;
         let name = fields.get("name").and_then(Value::as_str);
         let name = name.unwrap_or_default().trim().to_owned();
@@ -100,15 +134,12 @@ impl Sidecar {
     pub(super) async fn look_at(
         &self,
         context: &Context,
-        permit: &Permit,
-        tenant: Tenant,
-        gateway_on: bool,
+        asking: &Asking,
         flow: &Value,
     ) -> Result<Looked, Refusal> {
+        let (permit, tenant) = (&asking.permit, asking.tenant);
         let bound = self.bound_flow(context, permit, tenant, flow).await?;
-        let situation = self
-            .situation(context, permit, tenant, gateway_on, flow, &bound)
-            .await?;
+        let situation = self.situation(context, asking, flow, &bound).await?;
         let verdict = self
             .config
             .orchestrator

@@ -2,14 +2,13 @@
 
 use super::super::Sidecar;
 use super::super::answer::Answer;
-use super::super::body::Whole;
 use super::super::context::Context;
 use super::super::decide::Decision;
 use super::super::legacy::Fetched;
 use super::super::upstream_request;
 use super::asked::{Flow, violations, warnings};
 use super::once::{digest, past_answer};
-use super::{Tenant, own_json};
+use super::own_json;
 use crate::ledger::{Begun, Completion, NewRun, now_ms};
 use bytes::Bytes;
 use camarad_policies::authorise::Permit;
@@ -60,26 +59,15 @@ impl Sidecar {
         context: &mut Context,
         decision: Decision,
     ) -> Result<Answer, Refusal> {
-        let Decision {
-            permit,
-            switch,
-            body,
-            looked,
-            ..
-        } = decision;
-        let tenant = Tenant::of(&permit)?;
-        let body = self.held_body(session, context, body).await?;
-        let asked = self
-            .flow_asked(context, &permit, &body, looked.object)
-            .await?;
+        let asking = self.asking(session, context, decision).await?;
+        let (permit, tenant, named) = (&asking.permit, asking.tenant, &asking.named);
+        let asked = self.flow_asked(context, &asking).await?;
         let hash = asked.hash(permit.path().as_str());
         let once = digest(session, tenant, "execute")?;
         if let Some(answer) = self.once(once, &hash).await? {
-            return self.passed(context, &permit, &looked, answer).await;
+            return self.passed(context, permit, named, answer).await;
         }
-        let seen = self
-            .look_at(context, &permit, tenant, switch.enabled, &asked.flow)
-            .await?;
+        let seen = self.look_at(context, &asking, &asked.flow).await?;
         let run = NewRun {
             run_id: uuid::Uuid::now_v7().to_string(),
             user: tenant.user,
@@ -98,16 +86,16 @@ impl Sidecar {
         }
         let ready = match self.write_down(context, run, &seen.verdict).await? {
             Ok(ready) => ready,
-            Err(answer) => return self.passed(context, &permit, &looked, answer).await,
+            Err(answer) => return self.passed(context, permit, named, answer).await,
         };
         let body = Bytes::from(asked.forwarded(seen.bound).to_string());
-        let head = head(session.req_header(), &permit, context, &body);
+        let head = head(session.req_header(), permit, context, &body);
         let head = head.ok_or(Refusal::Internal);
-        self.change(&permit);
-        let ran = self.run(context, &permit, &ready, head, body).await;
-        self.change(&permit);
+        self.change(permit);
+        let ran = self.run(context, permit, &ready, head, body).await;
+        self.change(permit);
         let answer = ran?.answered();
-        self.passed(context, &permit, &looked, answer).await
+        self.passed(context, permit, named, answer).await
     }
 
     /// Looks at a flow, and says what would be said of it.
@@ -117,35 +105,10 @@ impl Sidecar {
         context: &mut Context,
         decision: Decision,
     ) -> Result<Answer, Refusal> {
-        let Decision {
-            permit,
-            switch,
-            body,
-            looked,
-            ..
-        } = decision;
-        let tenant = Tenant::of(&permit)?;
-        let body = self.held_body(session, context, body).await?;
-        let asked = self
-            .flow_asked(context, &permit, &body, looked.object)
-            .await?;
-        let seen = self
-            .look_at(context, &permit, tenant, switch.enabled, &asked.flow)
-            .await?;
+        let asking = self.asking(session, context, decision).await?;
+        let asked = self.flow_asked(context, &asking).await?;
+        let seen = self.look_at(context, &asking, &asked.flow).await?;
         Ok(own_json(200, &told(&asked, &seen.verdict)))
-    }
-
-    /// The body, as it was decided or as it still comes.
-    pub(super) async fn held_body(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        body: Option<Whole>,
-    ) -> Result<Whole, Refusal> {
-        match body {
-            Some(body) => Ok(body),
-            None => self.read_body(session, context).await,
-        }
     }
 
     /// Refuses a flow, with everything that is wrong with it, and writes that down.

@@ -38,22 +38,15 @@ impl Sidecar {
         context: &mut Context,
         decision: Decision,
     ) -> Result<Answer, Refusal> {
-        let Decision {
-            permit,
-            switch,
-            body,
-            looked,
-            ..
-        } = decision;
-        let tenant = Tenant::of(&permit)?;
-        let body = self.held_body(session, context, body).await?;
-        let fields = object(&body.bytes).ok_or(Refusal::BodyMalformed)?;
+        let asking = self.asking(session, context, decision).await?;
+        let (permit, tenant, named) = (&asking.permit, asking.tenant, &asking.named);
+        let fields = object(&asking.body.bytes).ok_or(Refusal::BodyMalformed)?;
         let dry_run = match fields.get("dry_run") {
             None | Some(Value::Null) => false,
             Some(Value::Bool(dry_run)) => *dry_run,
             Some(_) => return Err(Refusal::BodyMalformed),
         };
-        let execution = looked.object.ok_or(Refusal::ObjectNotFound)?;
+        let execution = named.object.ok_or(Refusal::ObjectNotFound)?;
         let found = self
             .runs
             .ledger
@@ -74,11 +67,9 @@ impl Sidecar {
             false => digest(session, tenant, "replay")?,
         };
         if let Some(answer) = self.once(once, &hash).await? {
-            return self.passed(context, &permit, &looked, answer).await;
+            return self.passed(context, permit, named, answer).await;
         }
-        let seen = self
-            .look_at(context, &permit, tenant, switch.enabled, &asked.flow)
-            .await?;
+        let seen = self.look_at(context, &asking, &asked.flow).await?;
         if dry_run {
             let mut answer = told(&asked, &seen.verdict);
             answer["dry_run"] = json!(true);
@@ -105,10 +96,10 @@ impl Sidecar {
         }
         let ready = match self.write_down(context, run, &seen.verdict).await? {
             Ok(ready) => ready,
-            Err(answer) => return self.passed(context, &permit, &looked, answer).await,
+            Err(answer) => return self.passed(context, permit, named, answer).await,
         };
         match self
-            .book(context, &permit, tenant, &before, &ready.run_id)
+            .book(context, permit, tenant, &before, &ready.run_id)
             .await
         {
             Ok(Credits::Booked) => {}
@@ -134,10 +125,10 @@ impl Sidecar {
             }
         }
         let body = Bytes::from(asked.forwarded(seen.bound).to_string());
-        let head = self.head_of_run(context, &permit, tenant, &body);
-        self.change(&permit);
-        let ran = self.run(context, &permit, &ready, head, body).await;
-        self.change(&permit);
+        let head = self.head_of_run(context, permit, tenant, &body);
+        self.change(permit);
+        let ran = self.run(context, permit, &ready, head, body).await;
+        self.change(permit);
         let mut ran = ran?;
         if let (Some(after), Ok(Value::Object(mut answer))) =
             (&ran.answer, serde_json::from_slice::<Value>(&ran.body))
@@ -147,7 +138,7 @@ impl Sidecar {
             ran.body = crate::json::to_body(&Value::Object(answer));
         }
         let answer = ran.answered();
-        self.passed(context, &permit, &looked, answer).await
+        self.passed(context, permit, named, answer).await
     }
 
     /// Books the credits of a run as the page does, with the run's id as `request_id`.

@@ -6,6 +6,7 @@
 use super::super::Sidecar;
 use super::super::context::Context;
 use super::super::own::Question;
+use super::asked::Asking;
 use super::{Tenant, slugs};
 use camarad_policies::accounts;
 use camarad_policies::authorise::Permit;
@@ -88,13 +89,12 @@ impl Sidecar {
     pub(super) async fn situation(
         &self,
         context: &Context,
-        permit: &Permit,
-        tenant: Tenant,
-        gateway_on: bool,
+        asking: &Asking,
         came: &Value,
         bound: &Value,
     ) -> Result<Situation, Refusal> {
-        let identity = permit.identity().ok_or(Refusal::ClientRequired)?;
+        let (tenant, gateway_on) = (asking.tenant, asking.gateway_on);
+        let identity = asking.permit.identity().ok_or(Refusal::ClientRequired)?;
         let needs = needs(&Flow::read(bound).0);
         let served = Connector::ALL.map(|connector| connector.name().to_owned());
         let served = BTreeSet::from(served);
