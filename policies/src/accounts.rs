@@ -15,6 +15,7 @@ use crate::ids::{ClientId, ObjectId};
 use crate::query::Query;
 use crate::refusal::Refusal;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A connector whose accounts are bound, and how its routes name them.
 #[derive(Debug, PartialEq, Eq)]
@@ -319,27 +320,20 @@ impl Connector {
         self.spelled(&first.account)
     }
 
-    /// What an account that a flow names is to a client. One that is no id of this
-    /// connector may still be read as one: it is another client's if its digits are.
-    pub fn standing(&self, account: &str, client: ClientId, links: &[Link]) -> Standing {
-        if self.links(account, client, links) {
-            return Standing::Linked;
-        }
-        let is_anothers = match self.canonical(account) {
-            Some(account) => self.is_anothers(&account, client, links),
-            None => {
-                let (squashed, digits) = (squashed(account), digits(account));
-                let is_alike = |other: &str| {
-                    let same = digits.len() >= 6 && digits == self::digits(other);
-                    same || (!squashed.is_empty() && squashed == self::squashed(other))
-                };
-                let mut others = links.iter().filter(|link| link.client != client);
-                others.any(|link| self.is_of(link) && link.connected && is_alike(&link.account))
-            }
+    /// What accounts that a flow names are to a client, of all the user's links. `limited`:
+    /// the caller must not learn whose those are that are not the client's.
+    pub fn standings(&'static self, client: ClientId, links: &[Link], limited: bool) -> Standings {
+        let of = |is_own: bool| {
+            let links = links.iter().filter(move |link| self.is_of(link));
+            links.filter(move |link| link.connected && (link.client == client) == is_own)
         };
-        match is_anothers {
-            true => Standing::OfAnotherClient,
-            false => Standing::Unlinked,
+        let key = |link: &Link| self.key(&link.account);
+        Standings {
+            connector: self,
+            spelled: of(true).map(|link| link.account.clone()).collect(),
+            own: of(true).filter_map(key).collect(),
+            others: of(false).filter_map(key).collect(),
+            is_bound: limited || self.of(client, links).is_some(),
         }
     }
 
@@ -457,6 +451,31 @@ impl Link {
             .connector
             .and_then(|connector| connector.key(&self.account));
         self.connected && key.as_deref() == Some(account)
+    }
+}
+
+/// What accounts are to one client; made once for a flow, which may name many.
+pub struct Standings {
+    connector: &'static Connector,
+    /// Its own as the links have them.
+    spelled: BTreeSet<String>,
+    own: BTreeSet<String>,
+    others: BTreeSet<String>,
+    /// Only its own may be read.
+    is_bound: bool,
+}
+
+impl Standings {
+    /// What an account is to the client.
+    pub fn of(&self, account: &str) -> Standing {
+        if self.spelled.contains(account) && !account.is_empty() {
+            return Standing::Linked;
+        }
+        match self.connector.canonical(account) {
+            Some(key) if self.own.contains(&key) => Standing::Linked,
+            Some(key) if !self.is_bound && !self.others.contains(&key) => Standing::Unlinked,
+            _ => Standing::NotAllowed,
+        }
     }
 }
 

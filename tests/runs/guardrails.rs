@@ -39,9 +39,7 @@ fn blocked() -> Vec<(Value, &'static str, &'static str)> {
     let theirs = with_node("ads", |node| {
         node["config"]["account_id"] = json!("234-567-8901")
     });
-    let manager = with_node("ads", |node| {
-        node["config"]["mcc_id"] = json!(["2345678901"])
-    });
+    let manager = with_node("ads", |node| node["config"]["mcc_id"] = json!("2345678901"));
     vec![
         (
             json!("{\"nodes\""),
@@ -85,13 +83,20 @@ fn blocked() -> Vec<(Value, &'static str, &'static str)> {
         (large, "too_large", "bytes, and 262144 are allowed"),
         (
             theirs,
-            "account_of_another_client",
-            "Ads names the account 234-567-8901, which belongs to another client",
+            "account_not_allowed",
+            "Ads names the account 234-567-8901, which is not one of this client's",
         ),
         (
             manager,
-            "account_of_another_client",
-            "which belongs to another client",
+            "account_not_allowed",
+            "which is not one of this client's",
+        ),
+        (
+            with_node("ads", |node| {
+                node["config"]["customerId"] = json!(["1234567890"])
+            }),
+            "account_unreadable",
+            "which is no account of Google Ads",
         ),
     ]
 }
@@ -348,11 +353,15 @@ async fn each_warning_about_connectors_is_told_and_it_runs() {
         "web",
         "HubSpot is not connected for this client, so its figures are made up",
     );
-    // An account of nobody whom the user knows.
+    // An account of nobody whom the user knows, for a client that has none of its own.
+    let made = sidecar
+        .route(&unlimited(), "", "POST /api/clients", r#"{"name": "New"}"#)
+        .await
+        .json();
     let strange = with_node("ads", |node| {
         node["config"]["account_id"] = json!("999-999-9999")
     });
-    let told = warned(&sidecar, "10", &strange).await;
+    let told = warned(&sidecar, &made["id"].to_string(), &strange).await;
     says(
         &told,
         "account_not_linked",
@@ -463,21 +472,18 @@ async fn where_no_account_is_chosen_that_is_told() {
         .route(&token, &client, "POST /api/connectors/google-ads", &stored)
         .await;
     assert_eq!(got.status, 200, "{got:?}");
-    let told = warned(&sidecar, &client, &good()).await;
-    assert!(
-        !codes(&told["warnings"]).contains(&"account_not_chosen".to_owned()),
-        "{told}"
-    );
-    says(
-        &told,
-        "account_not_linked",
-        "ads",
-        "Ads names the account 777-777-7777, which is not linked to this client",
+    let got = sidecar
+        .route(&token, &client, EXECUTE, &body(&good()))
+        .await;
+    assert_eq!(
+        codes(&got.json()["violations"]),
+        ["account_not_allowed"],
+        "{got:?}"
     );
 }
 
 #[tokio::test]
-async fn a_stored_account_of_another_client_is_not_read_unlooked_at() {
+async fn a_stored_account_not_allowed_is_not_read_unlooked_at() {
     let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     let token = unlimited();
     let made = sidecar
@@ -496,7 +502,7 @@ async fn a_stored_account_of_another_client_is_not_read_unlooked_at() {
         .await;
     assert_eq!(
         codes(&got.json()["violations"]),
-        ["account_of_another_client"],
+        ["account_not_allowed"],
         "{got:?}"
     );
     assert!(executed(&legacy).await.is_empty());
@@ -522,6 +528,110 @@ async fn what_is_stored_does_not_win_over_what_the_node_says_by_another_name() {
     assert_eq!(sent["account_id"], "123-456-7890");
     let accounts = got.json()["sources"].to_string();
     assert!(!accounts.contains("234-567-8901"), "{accounts}");
+}
+
+/// Names that the app does not look at, and values that it takes for nothing, leave it to
+/// what is stored: for no client, and so for every one.
+#[tokio::test]
+async fn no_way_to_name_an_account_leaves_it_to_what_is_stored_for_no_client() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let token = unlimited();
+    for (slug, config) in [
+        ("google-ads", json!({"account_id": "234-567-8901"})),
+        ("ga4", json!({"property_id": "G-XYZ789GHI0"})),
+    ] {
+        let stored = json!({"status": "connected", "config": config}).to_string();
+        let route = format!("POST /api/connectors/{slug}");
+        let got = sidecar.route(&token, "", &route, &stored).await;
+        assert_eq!(got.status, 200, "{got:?}");
+    }
+    let odd = [
+        json!({"cid": "123-456-7890", "property": "G-ABC123DEF4"}),
+        json!({"accountId": "123-456-7890", "selectedPropertyId": "G-ABC123DEF4"}),
+        json!({"account_id": [], "property_id": {}}),
+        json!({"account_id": 0, "property_id": false}),
+        json!({"account_id": null, "property_id": " "}),
+    ];
+    for config in odd {
+        let mut flow = good();
+        for at in [1, 2] {
+            flow["nodes"][at]["config"] = config.clone();
+        }
+        let got = sidecar.route(&alice(), "10", EXECUTE, &body(&flow)).await;
+        assert_eq!(got.status, 200, "{config}: {got:?}");
+        let told = got.json()["sources"].to_string();
+        assert!(
+            told.contains("123-456-7890") && told.contains("G-ABC123DEF4"),
+            "{config}: {told}"
+        );
+    }
+    let sent = executed(&legacy).await;
+    let nodes = sent
+        .iter()
+        .flat_map(|sent| sent["flow"]["nodes"].as_array().unwrap());
+    for node in nodes.filter(|node| node["slug"] == "google-ads") {
+        let config = node["config"].to_string();
+        assert!(
+            !config.contains("cid") && !config.contains("accountId"),
+            "{config}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_for_no_client_is_nothing_for_a_limited_token() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let stored =
+        json!({"status": "connected", "config": {"account_id": "999-888-7777"}}).to_string();
+    let token = unlimited();
+    let made = sidecar
+        .route(&token, "", "POST /api/clients", r#"{"name": "New"}"#)
+        .await
+        .json();
+    let got = sidecar
+        .route(&token, "", "POST /api/connectors/google-ads", &stored)
+        .await;
+    assert_eq!(got.status, 200, "{got:?}");
+    let id = made["id"].as_u64().unwrap();
+    let limited = crate::support::token(crate::support::Claims::new(1, &[id]));
+    for route in [VALIDATE, EXECUTE] {
+        let got = sidecar
+            .route(&limited, &id.to_string(), route, &body(&good()))
+            .await;
+        assert_eq!(
+            (got.status, got.code()),
+            (404, "account_not_linked".to_owned())
+        );
+        assert!(!String::from_utf8_lossy(&got.body).contains("999-888-7777"));
+    }
+    assert!(executed(&legacy).await.is_empty());
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_a_flow_that_is_too_large() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let mut flow = good();
+    for n in 0..4000 {
+        let node = json!({"id": n, "type": "connector", "slug": "google-ads", "config": {"account_id": n, "cid": n + 1}});
+        flow["nodes"].as_array_mut().unwrap().push(node);
+        flow["connections"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"from": n, "to": format!("gone {n}")}));
+    }
+    let got = sidecar.route(&alice(), "10", VALIDATE, &body(&flow)).await;
+    let told = got.json();
+    assert_eq!(
+        codes(&told["violations"]),
+        ["too_large", "too_many_nodes", "too_many_connections"]
+    );
+    let calls = legacy.calls().await;
+    assert!(calls.is_empty(), "{calls:#?}");
+    let got = sidecar.route(&alice(), "10", EXECUTE, &body(&flow)).await;
+    assert!(got.body.len() < 4096, "{}", got.body.len());
+    let run_id = got.json()["run_id"].as_str().unwrap().to_owned();
+    let shown = super::command::runs(&sidecar, &["show", &run_id]).await;
+    assert!(shown.len() < 4096, "{} bytes are kept", shown.len());
 }
 
 #[tokio::test]

@@ -119,10 +119,7 @@ async fn what_the_guardrails_say_now_counts() {
         (400, "flow_blocked".to_owned()),
         "{got:?}"
     );
-    assert_eq!(
-        codes(&got.json()["violations"]),
-        ["account_of_another_client"]
-    );
+    assert_eq!(codes(&got.json()["violations"]), ["account_not_allowed"]);
     assert_eq!(executed(&legacy).await.len(), 1);
     assert!(legacy.calls_to("/api/user/spend").await.is_empty());
 }
@@ -142,6 +139,11 @@ async fn without_credits_nothing_runs() {
     );
     assert_eq!(got.json()["error"], "Execution blocked: Not enough credits");
     assert_eq!(executed(&legacy).await.len(), 2);
+    // Refused for want of credits is not answered for a day.
+    let keyed = super::with_key(&sidecar, &alice(), "10", &route, "{}", "paid-later").await;
+    let again = super::with_key(&sidecar, &alice(), "10", &route, "{}", "paid-later").await;
+    assert_eq!((keyed.status, again.status), (402, 402));
+    assert_eq!(again.header("idempotency-replayed"), "");
     // An app that does not answer about credits runs nothing either.
     legacy
         .faults(json!({"fault": "status", "status": 500, "only": "spend"}))
@@ -153,7 +155,7 @@ async fn without_credits_nothing_runs() {
         sidecar
             .metric("sidecar_runs_total{status=\"blocked\"}")
             .await,
-        1.0
+        3.0
     );
     assert_eq!(
         sidecar.metric("sidecar_runs_total{status=\"error\"}").await,

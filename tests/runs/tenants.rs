@@ -103,3 +103,32 @@ async fn a_client_that_gets_a_deleted_ones_id_inherits_no_runs() {
         assert_eq!(row["run_id"], json!(null), "{row}");
     }
 }
+
+#[tokio::test]
+async fn what_was_not_deleted_keeps_its_runs_and_keys() {
+    let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
+    let token = unlimited();
+    let first = super::with_key(&sidecar, &token, "10", EXECUTE, &body(&good()), "kept").await;
+    assert_eq!(first.status, 200, "{first:?}");
+    for (fault, route) in [
+        (
+            json!({"fault": "status", "status": 500, "only": "/api/clients/10"}),
+            "DELETE /api/clients/10",
+        ),
+        (
+            json!({"fault": "status", "status": 400, "only": "/api/import"}),
+            "POST /api/import",
+        ),
+    ] {
+        legacy.faults(fault).await;
+        let got = sidecar.route(&token, "", route, "{}").await;
+        assert!(got.status >= 400, "{route}: {got:?}");
+    }
+    legacy.faults(json!({"fault": "none"})).await;
+    let again = super::with_key(&sidecar, &token, "10", EXECUTE, &body(&good()), "kept").await;
+    assert_eq!(again.header("idempotency-replayed"), "true", "{again:?}");
+    let replay = format!("POST {HISTORY}/{}/replay", first.json()["execution_id"]);
+    let got = sidecar.route(&token, "10", &replay, "{}").await;
+    assert_eq!(got.status, 200, "{got:?}");
+    assert_eq!(executed(&legacy).await.len(), 2);
+}

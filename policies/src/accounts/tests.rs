@@ -368,3 +368,45 @@ fn a_domain_holds_the_figures_of_every_url_below_it() {
         assert_eq!(search.allows(site, ten, &linked), allowed, "{site}");
     }
 }
+
+#[test]
+fn accounts_that_a_flow_names_are_held_to_the_clients_own() {
+    use crate::guardrails::Standing::{Linked, NotAllowed, Unlinked};
+    let rows = br#"[
+        {"id": 1, "client_id": 10, "connector_slug": "google-ads", "account_id": "123-456-7890"},
+        {"id": 2, "client_id": 11, "connector_slug": "google-ads", "account_id": "234-567-8901"},
+        {"id": 3, "client_id": 11, "connector_slug": "google-ads", "account_id": "555-555-5555", "status": "disconnected"},
+        {"id": 4, "client_id": 12, "connector_slug": "google-ads", "account_id": "666-666-6666", "status": "disconnected"}
+    ]"#;
+    let links = links(rows).unwrap();
+    let ads = Connector::find("google-ads").unwrap();
+    let of = |client: &str, account: &str, limited| {
+        ads.standings(ClientId::parse(client).unwrap(), &links, limited)
+            .of(account)
+    };
+    let cases = [
+        ("10", "123-456-7890", false, Linked),
+        ("10", "1234567890", true, Linked),
+        ("10", "customers/1234567890", false, Linked),
+        ("10", "234-567-8901", false, NotAllowed),
+        // One that has accounts reads its own, and no others.
+        ("10", "999-999-9999", false, NotAllowed),
+        ("11", "555-555-5555", false, NotAllowed),
+        ("12", "999-999-9999", false, NotAllowed),
+        // One that has none reads any but those of its siblings.
+        ("13", "999-999-9999", false, Unlinked),
+        ("13", "234-567-8901", false, NotAllowed),
+        ("13", "0234-567-8901", false, NotAllowed),
+        ("13", "x234-567-8901", false, NotAllowed),
+        ("13", "", false, NotAllowed),
+        // And whose an account is that is not its own is nothing for a limited caller.
+        ("13", "999-999-9999", true, NotAllowed),
+    ];
+    for (client, account, limited, expected) in cases {
+        assert_eq!(
+            of(client, account, limited),
+            expected,
+            "{client} {account} {limited}"
+        );
+    }
+}

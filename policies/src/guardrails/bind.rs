@@ -1,47 +1,68 @@
-//! Putting the account that is read into every node: the one that it names, or the
-//! client's own where it names none.
+//! Putting the account that is read into every node that reads one: the one that it names,
+//! or the client's own where it names none.
 //!
-//! The app would take what is stored somewhere, or its own default, which may be another
-//! client's. What a node names stays as it is: whether it may is for the rules.
+//! The app merges a node's settings into what is stored, of the client or of none, and looks
+//! at some names before others. So the account stands under the name that is looked at
+//! first and under no other. What a node names that is no account stays as it is: the rules
+//! block it.
 
-use super::connectors::{named_here, slug};
+use super::accounts::reader;
 use crate::flow::Flow;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
-/// Connectors that the app reads during a run, and the setting that names their account.
-const READ: [(&str, &str); 2] = [("google-ads", "account_id"), ("ga4", "property_id")];
+/// What stands in where a node names nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chosen {
+    /// The account or property.
+    pub account: Option<Value>,
+    /// The manager above it.
+    pub manager: Option<Value>,
+}
+
+/// The connectors that a flow's nodes read, by name.
+pub fn reads(flow: &Flow) -> BTreeSet<&'static str> {
+    let readers = flow.nodes.iter().filter_map(reader);
+    readers.map(|reader| reader.connector.name).collect()
+}
 
 /// The flow with the account of every node of Google Ads and GA4 in the one setting that
-/// is read first: the node's own, else `chosen`'s.
-pub fn with_accounts(flow: &Value, chosen: &dyn Fn(&str) -> Option<String>) -> Value {
+/// is read first: the node's own, else `chosen`'s for the connector of that name.
+pub fn with_accounts(flow: &Value, chosen: &dyn Fn(&str) -> Chosen) -> Value {
     let mut bound = flow.clone();
     let nodes = bound.get_mut("nodes").and_then(Value::as_array_mut);
     for node in nodes.into_iter().flatten() {
         // Read by itself, so that nothing else of the flow moves its place.
         let (read, _) = Flow::read(&serde_json::json!({"nodes": [node]}));
-        let Some((slug, read)) = read
+        let Some((reader, read)) = read
             .nodes
             .first()
-            .and_then(|read| Some((slug(read)?, read)))
+            .and_then(|read| Some((reader(read)?, read)))
         else {
             continue;
         };
-        let Some((_, setting)) = READ.iter().find(|(connector, _)| *connector == slug) else {
+        if reader.is_odd(read) {
+            continue;
+        }
+        let own = |names: &[&str]| reader.first(read, names).map(Value::String);
+        let stand_in = chosen(reader.connector.name);
+        let account = own(&reader.connector.names()).or(stand_in.account);
+        let manager = own(reader.connector.managers()).or(stand_in.manager);
+        let Some(node) = node.as_object_mut() else {
             continue;
         };
-        // Said where it is read first: what is stored under that name must not win over
-        // what the node says under another.
-        let account = named_here(read).or_else(|| chosen(&slug));
-        if let (Some(account), Some(node)) = (account, node.as_object_mut()) {
-            let config = node
-                .entry("config")
-                .or_insert_with(|| Value::Object(Map::new()));
-            if !config.is_object() {
-                *config = Value::Object(Map::new());
+        let config = node
+            .entry("config")
+            .or_insert_with(|| Value::Object(Map::new()));
+        if !config.is_object() {
+            *config = Value::Object(Map::new());
+        }
+        if let Some(config) = config.as_object_mut() {
+            for name in reader.names() {
+                config.remove(name);
             }
-            if super::connectors::account(&config[*setting]).is_none() {
-                config[*setting] = Value::String(account);
-            }
+            config.extend(manager.map(|manager| (reader.manager.to_owned(), manager)));
+            config.extend(account.map(|account| (reader.account.to_owned(), account)));
         }
     }
     bound
@@ -53,46 +74,78 @@ mod tests {
     use serde_json::json;
 
     fn bound(node: Value) -> Value {
-        let chosen = |slug: &str| (slug != "stripe").then(|| format!("own {slug}"));
+        let chosen = |slug: &str| Chosen {
+            account: Some(json!(format!("own {slug}"))),
+            manager: (slug == "google-ads").then(|| json!(777)),
+        };
         with_accounts(&json!({"nodes": [7, node], "x": 1.5}), &chosen)["nodes"][1].clone()
     }
 
     #[test]
-    fn nodes_that_name_none_get_the_clients_own() {
+    fn the_account_that_is_read_stands_where_it_is_read_first_and_nowhere_else() {
         let node = |slug: &str, config: Value| json!({"id": "a", "type": "connector", "slug": slug, "config": config});
         let cases = [
             (
-                node("google-ads", json!({"days": 7})),
-                json!({"days": 7, "account_id": "own google-ads"}),
+                "google-ads",
+                json!({"days": 7}),
+                json!({"days": 7, "account_id": "own google-ads", "mcc_id": 777}),
             ),
             (
-                node("Google_Ads", json!(null)),
-                json!({"account_id": "own google-ads"}),
+                "Google_Ads",
+                json!(null),
+                json!({"account_id": "own google-ads", "mcc_id": 777}),
             ),
             (
-                node("google-ads", json!({"account_id": " ", "mcc_id": "1-2-3"})),
-                json!({"account_id": "own google-ads", "mcc_id": "1-2-3"}),
+                "google-ads\u{200b}",
+                json!({"account_id": " "}),
+                json!({"account_id": "own google-ads", "mcc_id": 777}),
             ),
             (
-                node("google-ads", json!({"customerId": 5})),
-                json!({"customerId": 5, "account_id": "5"}),
+                "google-ads",
+                json!({"account_id": [], "customerId": 5, "mcc": "1-2-3"}),
+                json!({"account_id": "5", "mcc_id": "1-2-3"}),
             ),
             (
-                node("ga4", json!({"selected_property": "G-1"})),
-                json!({"selected_property": "G-1", "property_id": "G-1"}),
+                "google-ads",
+                json!({"cid": "1-2", "account_id": {}}),
+                json!({"account_id": "1-2", "mcc_id": 777}),
             ),
-            (node("ga4", json!({})), json!({"property_id": "own ga4"})),
-            (node("stripe", json!({})), json!({})),
+            (
+                "google-ads",
+                json!({"account_id": 0}),
+                json!({"account_id": "own google-ads", "mcc_id": 777}),
+            ),
+            (
+                "ga4",
+                json!({"property": "G-1", "range": "7"}),
+                json!({"property_id": "G-1", "range": "7"}),
+            ),
+            ("ga4", json!({}), json!({"property_id": "own ga4"})),
+            // No account, so the rules block it as it stands.
+            (
+                "google-ads",
+                json!({"account_id": ["1"]}),
+                json!({"account_id": ["1"]}),
+            ),
+            (
+                "google-ads",
+                json!({"account_id": "---"}),
+                json!({"account_id": "---"}),
+            ),
+            ("stripe", json!({}), json!({})),
         ];
-        for (before, config) in cases {
-            assert_eq!(bound(before.clone())["config"], config, "{before}");
+        for (slug, before, after) in cases {
+            assert_eq!(
+                bound(node(slug, before.clone()))["config"],
+                after,
+                "{slug} {before}"
+            );
         }
-        for untouched in [
-            json!({"id": "a", "type": "agent", "slug": "ga4"}),
-            json!({"type": "connector", "slug": "ga4"}),
-        ] {
-            assert_eq!(bound(untouched.clone()), untouched);
-        }
-        assert_eq!(with_accounts(&json!("x"), &|_| None), json!("x"));
+        // Whatever the type says: it is not for us to know how the app reads that.
+        let note = json!({"id": "a", "type": "Connector ", "slug": "ga4"});
+        assert_eq!(bound(note)["config"], json!({"property_id": "own ga4"}));
+        let untouched = json!({"type": "connector", "slug": "ga4"});
+        assert_eq!(bound(untouched.clone()), untouched);
+        assert_eq!(with_accounts(&json!("x"), &|_| Chosen::default()), "x");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Every rule, and what its words may have filled in.
-pub(super) const RULES: [(&str, &[&str]); 31] = [
+pub(super) const RULES: [(&str, &[&str]); 32] = [
     ("not_a_flow", &[]),
     ("too_large", &["count", "limit"]),
     ("no_nodes", &[]),
@@ -15,14 +15,12 @@ pub(super) const RULES: [(&str, &[&str]); 31] = [
     ("too_many_connections", &["count", "limit"]),
     ("no_agent", &[]),
     ("no_output", &[]),
+    ("account_unreadable", &["label", "connector", "account"]),
     ("node_unreadable", &["place"]),
     ("duplicate_id", &["id"]),
     ("connection_unreadable", &["place"]),
     ("connection_to_nothing", &["id"]),
-    (
-        "account_of_another_client",
-        &["label", "connector", "account"],
-    ),
+    ("account_not_allowed", &["label", "connector", "account"]),
     ("account_not_linked", &["label", "connector", "account"]),
     ("account_link_unknown", &["label", "connector", "account"]),
     ("account_not_chosen", &["label", "connector"]),
@@ -45,7 +43,7 @@ pub(super) const RULES: [(&str, &[&str]); 31] = [
 ];
 
 /// Findings of each kind that are told; a flow that has more is not read to its end by anybody.
-const MOST: usize = 200;
+const MOST: usize = 50;
 /// Characters of a name that are shown.
 const SHOWN: usize = 60;
 
@@ -196,6 +194,11 @@ impl<'a> Findings<'a> {
             .copied()
             .collect();
         self.add(code, Some(&node.id), connector, &values);
+    }
+
+    /// Whether anything forbids the run so far.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.verdict.violations.is_empty()
     }
 
     pub(super) fn verdict(self) -> Verdict {

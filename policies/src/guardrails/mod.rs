@@ -9,6 +9,7 @@
 //! What goes wrong if misused: the flow that is looked at has to be the flow that is
 //! forwarded, or all of this is about another one.
 
+mod accounts;
 pub mod bind;
 mod conditions;
 mod connectors;
@@ -46,10 +47,11 @@ pub enum State {
 pub enum Standing {
     /// It is linked to it.
     Linked,
-    /// It is linked to nobody whom the user knows.
+    /// It is linked to nobody whom the user knows, and the client has none of its own.
     Unlinked,
-    /// It is linked to another client of the same user.
-    OfAnotherClient,
+    /// It is not one that this client may read: another client's, or not its own where it has
+    /// some.
+    NotAllowed,
     /// Nobody could say.
     Unknown,
 }
@@ -79,6 +81,15 @@ pub struct Situation {
 }
 
 impl Guardrails {
+    /// Whether a flow is small enough to be looked at, and to be asked about.
+    pub fn fits(&self, flow: &Value, bytes: usize) -> bool {
+        let limits = self.limits();
+        let count = |name: &str| flow[name].as_array().map_or(0, Vec::len);
+        bytes <= limits.bytes
+            && count("nodes") <= limits.nodes
+            && count("connections") <= limits.connections
+    }
+
     /// Looks at a flow: everything that is wrong, the whole flow's first, then in its order.
     pub fn check(&self, flow: &Value, situation: &Situation) -> Verdict {
         let mut found = Findings::new(self);
@@ -88,14 +99,14 @@ impl Guardrails {
             return found.verdict();
         }
         let fits = structure::whole(&mut found, flow, &read, situation.bytes);
-        structure::nodes(&mut found, &read, &unreadable, |found, node| {
-            connectors::accounts(found, node, situation);
-        });
-        structure::connections(&mut found, &read, &unreadable);
-        if !fits {
-            // What follows takes longer than the flow is long.
+        if !fits && found.is_blocked() {
+            // Nothing more is looked at of what is too large to be looked at.
             return found.verdict();
         }
+        structure::nodes(&mut found, &read, &unreadable, |found, node| {
+            accounts::accounts(found, node, situation);
+        });
+        structure::connections(&mut found, &read, &unreadable);
         structure::paths(&mut found, &read);
         let before = structure::before(&read);
         for (at, node) in read.nodes.iter().enumerate() {

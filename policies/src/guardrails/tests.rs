@@ -203,17 +203,40 @@ fn each_violation_is_told_in_its_words() {
         ),
     ];
     assert_eq!(told_of(&many, &well()).0, expected.concat());
-    let theirs = changed(|f| f["nodes"][1]["config"] = json!({"mcc_id": ["234-567-8901"]}));
-    let key = ("google-ads".to_owned(), "[\"234-567-8901\"]".to_owned());
+    let named = |setting: &str, value: Value| {
+        let setting = setting.to_owned();
+        changed(move |f| f["nodes"][1]["config"][setting] = value)
+    };
+    let key = ("google-ads".to_owned(), "234-567-8901".to_owned());
     let situation = Situation {
-        accounts: [(key, Standing::OfAnotherClient)].into(),
+        accounts: [(key, Standing::NotAllowed)].into(),
         ..well()
     };
-    let words = "Ads names the account [ 234-567-8901 ], which belongs to another client";
-    assert_eq!(
-        told_of(&theirs, &situation).0,
-        one("account_of_another_client", "c", words)
-    );
+    let words = "Ads names the account 234-567-8901, which is not one of this client's";
+    for setting in ["account_id", "cid", "mcc_id", "loginCustomerId"] {
+        let flow = named(setting, json!("234-567-8901"));
+        assert_eq!(
+            told_of(&flow, &situation).0,
+            one("account_not_allowed", "c", words),
+            "{setting}"
+        );
+    }
+    for (odd, shown) in [
+        (json!(["234-567-8901"]), "[ 234-567-8901 ]"),
+        (json!({"a": 1}), "{ a :1}"),
+        (json!(true), "true"),
+        (json!(1.5), "1.5"),
+        (json!("x234-567-8901"), "x234-567-8901"),
+        (json!("---"), "---"),
+        (json!("\u{ff12}\u{ff13}"), "\u{ff12}\u{ff13}"),
+    ] {
+        let words = format!("Ads names {shown}, which is no account of Google Ads");
+        let flow = named("customerId", odd);
+        assert_eq!(
+            told_of(&flow, &well()).0,
+            one("account_unreadable", "c", &words)
+        );
+    }
 }
 
 #[test]
@@ -633,13 +656,12 @@ fn everything_that_is_wrong_with_a_table_is_told() {
 fn what_has_to_be_known_is_what_the_flow_names() {
     let (flow, _) = Flow::read(&changed(|f| {
         f["nodes"][1]["config"] =
-            json!({"account_id": " 1-2 ", "customerId": 34, "mcc_id": ["5"], "cid": null});
+            json!({"account_id": " 1-2 ", "customerId": 34, "mcc_id": "5", "cid": null});
     }));
     let needs = needs(&flow);
     assert_eq!(needs.connectors, ["google-ads".to_owned()].into());
     assert_eq!(needs.agents, ["seo".to_owned()].into());
-    let accounts =
-        ["1-2", "34", "[\"5\"]"].map(|account| ("google-ads".to_owned(), account.to_owned()));
+    let accounts = ["1-2", "34", "5"].map(|account| ("google-ads".to_owned(), account.to_owned()));
     assert_eq!(needs.accounts, accounts.into());
 }
 

@@ -326,6 +326,8 @@ impl Trace {
     pub fn to_csv(&self) -> Vec<u8> {
         let mut csv = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
+            // Where a spreadsheet splits at semicolons, a cell must still be one.
+            .quote_style(csv::QuoteStyle::Always)
             .from_writer(Vec::new());
         // Writing into memory cannot fail, nor can a row of as many cells as the header.
         let _ = csv.write_record(COLUMNS);

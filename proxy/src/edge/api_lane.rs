@@ -46,7 +46,6 @@ impl Sidecar {
         let time = own_time.map_or(time, |own| own.max(time));
         self.change(&permit);
         self.forget_deleted(&permit, looked_up.object).await?;
-        self.forget_runs(&permit).await?;
         let since = self.owners.epoch();
         let started = Instant::now();
         let fetch = self.legacy.fetch(head, body.bytes.clone(), time);
@@ -64,6 +63,8 @@ impl Sidecar {
         context.waits(started.elapsed());
         self.change(&permit);
         self.forget_deleted(&permit, looked_up.object).await?;
+        self.forget_runs(context, &permit, outcome.as_ref().ok().map(|f| f.status))
+            .await?;
         let mut fetched = outcome?;
         if looked_up.by_answer && fetched.status == 404 {
             // In the same words as what is there and somebody else's.

@@ -9,6 +9,8 @@ use super::{LedgerError, Retention};
 use camarad_policies::idempotency;
 use rusqlite::{Connection, Transaction, params};
 
+/// No run is under way for so long, in milliseconds.
+const LONGEST_RUN_MS: i64 = 60 * 60 * 1000;
 /// Times that room is made for one write.
 const MOST_EVICTIONS: usize = 8;
 
@@ -20,6 +22,13 @@ pub(super) fn prune(
     retention: Retention,
 ) -> rusqlite::Result<()> {
     let (user, now) = (run.user.get() as i64, run.started_ms);
+    // No run takes so long: its end was not written.
+    change
+        .prepare_cached(
+            "UPDATE runs SET status = 'interrupted', finished_at = ?1
+             WHERE status = 'running' AND started_at < ?2",
+        )?
+        .execute([now, now - LONGEST_RUN_MS])?;
     change
         .prepare_cached("DELETE FROM runs WHERE started_at < ?1 AND status <> 'running'")?
         .execute([now - retention.age_ms])?;

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// Runs that are looked up at once.
 const PART: usize = 200;
+/// Bytes of a name that is remembered.
+const LONGEST_NAME: usize = 64;
 /// Metrics of one connector that are remembered at most.
 const MOST_METRICS: usize = 200;
 
@@ -156,6 +158,15 @@ impl Ledger {
         Ok(found)
     }
 
+    /// Nothing was run: its key is free again.
+    pub(crate) async fn release(&self, run_id: String) -> Result<(), LedgerError> {
+        self.with(move |file, _| {
+            file.execute("UPDATE runs SET once = NULL WHERE run_id = ?1", [run_id])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// The app's ids are about to be given out again, of a client or of everything of a
     /// user's: nothing of the old ones is found by them any more.
     pub(crate) async fn forget(
@@ -185,9 +196,13 @@ impl Ledger {
         {
             let mut known = lock(&self.0.delivered);
             for (connector, metrics) in seen {
+                if metrics.is_empty() || connector.len() > LONGEST_NAME {
+                    continue;
+                }
                 let known = known.entry(connector.clone()).or_default();
                 for metric in metrics {
-                    if known.len() < MOST_METRICS && known.insert(metric.clone()) {
+                    let fits = known.len() < MOST_METRICS && metric.len() <= LONGEST_NAME;
+                    if fits && known.insert(metric.clone()) {
                         new.push((connector.clone(), metric));
                     }
                 }

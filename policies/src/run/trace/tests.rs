@@ -121,11 +121,43 @@ fn a_recorded_run_is_told_as_the_schema_says() {
     assert_eq!(trace.file_name("csv"), "run-7.csv");
     let csv = String::from_utf8(trace.to_csv()).unwrap();
     let mut lines = csv.split("\r\n");
-    assert_eq!(lines.next().unwrap(), COLUMNS.join(","));
-    let first = "1,0199-r,7,t-7,,,Morning,10,warning,real,ledger,2026-01-05T10:00:00.000Z,2026-01-05T10:00:00.012Z,1,a,Web,\
-        connector,success,ga4,coolbits,G-1,3.5,\"{\"\"bounce_rate\"\":41.5,\"\"revenue\"\":99.5,\"\"sessions\"\":1200}\",\
-        \"{\"\"days\"\":7}\",ok,";
-    assert_eq!(lines.next().unwrap(), first);
+    let quoted = |cells: &[&str]| {
+        cells
+            .iter()
+            .map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    assert_eq!(lines.next().unwrap(), quoted(&COLUMNS));
+    let first = [
+        "1",
+        "0199-r",
+        "7",
+        "t-7",
+        "",
+        "",
+        "Morning",
+        "10",
+        "warning",
+        "real",
+        "ledger",
+        "2026-01-05T10:00:00.000Z",
+        "2026-01-05T10:00:00.012Z",
+        "1",
+        "a",
+        "Web",
+        "connector",
+        "success",
+        "ga4",
+        "coolbits",
+        "G-1",
+        "3.5",
+        r#"{"bounce_rate":41.5,"revenue":99.5,"sessions":1200}"#,
+        r#"{"days":7}"#,
+        "ok",
+        "",
+    ];
+    assert_eq!(lines.next().unwrap(), quoted(&first));
     // An interrupted run has no answer, and a blocked one findings of another shape.
     let mut lost = run(answer());
     (
@@ -141,7 +173,7 @@ fn a_recorded_run_is_told_as_the_schema_says() {
     is_valid(&lost.to_json());
     assert_eq!(
         lost.to_csv(),
-        format!("{}\r\n", COLUMNS.join(",")).into_bytes()
+        format!("{}\r\n", quoted(&COLUMNS)).into_bytes()
     );
     assert_eq!(lost.file_name("json"), "run-0199-r.json");
 }

@@ -9,7 +9,7 @@ use super::super::own::Question;
 use super::Tenant;
 use camarad_policies::authorise::Permit;
 use camarad_policies::body::object;
-use camarad_policies::guardrails::{Finding, Verdict};
+use camarad_policies::guardrails::{Finding, Situation, Verdict};
 use camarad_policies::ids::ObjectId;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::run::asked::{Named, named};
@@ -138,13 +138,25 @@ impl Sidecar {
         flow: &Value,
     ) -> Result<Looked, Refusal> {
         let (permit, tenant) = (&asking.permit, asking.tenant);
+        let guardrails = &self.config.orchestrator.guardrails;
+        let bytes = flow.to_string().len();
+        if !guardrails.fits(flow, bytes) {
+            let size = Situation {
+                bytes,
+                ..Situation::default()
+            };
+            let verdict = guardrails.check(flow, &size);
+            if !verdict.violations.is_empty() {
+                // Nobody is asked about what is too large to be looked at.
+                return Ok(Looked {
+                    bound: Value::Null,
+                    verdict,
+                });
+            }
+        }
         let bound = self.bound_flow(context, permit, tenant, flow).await?;
-        let situation = self.situation(context, asking, flow, &bound).await?;
-        let verdict = self
-            .config
-            .orchestrator
-            .guardrails
-            .check(&bound, &situation);
+        let situation = self.situation(context, asking, bytes, &bound).await?;
+        let verdict = guardrails.check(&bound, &situation);
         Ok(Looked { bound, verdict })
     }
 }

@@ -63,7 +63,7 @@ impl Sidecar {
         let (permit, tenant, named) = (&asking.permit, asking.tenant, &asking.named);
         let asked = self.flow_asked(context, &asking).await?;
         let hash = asked.hash(permit.path().as_str());
-        let once = digest(session, tenant, "execute")?;
+        let once = digest(session, &asking, "execute")?;
         if let Some(answer) = self.once(once, &hash).await? {
             return self.passed(context, permit, named, answer).await;
         }
@@ -82,7 +82,8 @@ impl Sidecar {
             once,
         };
         if !seen.verdict.violations.is_empty() {
-            return self.blocked(context, run, &seen.verdict).await;
+            let answer = self.blocked(context, run, &seen.verdict).await?;
+            return self.passed(context, permit, named, answer).await;
         }
         let ready = match self.write_down(context, run, &seen.verdict).await? {
             Ok(ready) => ready,
@@ -131,6 +132,15 @@ impl Sidecar {
         });
         context.record.run = Some(run.run_id.clone());
         run.findings = violations;
+        if !self
+            .config
+            .orchestrator
+            .guardrails
+            .fits(&run.flow, run.flow.to_string().len())
+        {
+            // What is too large to run is too large to be kept.
+            run.flow = Value::Null;
+        }
         let told = String::from_utf8_lossy(&crate::json::to_body(&body)).into_owned();
         let begun = self
             .runs
@@ -198,6 +208,7 @@ impl Sidecar {
         let (legacy, ledger) = (self.legacy.clone(), self.runs.ledger.clone());
         let (run_id, replay_of) = (ready.run_id.clone(), ready.replay_of.clone());
         let warnings = ready.warnings.clone();
+        let guardrails = self.config.orchestrator.guardrails.clone();
         let started = Instant::now();
         let work = async move {
             let fetched = match head {
@@ -207,7 +218,11 @@ impl Sidecar {
             let (ran, done) = completed(fetched, &run_id, replay_of.as_deref(), &warnings);
             let status = done.status;
             let delivered = ran.as_ref().ok().and_then(|ran| ran.answer.as_ref());
-            let delivered = delivered.map(annotate::figures_delivered);
+            let delivered = delivered.map(annotate::figures_delivered).map(|mut seen| {
+                // Any other slug is the caller's to choose.
+                seen.retain(|slug, _| guardrails.connector_name(slug).is_some());
+                seen
+            });
             let mut written = ledger.complete(run_id, done).await;
             if let (Ok(()), Some(delivered)) = (&written, delivered) {
                 written = ledger.learn(delivered).await;

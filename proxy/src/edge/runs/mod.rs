@@ -93,6 +93,8 @@ impl Sidecar {
         let reported = context.record.reported.is_some() || !decision.permit.is_scoped();
         match act {
             Act::Templates => self.templates(session, context, decision).await,
+            // A repetition could not be told from a new run.
+            Act::Execute if reported && has_key(session) => Err(Refusal::LedgerUnavailable),
             // What would have been refused goes by as if nobody looked, and is not written down.
             Act::Execute if reported => self.whole(session, context, decision).await,
             Act::Execute => self.execute(session, context, decision).await,
@@ -112,14 +114,32 @@ impl Sidecar {
         Refusal::LedgerUnavailable
     }
 
-    /// The ids of what a request deletes are given out again: recorded runs are not found by them any more.
-    pub(super) async fn forget_runs(&self, permit: &Permit) -> Result<(), Refusal> {
+    /// The ids of what a request has deleted are given out again: recorded runs are not found
+    /// by them any more. `answered` is the app's status; what failed may have deleted a
+    /// client all the same, so the app is asked whether it is still there.
+    pub(super) async fn forget_runs(
+        &self,
+        context: &Context,
+        permit: &Permit,
+        answered: Option<u16>,
+    ) -> Result<(), Refusal> {
         let (Some(user), true) = (permit.user(), permit.rule().cascades(permit.method())) else {
             return Ok(());
         };
         // Of one client where that is what is deleted; else of everything of the user's.
         let is_one = permit.rule().client == ClientScope::Managed;
         let client = permit.client().filter(|_| is_one);
+        let is_gone = match (answered, client, permit.identity()) {
+            (Some(200..=299), ..) => true,
+            (Some(500..) | None, Some(client), Some(identity)) => {
+                let listed = self.ask_for_clients(identity, context).await;
+                listed.is_ok_and(|listed| !listed.contains(&client))
+            }
+            _ => false,
+        };
+        if !is_gone {
+            return Ok(());
+        }
         let forgotten = self.runs.ledger.forget(user, client).await;
         forgotten.map_err(|error| self.broken_ledger(&error))
     }
@@ -130,6 +150,11 @@ fn own_json(status: u16, body: &Value) -> Answer {
     use camarad_policies::record::Source;
     Answer::json(status, crate::json::to_body(body), Source::Sidecar)
         .with(header::CACHE_CONTROL, "no-store")
+}
+
+/// Whether a request wants to be made once.
+fn has_key(session: &Session) -> bool {
+    session.req_header().headers.contains_key("idempotency-key")
 }
 
 /// Texts that a list of rows has under a name, in lower case.

@@ -2,9 +2,10 @@
 
 use super::super::Sidecar;
 use super::super::answer::Answer;
-use super::Tenant;
+use super::asked::Asking;
 use crate::ledger::{Once, Past, now_ms};
 use bytes::Bytes;
+use camarad_policies::authorise::Reach;
 use camarad_policies::idempotency::Key;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
@@ -17,7 +18,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The digest of the request's key, where it has one.
 pub(super) fn digest(
     session: &Session,
-    tenant: Tenant,
+    asking: &Asking,
     act: &str,
 ) -> Result<Option<[u8; 32]>, Refusal> {
     let values = session.req_header().headers.get_all("idempotency-key");
@@ -26,8 +27,15 @@ pub(super) fn digest(
         texts.push(value.to_str().map_err(|_| Refusal::IdempotencyKeyInvalid)?);
     }
     let key = Key::read(&texts).map_err(|_| Refusal::IdempotencyKeyInvalid)?;
-    let (user, client) = (tenant.user.get(), tenant.client.get());
-    Ok(key.map(|key| key.digest(user, client, act)))
+    let (user, client) = (asking.tenant.user.get(), asking.tenant.client.get());
+    // What one who is limited may be told is not what one who is not may be.
+    let is_limited = asking.permit.reach().is_some_and(Reach::is_limited);
+    let what = if is_limited {
+        format!("{act}, limited")
+    } else {
+        act.to_owned()
+    };
+    Ok(key.map(|key| key.digest(user, client, &what)))
 }
 
 impl Sidecar {

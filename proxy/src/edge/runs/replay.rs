@@ -64,7 +64,7 @@ impl Sidecar {
         let hash = replay_hash(&before, &fields);
         let once = match dry_run {
             true => None,
-            false => digest(session, tenant, "replay")?,
+            false => digest(session, &asking, "replay")?,
         };
         if let Some(answer) = self.once(once, &hash).await? {
             return self.passed(context, permit, named, answer).await;
@@ -92,11 +92,20 @@ impl Sidecar {
             once,
         };
         if !seen.verdict.violations.is_empty() {
-            return self.blocked(context, run, &seen.verdict).await;
+            let answer = self.blocked(context, run, &seen.verdict).await?;
+            return self.passed(context, permit, named, answer).await;
         }
         let ready = match self.write_down(context, run, &seen.verdict).await? {
             Ok(ready) => ready,
             Err(answer) => return self.passed(context, permit, named, answer).await,
+        };
+        let body = Bytes::from(asked.forwarded(seen.bound).to_string());
+        let head = match self.head_of_run(context, permit, tenant, &body) {
+            Ok(head) => head,
+            Err(refusal) => {
+                self.end_unrun(&ready.run_id, Status::Error, None).await;
+                return Err(refusal);
+            }
         };
         match self
             .book(context, permit, tenant, &before, &ready.run_id)
@@ -124,10 +133,8 @@ impl Sidecar {
                 return Err(refusal);
             }
         }
-        let body = Bytes::from(asked.forwarded(seen.bound).to_string());
-        let head = self.head_of_run(context, permit, tenant, &body);
         self.change(permit);
-        let ran = self.run(context, permit, &ready, head, body).await;
+        let ran = self.run(context, permit, &ready, Ok(head), body).await;
         self.change(permit);
         let mut ran = ran?;
         if let (Some(after), Ok(Value::Object(mut answer))) =
@@ -201,7 +208,13 @@ impl Sidecar {
             finished_ms: now_ms(),
         };
         self.count_run(status);
-        if let Err(error) = self.runs.ledger.complete(run_id.to_owned(), done).await {
+        let is_refused = status == Status::Blocked;
+        let mut ended = self.runs.ledger.complete(run_id.to_owned(), done).await;
+        if let (Ok(()), true) = (&ended, is_refused) {
+            // With credits it may be asked for again, by the same key.
+            ended = self.runs.ledger.release(run_id.to_owned()).await;
+        }
+        if let Err(error) = ended {
             let _ = self.broken_ledger(&error);
         }
     }

@@ -9,9 +9,10 @@ use super::super::own::Question;
 use super::asked::Asking;
 use super::{Tenant, slugs};
 use camarad_policies::accounts;
-use camarad_policies::authorise::Permit;
+use camarad_policies::authorise::{Permit, Reach};
 use camarad_policies::flow::Flow;
-use camarad_policies::guardrails::bind::with_accounts;
+use camarad_policies::guard::{self, Owner};
+use camarad_policies::guardrails::bind::{Chosen, reads, with_accounts};
 use camarad_policies::guardrails::{Needs, Situation, Standing, State, needs};
 use camarad_policies::identity::Identity;
 use camarad_policies::operation::Connector;
@@ -20,19 +21,40 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Names that somebody has, or nothing where that is not known.
-pub(super) type Known = Option<Arc<BTreeSet<String>>>;
+/// Names that somebody has.
+pub(super) type Known = Arc<BTreeSet<String>>;
 /// A client's connectors and how the app says that they are.
 pub(super) type Links = BTreeMap<String, String>;
 
-/// Connectors that the app reads during a run, with an account of each.
-const READ: [&str; 2] = ["google-ads", "ga4"];
+/// What stored settings of a connector say of accounts.
+struct StoredAccounts {
+    account: Option<Value>,
+    manager: Option<Value>,
+    /// They are the user's own, of no client.
+    is_users: bool,
+}
+
+/// Whether a setting says anything, as the app reads it.
+fn is_said(setting: &Value) -> bool {
+    match setting {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(rows) => !rows.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::Bool(true) => true,
+    }
+}
+
 /// More agents than the app has.
 const ALL_AGENTS: u64 = 1000;
 
 impl Sidecar {
-    /// The flow with the client's own accounts where its nodes name none: the linked one,
+    /// The flow with the account that is read in every node: its own, else the linked one,
     /// else the stored one, which the app would take unlooked at.
+    ///
+    /// Errors with [`Refusal::AccountNotLinked`] where only the user's own settings, of no
+    /// client, say what would be read, and the caller is limited to clients.
     pub(super) async fn bound_flow(
         &self,
         context: &Context,
@@ -44,42 +66,56 @@ impl Sidecar {
             return Ok(flow.clone());
         }
         let identity = permit.identity().ok_or(Refusal::ClientRequired)?;
-        let (read, _) = Flow::read(flow);
-        let named = needs(&read).connectors;
-        let mut chosen = BTreeMap::new();
-        for slug in READ.into_iter().filter(|slug| named.contains(*slug)) {
-            let links = self.links_of(identity, context).await?;
-            let connector = accounts::Connector::find(slug);
-            let linked = connector.and_then(|one| one.chosen(tenant.client, &links));
-            let account = match linked {
-                Some(account) => Some(account),
-                None => self.stored_account(context, identity, tenant, slug).await?,
+        let is_limited = permit.reach().is_some_and(Reach::is_limited);
+        let mut all = BTreeMap::new();
+        for slug in reads(&Flow::read(flow).0) {
+            let Some(connector) = accounts::Connector::find(slug) else {
+                continue;
             };
-            chosen.extend(account.map(|account| (slug, account)));
+            let links = self.links_of(identity, context).await?;
+            let stored = self
+                .stored_accounts(context, identity, tenant, connector)
+                .await?;
+            let linked = connector.chosen(tenant.client, &links).map(Value::String);
+            let is_open =
+                stored.manager.is_some() || (linked.is_none() && stored.account.is_some());
+            if is_open && stored.is_users && is_limited {
+                return Err(Refusal::AccountNotLinked);
+            }
+            let chosen = Chosen {
+                account: linked.or(stored.account),
+                manager: stored.manager,
+            };
+            all.insert(slug, chosen);
         }
-        Ok(with_accounts(flow, &|slug| chosen.get(slug).cloned()))
+        Ok(with_accounts(flow, &|slug| {
+            all.get(slug).cloned().unwrap_or_default()
+        }))
     }
 
-    /// The account in the app's stored settings of a connector, of the client or of none.
-    async fn stored_account(
+    /// What the app's stored settings of a connector say of accounts, of the client or of none.
+    async fn stored_accounts(
         &self,
         context: &Context,
         identity: &Identity,
         tenant: Tenant,
-        slug: &'static str,
-    ) -> Result<Option<String>, Refusal> {
-        let target = format!("/api/connectors/{slug}");
+        connector: &'static accounts::Connector,
+    ) -> Result<StoredAccounts, Refusal> {
+        let target = format!("/api/connectors/{}", connector.name);
         let question = Question::get(&target, Some(tenant.client));
-        let names = accounts::Connector::find(slug).map(accounts::Connector::names);
         let read = |status, body: &[u8]| {
             let settings: Value = serde_json::from_slice(body).ok()?;
             let config = settings.get("config").filter(|_| status == 200)?;
-            let text = |name: &&str| match config.get(*name)? {
-                Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
+            // As it stands there, odd or not: it is looked at like what a node names.
+            let first = |names: &[&str]| {
+                let said = |name: &&str| Some(config.get(*name)?.clone()).filter(is_said);
+                names.iter().find_map(said)
             };
-            Some(names.unwrap_or_default().iter().find_map(text))
+            Some(StoredAccounts {
+                account: first(&connector.names()),
+                manager: first(connector.managers()),
+                is_users: !matches!(guard::owner_in(body), Some(Owner::Client(_))),
+            })
         };
         let stored = self.look_up(question, identity, context, "guard_unavailable", read);
         stored.await.ok_or(Refusal::GuardUnavailable)
@@ -90,7 +126,7 @@ impl Sidecar {
         &self,
         context: &Context,
         asking: &Asking,
-        came: &Value,
+        bytes: usize,
         bound: &Value,
     ) -> Result<Situation, Refusal> {
         let (tenant, gateway_on) = (asking.tenant, asking.gateway_on);
@@ -100,14 +136,14 @@ impl Sidecar {
         let served = BTreeSet::from(served);
         let states = self.states(context, identity, tenant, gateway_on, &needs, &served);
         let states = states.await;
-        let chosen = READ.map(|slug| (slug.to_owned(), false));
+        let chosen = ["google-ads", "ga4"].map(|slug| (slug.to_owned(), false));
         Ok(Situation {
-            bytes: came.to_string().len(),
+            bytes,
             gateway_on,
             states,
             catalogue: self.catalogue(context, identity, &needs).await,
             agents: self.agents_of_app(context, identity, &needs).await,
-            accounts: self.standings(context, identity, tenant, &needs).await?,
+            accounts: self.standings(context, asking, &needs).await?,
             // Whatever there was to choose stands in the nodes by now.
             chosen: chosen.into(),
             delivered: self.delivered(),
@@ -171,10 +207,10 @@ impl Sidecar {
                 slugs(&rows, "slug")
             };
             let listed = self.look_up(question, identity, context, "unknown", read);
-            Ok::<_, ()>(listed.await.map(Arc::new))
+            listed.await.map(Arc::new).ok_or(())
         };
         let known = self.runs.catalogue.get(identity.user(), ask).await;
-        known.ok().flatten().map(|slugs| (*slugs).clone())
+        known.ok().map(|slugs| (*slugs).clone())
     }
 
     /// The agents that the app knows, if it tells all of them.
@@ -197,11 +233,12 @@ impl Sidecar {
             };
             let read = |status, body: &[u8]| (status == 200).then(|| agents(body)).flatten();
             let listed = self.look_up(question, identity, context, "unknown", read);
-            // A list with a gap would make agents unknown that are there.
-            Ok::<_, ()>(listed.await.map(Arc::new))
+            // A list with a gap would make agents unknown that are there. And what one caller
+            // did not get is not kept for all.
+            listed.await.map(Arc::new).ok_or(())
         };
         let known = self.runs.agents.get((), ask).await;
-        known.ok().flatten().map(|slugs| (*slugs).clone())
+        known.ok().map(|slugs| (*slugs).clone())
     }
 
     /// Whose the accounts are that the flow names.
@@ -210,11 +247,12 @@ impl Sidecar {
     async fn standings(
         &self,
         context: &Context,
-        identity: &Identity,
-        tenant: Tenant,
+        asking: &Asking,
         needs: &Needs,
     ) -> Result<BTreeMap<(String, String), Standing>, Refusal> {
+        let Asking { permit, tenant, .. } = asking;
         let mut standings = BTreeMap::new();
+        let identity = permit.identity().ok_or(Refusal::ClientRequired)?;
         if needs.accounts.is_empty() {
             return Ok(standings);
         }
@@ -223,12 +261,14 @@ impl Sidecar {
             true => self.links_of(identity, context).await?,
             false => Arc::default(),
         };
+        let is_limited = permit.reach().is_some_and(Reach::is_limited);
+        let mut made = BTreeMap::new();
         for (slug, account) in &needs.accounts {
-            let connector = accounts::Connector::of_link(slug);
-            let standing = match connector.filter(|_| is_bound) {
-                Some(connector) => connector.standing(account, tenant.client, &links),
-                None => Standing::Linked,
-            };
+            let of = made.entry(slug).or_insert_with(|| {
+                let connector = accounts::Connector::find(slug).filter(|_| is_bound)?;
+                Some(connector.standings(tenant.client, &links, is_limited))
+            });
+            let standing = of.as_ref().map_or(Standing::Linked, |of| of.of(account));
             standings.insert((slug.clone(), account.clone()), standing);
         }
         Ok(standings)
