@@ -166,7 +166,7 @@ async fn room_is_made_by_age_and_within_the_client_and_never_of_what_runs() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());
     let now = 1000 * DAY_MS;
-    written(&ledger, run("still running", 10, now - 100 * DAY_MS)).await;
+    written(&ledger, run("still running", 10, now - 30 * 60 * 1000)).await;
     for (id, of, at) in [
         ("too old", 11, now - 91 * DAY_MS),
         ("of another client", 11, now - 89 * DAY_MS),
@@ -179,7 +179,7 @@ async fn room_is_made_by_age_and_within_the_client_and_never_of_what_runs() {
     }
     written(&ledger, run("d", 10, now)).await;
     let kept: Vec<String> = stored(dir.path()).into_iter().map(|(id, _)| id).collect();
-    assert_eq!(kept, ["d", "c", "b", "of another client", "still running"]);
+    assert_eq!(kept, ["d", "c", "b", "still running", "of another client"]);
 }
 
 #[tokio::test]
@@ -354,4 +354,21 @@ async fn a_file_of_another_kind_or_of_a_newer_version_is_left_alone() {
         panic!("it read a newer file");
     };
     assert!(matches!(newer, LedgerError::Newer(99)), "{newer}");
+}
+
+#[tokio::test]
+async fn a_run_whose_end_was_never_written_is_interrupted_in_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let hour = 60 * 60 * 1000;
+    written(&ledger, run("lost", 10, 0)).await;
+    written(&ledger, run("recent", 11, hour - 1)).await;
+    written(&ledger, run("next", 12, hour + 1)).await;
+    let expected = [
+        ("next", Status::Running),
+        ("recent", Status::Running),
+        ("lost", Status::Interrupted),
+    ];
+    let expected = expected.map(|(id, status)| (id.to_owned(), status));
+    assert_eq!(stored(dir.path()), expected);
 }
