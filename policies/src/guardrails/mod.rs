@@ -1,8 +1,8 @@
 //! What is looked at before a run: what forbids it, and what should be known about it.
 //!
-//! Rules, limits and words are data (`tables/guardrails.toml`, [`table`]); what each rule
-//! looks at is here: the flow's shape ([`structure`]), its connectors ([`connectors`]),
-//! its conditions and outputs ([`conditions`]). What is known of the client is an argument
+//! Rules, limits and words are data (`tables/guardrails.toml`, `table`); what each rule
+//! looks at is here: the flow's shape (`structure`), its connectors (`connectors`, `accounts`),
+//! its conditions and outputs (`conditions`). What is known of the client is an argument
 //! ([`Situation`]); what is not known is told as such, never guessed. Nothing here asks
 //! anybody, and no flow is changed but by [`bind`].
 //!
