@@ -67,6 +67,9 @@ pub(crate) enum Command {
         /// Faults in force from the start, as JSON: {"fault": "hang", "latency_ms": 100}.
         #[arg(long, default_value = "{}")]
         faults: String,
+        /// Coolbits' address (http://host:port): the stand-in of the app asks it where the app does; else it makes everything up. Only for `legacy`.
+        #[arg(long, value_parser = http_url)]
+        coolbits_url: Option<url::Url>,
         /// Stop when standard input ends, that is, with whoever started this.
         #[arg(long)]
         until_stdin_closes: bool,
@@ -98,4 +101,13 @@ pub(crate) enum StandIn {
     Coolbits,
     /// The existing app.
     Legacy,
+}
+
+/// Looked at before anything is served, or a wrong one would only show as a Coolbits that never answers.
+fn http_url(text: &str) -> Result<url::Url, String> {
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" if url.has_host() => Ok(url),
+        _ => Err("not http://host:port".to_owned()),
+    }
 }

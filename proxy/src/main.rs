@@ -154,10 +154,16 @@ fn main() -> ExitCode {
             which,
             listen,
             faults,
+            coolbits_url,
             until_stdin_closes,
-        } => match serde_json::from_str(&faults) {
-            Ok(faults) => block_on(2, mock(which, listen, faults, until_stdin_closes)),
-            Err(error) => fail(&format!("--faults {faults:?}: {error}")),
+        } => match (serde_json::from_str(&faults), which, coolbits_url) {
+            (Err(error), ..) => fail(&format!("--faults {faults:?}: {error}")),
+            (_, StandIn::Coolbits, Some(_)) => {
+                fail(&"--coolbits-url is for `mock legacy`: Coolbits asks no Coolbits")
+            }
+            (Ok(faults), which, url) => {
+                block_on(2, mock(which, listen, faults, url, until_stdin_closes))
+            }
         },
     }
 }
@@ -195,7 +201,13 @@ async fn examine(config: Config, args: DoctorArgs) -> ExitCode {
     ExitCode::from(u8::from(report.failed()))
 }
 
-async fn mock(which: StandIn, listen: SocketAddr, faults: Faults, with_parent: bool) -> ExitCode {
+async fn mock(
+    which: StandIn,
+    listen: SocketAddr,
+    faults: Faults,
+    coolbits_url: Option<url::Url>,
+    with_parent: bool,
+) -> ExitCode {
     let listener = match tokio::net::TcpListener::bind(listen).await {
         Ok(listener) => listener,
         Err(error) => return fail(&format!("--listen {listen}: {error}")),
@@ -212,9 +224,12 @@ async fn mock(which: StandIn, listen: SocketAddr, faults: Faults, with_parent: b
         }
     };
     let served = async {
-        match which {
-            StandIn::Coolbits => stand_in::coolbits(listener, faults).await,
-            StandIn::Legacy => stand_in::legacy(listener, faults).await,
+        match (which, &coolbits_url) {
+            (StandIn::Coolbits, _) => stand_in::coolbits(listener, faults).await,
+            (StandIn::Legacy, None) => stand_in::legacy(listener, faults).await,
+            (StandIn::Legacy, Some(url)) => {
+                stand_in::legacy_with_coolbits(listener, faults, url.as_str()).await
+            }
         }
     };
     tokio::select! {

@@ -9,6 +9,7 @@ pub mod faults;
 mod legacy;
 mod routes;
 mod server;
+mod users;
 
 use faults::Faults;
 pub use server::Call;
@@ -22,4 +23,18 @@ pub async fn coolbits(listener: TcpListener, faults: Faults) -> std::io::Result<
 /// Serves the app's side of the contract until the future is dropped.
 pub async fn legacy(listener: TcpListener, faults: Faults) -> std::io::Result<()> {
     server::serve(listener, legacy::Legacy::default(), faults).await
+}
+
+/// The same, asking Coolbits at this address (`http://host:port`) where the app does.
+///
+/// Without Coolbits the app makes everything up and tells every login by its token
+/// alone, as [`legacy()`] does. An error of the kind `InvalidInput` for an address
+/// that is none.
+pub async fn legacy_with_coolbits(
+    listener: TcpListener,
+    faults: Faults,
+    coolbits_url: &str,
+) -> std::io::Result<()> {
+    let app = legacy::Legacy::with_coolbits(coolbits_url)?;
+    server::serve(listener, app, faults).await
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,6 +55,11 @@ pub(super) struct Asked {
 /// A server to stand in for; `fault` is what its answer should have wrong with it.
 pub(super) trait StandIn: Send + Sync + 'static {
     fn answer(&self, asked: &Asked, fault: Fault) -> Response<Body>;
+
+    /// The same, for one that has to wait for something first.
+    fn respond(&self, asked: &Asked, fault: Fault) -> impl Future<Output = Response<Body>> + Send {
+        async move { self.answer(asked, fault) }
+    }
 }
 
 struct Shared<S> {
@@ -158,7 +164,7 @@ async fn respond<S: StandIn>(
         }
         Fault::EarlyHints => {
             write(socket, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await?;
-            Ok(shared.stand_in.answer(&asked, fault))
+            Ok(shared.stand_in.respond(&asked, fault).await)
         }
         Fault::Status => {
             let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -191,7 +197,7 @@ async fn respond<S: StandIn>(
         Fault::SetCookie => {
             let id = asked.header("x-request-id").unwrap_or_default();
             let cookie = format!("answered={id}; Path=/; HttpOnly");
-            let mut answer = shared.stand_in.answer(&asked, fault);
+            let mut answer = shared.stand_in.respond(&asked, fault).await;
             if let Ok(cookie) = http::HeaderValue::from_str(&cookie) {
                 answer.headers_mut().append("set-cookie", cookie);
             }
@@ -199,12 +205,12 @@ async fn respond<S: StandIn>(
             Ok(answer)
         }
         Fault::NoStore => {
-            let mut answer = shared.stand_in.answer(&asked, fault);
+            let mut answer = shared.stand_in.respond(&asked, fault).await;
             let no_store = http::HeaderValue::from_static("no-store");
             answer.headers_mut().insert("cache-control", no_store);
             Ok(answer)
         }
-        fault => spoil(shared.stand_in.answer(&asked, fault), fault).await,
+        fault => spoil(shared.stand_in.respond(&asked, fault).await, fault).await,
     }
 }
 

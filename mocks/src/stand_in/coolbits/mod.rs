@@ -5,9 +5,11 @@
 //! Weak as Coolbits is: a token may ask for any account. Long names of connectors
 //! (`google-ads`, `google-search-console`) are not known here.
 
+mod auth;
 mod bridge;
 mod ga4;
 mod google_ads;
+mod model;
 mod wrong;
 
 use super::faults::Fault;
@@ -21,27 +23,30 @@ use time::format_description::well_known::Iso8601;
 pub(super) struct Coolbits {
     google_ads: google_ads::GoogleAds,
     ga4: ga4::Ga4,
+    model: model::Model,
 }
 
 impl StandIn for Coolbits {
     fn answer(&self, asked: &Asked, fault: Fault) -> Response<Body> {
-        match (asked.method.as_str(), asked.path.as_str()) {
-            ("GET", "/healthz") => return ok(json!({"status": "ok"})),
-            ("POST", "/api/auth/mock-login") => {
-                let email = asked.json()["email"].as_str().unwrap_or("").to_owned();
-                return ok(json!({"token": format!("service-{email}")}));
-            }
-            _ => {}
+        let is = |line: &str| line.split_once(' ') == Some((asked.method.as_str(), &asked.path));
+        if is("GET /healthz") {
+            return ok(json!({"status": "ok"}));
+        }
+        if let Some(answer) = auth::without_token(asked) {
+            return answer;
         }
         let Some(token) = asked.bearer().filter(|token| !token.is_empty()) else {
             return json_answer(StatusCode::UNAUTHORIZED, &json!({"error": "unauthorized"}));
         };
+        if is("GET /api/auth/me") {
+            return auth::me(token);
+        }
         let path = asked.path.strip_prefix("/api/connectors/");
         let answer = match path.and_then(|path| path.split_once('/')) {
             Some(("googleads", what)) => self.google_ads.answer(token, what, asked, fault),
             Some(("ga4", what)) => self.ga4.answer(token, what, asked, fault),
             Some((connector, what)) => bridge::answer(token, connector, what, asked, fault),
-            None => None,
+            None => self.model.answer(asked),
         };
         answer.unwrap_or_else(|| json_answer(StatusCode::NOT_FOUND, &json!({"error": "not_found"})))
     }

@@ -324,3 +324,41 @@ async fn a_google_ads_report_is_the_selected_customers() {
         "Looked up 2345678901"
     );
 }
+
+#[tokio::test]
+async fn a_token_that_names_a_user_is_that_users_and_a_model_is_asked_by_run() {
+    let server = Server::new();
+    let me = async |token| server.ask(token, "GET /api/auth/me", "", Fault::None).await;
+    // {"email": "user3@example.com"}
+    let named = "h.eyJlbWFpbCI6InVzZXIzQGV4YW1wbGUuY29tIn0.s";
+    for (token, email) in [
+        ("session-of-user-2", "user2@example.com"),
+        (named, "user3@example.com"),
+    ] {
+        assert_eq!(me(token).await, (200, json!({"email": email})), "{token}");
+    }
+    for token in ["", "service-dev@camarad.ai", "session-of-user-x", "a.b.c"] {
+        assert_eq!(me(token).await.0, 401, "{token}");
+    }
+    let say = async |run: &str| {
+        let line = format!("POST /api/runs/{run}/llm");
+        server
+            .ask("a", &line, r#"{"input": "why?"}"#, Fault::None)
+            .await
+    };
+    assert_eq!(say("run-1").await, (404, json!({"error": "run_not_found"})));
+    let made = server.ask("a", "POST /api/runs", "{}", Fault::None).await;
+    assert_eq!(made, (200, json!({"runId": "run-1"})));
+    assert_eq!(
+        say("run-1").await,
+        (400, json!({"error": "confirmation_required"}))
+    );
+    assert_eq!(
+        server.ask("", "POST /api/runs", "{}", Fault::None).await.0,
+        401
+    );
+    assert_eq!(
+        server.ask("a", "GET /api/runs", "", Fault::None).await.0,
+        404
+    );
+}

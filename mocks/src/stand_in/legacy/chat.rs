@@ -9,7 +9,7 @@ use super::store::{Owner, Paid, Store};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-const CHAT: &str = "/chat/<ws_slug>/<agent_slug>";
+pub(super) const CHAT: &str = "/chat/<ws_slug>/<agent_slug>";
 
 /// Messages that go to the model with the next one.
 const QUOTED: usize = 6;
@@ -85,6 +85,39 @@ fn show(store: &Store, request: &Request) -> Told {
     }
 }
 
+/// What the model is asked.
+pub(super) struct Prompt {
+    pub(super) title: String,
+    pub(super) agent: String,
+    pub(super) message: String,
+    /// The last messages of the conversation that the request names.
+    pub(super) objective: String,
+}
+
+/// `None` where there is no message, or it was answered already.
+pub(super) fn prompt(store: &Store, request: &Request) -> Option<Prompt> {
+    let message = field(request, "message").map(word)?;
+    let given = field(request, "request_id").map(word);
+    // 0 is no number of a request: without an id it has not been answered.
+    let known = store
+        .messages_paid
+        .contains_key(&request.request_id(given, 0));
+    if known || message.trim().is_empty() {
+        return None;
+    }
+    let (workspace, agent) = slugs(request);
+    let row = meant(store, request).map(|at| &store.conversations[at]);
+    let messages = row.map_or(&[][..], |row| &row.messages);
+    let last = messages[messages.len().saturating_sub(QUOTED)..].iter();
+    let last: Vec<String> = last.map(|(role, text)| format!("{role}: {text}")).collect();
+    Some(Prompt {
+        title: format!("{workspace}/{agent}"),
+        agent: agent.to_owned(),
+        message,
+        objective: last.join("\n"),
+    })
+}
+
 fn send(store: &mut Store, request: &Request) -> Told {
     let message = field(request, "message").map(word).unwrap_or_default();
     if message.trim().is_empty() {
@@ -113,11 +146,14 @@ fn send(store: &mut Store, request: &Request) -> Told {
     let quoted = before
         .iter()
         .map(|(role, text)| format!("{role}: {}", text.chars().take(120).collect::<String>()));
-    let reply = format!(
-        "Reply in {} to: {message} | Before that: {}",
-        row.owner.mark(),
-        quoted.collect::<Vec<_>>().join(" / ")
-    );
+    let canned = || {
+        format!(
+            "Reply in {} to: {message} | Before that: {}",
+            row.owner.mark(),
+            quoted.collect::<Vec<_>>().join(" / ")
+        )
+    };
+    let reply = request.fetched.reply.clone().unwrap_or_else(canned);
     row.messages.push(("user", message));
     row.messages.push(("assistant", reply.clone()));
     row.active = now;

@@ -1,8 +1,8 @@
-//! The figures that runs deliver: of Google Ads and GA4 by account, window and
-//! client, of other connectors constants.
+//! The figures that runs deliver: of Google Ads and GA4 those of Coolbits, or made
+//! up by account, window and client; of other connectors constants.
 //!
 //! The names are those of `policies/tables/guardrails.toml`, for a condition asks
-//! by them. Made up, and the same in every run.
+//! by them. What is made up is the same in every run.
 
 use crate::series;
 use serde_json::{Map, Value, json};
@@ -30,6 +30,12 @@ pub(super) fn google_ads(account: &str, client: u64, days: u64) -> Figures {
     let spend = cents(clicks * (35 + roll("cost", 60)));
     let budget = cents(clicks * (100 + roll("budget", 40)));
     let value = cents(conversions * (2_000 + roll("value", 3_000)));
+    ads([spend, budget, value], [impressions, clicks, conversions])
+}
+
+/// All of Google Ads' figures from the sums.
+fn ads([spend, budget, value]: [f64; 3], counts: [u64; 3]) -> Figures {
+    let [impressions, clicks, conversions] = counts;
     let (cpa, roas) = (ratio(spend, conversions as f64), ratio(value, spend));
     of(json!({
         "spend": spend, "total_spent": spend, "total_budget": budget,
@@ -41,6 +47,56 @@ pub(super) fn google_ads(account: &str, client: u64, days: u64) -> Figures {
         "avg_cpc": ratio(spend, clicks as f64),
         "cpa": cpa, "cost_per_conv": cpa, "roas": roas, "avg_roas": roas,
     }))
+}
+
+/// The figures of Coolbits' campaigns together; `None` where there are none, or a figure is
+/// no number.
+pub(super) fn of_campaigns(rows: &[Value]) -> Option<Figures> {
+    let (mut money, mut counts, mut roas) = ([0.0; 3], [0; 3], 0.0);
+    for row in rows {
+        let spent = number(row, &["spent", "cost"])?;
+        let value = number(row, &["convValue", "conversionValue"])?;
+        let budget = number(row, &["budget_total", "budgetTotal"])?;
+        for (sum, part) in money.iter_mut().zip([spent, budget, value]) {
+            *sum += part;
+        }
+        let parts = ["impressions", "clicks", "conversions"];
+        for (sum, name) in counts.iter_mut().zip(parts) {
+            // Cut off, campaign by campaign.
+            *sum += number(row, &[name])? as u64;
+        }
+        roas += match number(row, &["roas"])? {
+            0.0 => ratio(value, spent),
+            given => given,
+        };
+    }
+    let mut figures = ads(money.map(|sum| ratio(sum, 1.0)), counts);
+    // A plain mean, idle campaigns included.
+    figures.insert("avg_roas".into(), json!(ratio(roas, rows.len() as f64)));
+    (!rows.is_empty()).then_some(figures)
+}
+
+/// The figures of Coolbits' GA4 overview; `None` where it has none, or one is no number.
+pub(super) fn of_overview(overview: &Value) -> Option<Figures> {
+    let count = |name| number(overview, &[name]).map(|count| count as u64);
+    overview.get("sessions")?;
+    let (sessions, users, conversions) =
+        (count("sessions")?, count("users")?, count("conversions")?);
+    Some(of(json!({
+        "sessions": sessions, "conversions": conversions, "revenue": number(overview, &["revenue"])?,
+        "users": users, "total_users": users, "active_users": users, "new_users": users,
+        "conversion_rate": ratio(conversions as f64 * 100.0, sessions as f64),
+    })))
+}
+
+/// The first of these that is there, and 0 where none is; `None` where it is no number.
+fn number(row: &Value, names: &[&str]) -> Option<f64> {
+    let mut named = names.iter().map(|name| &row[*name]);
+    match named.find(|value| !value.is_null()) {
+        None => Some(0.0),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(value) => value.as_f64(),
+    }
 }
 
 /// `client` 0 is none.
@@ -164,6 +220,47 @@ mod tests {
             assert_ne!(ads, other);
         }
         assert_ne!(ga4("G-ABC123DEF4", 10, 30), ga4("G-ABC123DEF4", 0, 30));
+    }
+
+    #[test]
+    fn figures_of_coolbits_are_added_up() {
+        let rows = json!([
+            {"cost": 100.0, "impressions": 1000, "clicks": 40, "conversions": 2.9,
+             "convValue": 300.0, "budgetTotal": 250.0},
+            {"spent": "50.5", "impressions": "500", "clicks": 10, "conversions": 1.9, "roas": 2.0},
+        ]);
+        let rows = rows.as_array().unwrap();
+        let got = of_campaigns(rows).unwrap();
+        for (name, value) in [
+            ("spend", json!(150.5)),
+            ("total_budget", json!(250.0)),
+            ("impressions", json!(1500)),
+            ("clicks", json!(50)),
+            ("conversions", json!(3)),
+            ("ctr", json!(3.33)),
+            ("roas", json!(1.99)),
+            ("avg_roas", json!(2.5)),
+        ] {
+            assert_eq!(got[name], value, "{name}");
+        }
+        assert_eq!(names(&got), names(&constants("google-ads")));
+        assert_eq!(of_campaigns(&[]), None);
+        assert_eq!(of_campaigns(&[json!({"clicks": "many"})]), None);
+        let overview = json!({"sessions": 200, "users": 150, "conversions": 5, "revenue": 9.5});
+        let got = of_overview(&overview).unwrap();
+        assert_eq!(
+            (&got["new_users"], &got["conversion_rate"]),
+            (&json!(150), &json!(2.5))
+        );
+        assert_eq!(got["revenue"], 9.5);
+        for unusable in [
+            json!({}),
+            json!([]),
+            json!({"sessions": "many"}),
+            Value::Null,
+        ] {
+            assert_eq!(of_overview(&unusable), None, "{unusable}");
+        }
     }
 
     #[test]

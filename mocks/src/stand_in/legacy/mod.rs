@@ -7,20 +7,28 @@
 //! [`store`], and each concept has a module that answers for its routes.
 //! Besides the app's own routes there are a few that only [`judge`].
 //!
+//! Told where Coolbits is, it asks there first ([`errand`]) and answers with what
+//! came back; else it asks nobody and makes everything up.
+//!
 //! It is no model of how the app works inside, and checks nothing that the app
 //! does not check.
 
 mod accounts;
 mod agents;
 mod boardroom;
+mod briefs;
 mod chat;
 mod connectors;
 mod conversations;
+mod coolbits;
+mod errand;
 mod export;
+mod fetch;
 mod figures;
 mod flows;
 mod google;
 mod judge;
+mod oauth;
 mod pages;
 mod request;
 mod routing;
@@ -36,6 +44,8 @@ mod tests;
 use super::faults::Fault;
 use super::routes::{self, Reached, Route};
 use super::server::{Asked, Body, StandIn, found, json_answer, lock, with_type};
+use coolbits::Coolbits;
+use errand::{Back, Errand, Fetched};
 use http::{HeaderValue, Response, StatusCode};
 use request::{About, FOREIGN, Request, Told, ok};
 use serde_json::{Value, json};
@@ -46,7 +56,7 @@ use store::{Owner, Store};
 const LISTS: [&str; 1] = ["/api/agents/list"];
 
 /// Tried in order: the first that knows the route answers.
-const CONCEPTS: [fn(&mut Store, &Request) -> Option<Told>; 14] = [
+const CONCEPTS: [fn(&mut Store, &Request) -> Option<Told>; 15] = [
     session::answer,
     accounts::answer,
     export::answer,
@@ -56,6 +66,7 @@ const CONCEPTS: [fn(&mut Store, &Request) -> Option<Told>; 14] = [
     flows::answer,
     runs::answer,
     routing::answer,
+    briefs::answer,
     boardroom::answer,
     agents::answer,
     connectors::answer,
@@ -68,10 +79,53 @@ pub(super) struct Legacy {
     store: Mutex<Store>,
     /// Whose data was written, in order.
     writes: Mutex<Vec<Value>>,
+    coolbits: Option<Coolbits>,
 }
 
 impl StandIn for Legacy {
     fn answer(&self, asked: &Asked, fault: Fault) -> Response<Body> {
+        self.answer_with(asked, fault, &Fetched::default())
+    }
+
+    async fn respond(&self, asked: &Asked, fault: Fault) -> Response<Body> {
+        let Some(coolbits) = &self.coolbits else {
+            return self.answer(asked, fault);
+        };
+        // The store is free meanwhile: others are answered while this one waits.
+        let back = match self.errand(asked, fault) {
+            Some(errand) => errand.run(coolbits, asked).await,
+            None => Back::Fetched(Fetched::default()),
+        };
+        match back {
+            Back::Fetched(fetched) => self.answer_with(asked, fault, &fetched),
+            Back::Answer(answer) => answer,
+        }
+    }
+}
+
+impl Legacy {
+    /// One that asks Coolbits at this address.
+    pub(super) fn with_coolbits(url: &str) -> std::io::Result<Self> {
+        Ok(Self {
+            coolbits: Some(Coolbits::new(url)?),
+            ..Self::default()
+        })
+    }
+
+    /// What Coolbits is to be asked before this request can be answered.
+    fn errand(&self, asked: &Asked, fault: Fault) -> Option<Errand> {
+        if fault == Fault::Debugger && debugger(asked).is_some() {
+            return None;
+        }
+        let route = routes::find(method_of(asked), &asked.path)?;
+        let store = lock(&self.store);
+        let (reached, foreign) = reach(&store, route, asked, fault).ok()?;
+        let nothing = Fetched::default();
+        let request = Request::new(asked, route, &reached, foreign, &nothing);
+        Errand::of(&store, &request)
+    }
+
+    fn answer_with(&self, asked: &Asked, fault: Fault, fetched: &Fetched) -> Response<Body> {
         let path = asked.path.as_str();
         match path {
             "/judge/writes" => {
@@ -103,22 +157,14 @@ impl StandIn for Legacy {
             return answer;
         };
         let mut store = lock(&self.store);
-        let reached = match route.reach(asked, &|client| store.owner_of(client)) {
+        let (reached, foreign) = match reach(&store, route, asked, fault) {
             Ok(reached) => reached,
             Err((StatusCode::FOUND, _)) => return found("/signup?next=%2Fapp"),
             Err((status, words)) => return error(status, words),
         };
-        let foreign = fault == Fault::ForeignRow;
-        let reached = match foreign {
-            true => Reached {
-                client: Some(FOREIGN),
-                ..reached
-            },
-            false => reached,
-        };
         // Before the answer: a client that is deleted is still its owner's here.
         let marks = marks(&store, route, &reached);
-        let request = Request::new(asked, route, &reached, foreign);
+        let request = Request::new(asked, route, &reached, foreign, fetched);
         let told = CONCEPTS
             .iter()
             .find_map(|answer| answer(&mut store, &request))
@@ -126,9 +172,7 @@ impl StandIn for Legacy {
         drop(store);
         self.finish(&request, told, &marks)
     }
-}
 
-impl Legacy {
     /// Says whose data the answer holds, and remembers whose was written.
     fn finish(&self, request: &Request, told: Told, marks: &[String]) -> Response<Body> {
         let Told { mut answer, about } = told;
@@ -152,6 +196,23 @@ impl Legacy {
         }
         answer
     }
+}
+
+/// Whose data the request reaches, and whether it is client 20's whoever asks.
+fn reach(
+    store: &Store,
+    route: &Route,
+    asked: &Asked,
+    fault: Fault,
+) -> Result<(Reached, bool), (StatusCode, &'static str)> {
+    let reached = route.reach(asked, &|client| store.owner_of(client))?;
+    let foreign = fault == Fault::ForeignRow;
+    let client = if foreign {
+        Some(FOREIGN)
+    } else {
+        reached.client
+    };
+    Ok((Reached { client, ..reached }, foreign))
 }
 
 /// The marks of everybody whose data an answer by scope holds: `u1.c10`, `u1.c0` for no client.

@@ -2,6 +2,7 @@
 //!
 //! Reading only: nothing here looks at the data.
 
+use super::errand::Fetched;
 use super::store::Owner;
 use crate::stand_in::routes::{self, Reached, Route};
 use crate::stand_in::server::{Asked, Body, json_answer, with_type};
@@ -22,6 +23,8 @@ pub(super) struct Request<'a> {
     pub(super) body: Value,
     /// Told to answer with rows of client 20.
     pub(super) foreign: bool,
+    /// What Coolbits was asked for it; nothing without Coolbits.
+    pub(super) fetched: &'a Fetched,
 }
 
 impl<'a> Request<'a> {
@@ -30,6 +33,7 @@ impl<'a> Request<'a> {
         route: &'a Route,
         reached: &Reached,
         foreign: bool,
+        fetched: &'a Fetched,
     ) -> Self {
         Self {
             asked,
@@ -38,6 +42,7 @@ impl<'a> Request<'a> {
             client: reached.client,
             body: routes::lenient(&asked.body),
             foreign,
+            fetched,
         }
     }
 

@@ -46,6 +46,12 @@ const AGENTS: [Agent; 21] = [
     ("social-media", "Social Media", "agency", "social post community newsletter", &["linkedin-ads", "telegram"]),
 ];
 
+/// Those that an agent looks at; none for an unknown one.
+pub(super) fn connectors_of(agent: &str) -> &'static [&'static str] {
+    let mut agents = AGENTS.iter();
+    agents.find(|row| row.0 == agent).map_or(&[], |row| row.4)
+}
+
 pub(super) fn answer(_: &mut super::store::Store, request: &Request) -> Option<Told> {
     match request.names() {
         ("POST", "/api/orchestrator/route") => Some(route(request)),

@@ -4,10 +4,11 @@
 //! What a node does is in [`steps`]. Times are fixed, so that the same flow
 //! gives the same answer, ids aside.
 
+use super::fetch::{self, Want};
 use super::request::{Request, Told, integer, missing, ok, refused};
 use super::steps::{self, Step, Whose};
 use super::store::{Owner, Store, next_id};
-use camarad_policies::flow::Flow;
+use camarad_policies::flow::{Flow, Kind};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -128,6 +129,23 @@ fn chosen(store: &Store, request: &Request) -> Result<Chosen, (StatusCode, &'sta
     })
 }
 
+/// What the nodes of the flow that a request runs want fetched, in the order in which they run,
+/// each with its node's key.
+pub(super) fn wants(store: &Store, request: &Request) -> Vec<(String, Want)> {
+    let Ok(run) = chosen(store, request) else {
+        return Vec::new();
+    };
+    let (flow, _) = Flow::read(&run.flow);
+    let order = flow.order().into_iter();
+    let nodes = order.filter_map(|at| flow.nodes.get(at));
+    let fetching = nodes.filter(|node| node.kind == Kind::Connector && !fetch::is_to_fail(node));
+    let wants = fetching.filter_map(|node| {
+        let want = Want::of(node, request.scope(), &store.settings)?;
+        Some((node.key.clone(), want))
+    });
+    wants.collect()
+}
+
 fn execute(store: &mut Store, request: &Request) -> Told {
     let run = match chosen(store, request) {
         Ok(run) => run,
@@ -143,6 +161,7 @@ fn execute(store: &mut Store, request: &Request) -> Told {
         owner: run.owner,
         scope,
         settings: &store.settings,
+        fetched: request.fetched,
     };
     let walked = steps::walk(&flow, &whose);
     let numbered = || walked.iter().zip(1..);

@@ -1,18 +1,15 @@
 //! What a run does at each node, in the two shapes in which the app tells it
 //! (contract, section 5): `steps[]` and `results[]`.
 //!
-//! A pure function of the flow, its owner, the client and the stored settings.
-//! Nobody is asked for anything. A connector whose `config` says `"fail": true`
-//! could not fetch; the app has no such setting.
+//! A pure function of the flow, its owner, the client, the stored settings and
+//! what Coolbits answered before. Nobody is asked for anything here.
 
+use super::errand::Fetched;
+use super::fetch::{self, Read, Want};
 use super::figures::{self, Figures};
 use super::store::{Owner, Setting};
 use camarad_policies::flow::{Flow, Kind, Node};
 use serde_json::{Value, json};
-
-/// Where the app looks when neither node nor settings name an account.
-const ACCOUNT: &str = "123-456-7890";
-const PROPERTY: &str = "G-ABC123DEF4";
 
 /// For whom a flow is run.
 pub(super) struct Whose<'a> {
@@ -21,6 +18,7 @@ pub(super) struct Whose<'a> {
     /// Under which client it is run: whose settings and figures count.
     pub(super) scope: Owner,
     pub(super) settings: &'a [Setting],
+    pub(super) fetched: &'a Fetched,
 }
 
 /// What one node did.
@@ -121,10 +119,21 @@ impl Known {
 
     fn connector(&mut self, node: &Node, whose: &Whose) -> Step {
         let slug = node.slug.clone().unwrap_or_default();
-        let failed = node.config.get("fail") == Some(&Value::Bool(true));
-        let (figures, mut data) = match fetch(&slug, node, whose) {
-            Some(fetched) if !failed => fetched,
-            _ => (figures::constants(&slug), json!({})),
+        let want = Want::of(node, whose.scope, whose.settings);
+        let read = want
+            .as_ref()
+            .and_then(|want| whose.fetched.nodes.get(&(node.key.clone(), want.clone())));
+        let failed = fetch::is_to_fail(node) || matches!(read, Some(Read::Failed));
+        let (figures, mut data, source) = match (want, read) {
+            (None, _) => (figures::constants(&slug), json!({}), "mock"),
+            _ if failed => (figures::constants(&slug), json!({}), "mock"),
+            (Some(want), Some(Read::Figures(figures, account))) => {
+                (figures.clone(), want.told(account), "coolbits")
+            }
+            (Some(want), _) => {
+                let client = whose.scope.client.unwrap_or(0);
+                (want.made_up(client), want.told(want.account()), "mock")
+            }
         };
         let count = figures.len();
         let says = whose.owner.marked(&match failed {
@@ -132,7 +141,7 @@ impl Known {
             false => format!("Read {count} figures of {}", node.label),
         });
         data["connector"] = json!(slug);
-        data["source"] = json!("mock");
+        data["source"] = json!(source);
         data["kpis"] = figures::kpis(&figures);
         data["metric_values"] = json!(figures);
         data["out"] = json!(says);
@@ -233,73 +242,4 @@ fn trigger(node: &Node, whose: &Whose) -> Step {
     let says = whose.owner.marked(&says);
     let data = json!({"triggered": true, "trigger_type": kind, "message": says});
     Step::new(node, kind.clone(), says, data)
-}
-
-/// The figures of the two that fetch anything, and what the answer says of them.
-fn fetch(slug: &str, node: &Node, whose: &Whose) -> Option<(Figures, Value)> {
-    // What the node says goes before what is stored.
-    let stored = Node {
-        config: stored(slug, whose),
-        ..node.clone()
-    };
-    let named = |names: &[&str], default: &str| {
-        let named = node.setting(names).or_else(|| stored.setting(names));
-        named.unwrap_or_else(|| default.to_owned())
-    };
-    let client = whose.scope.client.unwrap_or(0);
-    match slug {
-        "google-ads" => {
-            let account = named(&["account_id", "customer_id", "customerId"], ACCOUNT);
-            let days = days(&named(&["days", "date_range"], "30"));
-            let figures = figures::google_ads(&account, client, days);
-            Some((figures, json!({"account_id": account, "days": days})))
-        }
-        "ga4" => {
-            let names = ["property_id", "propertyId", "selected_property"];
-            let property = named(&names, PROPERTY);
-            let range = named(&["range", "date_range"], "30days");
-            let figures = figures::ga4(&property, client, days(&range));
-            Some((figures, json!({"property_id": property, "range": range})))
-        }
-        _ => None,
-    }
-}
-
-/// The connector's settings of the client, else those of none.
-fn stored(slug: &str, whose: &Whose) -> serde_json::Map<String, Value> {
-    let of = |owner: Owner| {
-        let mut rows = whose.settings.iter();
-        rows.find(|row| row.owner == owner && row.slug == slug)
-    };
-    let row = of(whose.scope).or_else(|| of(whose.scope.of_no_client()));
-    row.and_then(|row| row.config.as_object().cloned())
-        .unwrap_or_default()
-}
-
-/// `7`, `7days` and `last_7_days` are 7; what has no number is 30.
-fn days(range: &str) -> u64 {
-    let start = range.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let end = start.find(|c: char| !c.is_ascii_digit());
-    let digits = &start[..end.unwrap_or(start.len())];
-    digits.parse().unwrap_or(30).clamp(1, 365)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::days;
-
-    #[test]
-    fn windows_as_the_app_reads_them() {
-        for (range, length) in [
-            ("7", 7),
-            ("14days", 14),
-            ("last_90_days", 90),
-            ("yesterday", 30),
-            ("", 30),
-            ("0", 1),
-            ("4000", 365),
-        ] {
-            assert_eq!(days(range), length, "{range}");
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! The stand-in's weaknesses: what the sidecar is tested against has to be there.
 
+mod asking;
 mod runs;
 mod templates;
 
