@@ -1,6 +1,6 @@
-//! Coolbits' side of the contract, section 4: figures that differ by token and by
-//! the customer, property, site or container asked for, so that a test sees whose
-//! answer it got.
+//! Coolbits' side of the contract, section 4: figures that differ by the token's user and
+//! by the customer, property, site or container asked for, so that a test sees whose
+//! answer it got. A token that names no user is one by itself.
 //!
 //! Weak as Coolbits is: a token may ask for any account. Long names of connectors
 //! (`google-ads`, `google-search-console`) are not known here.
@@ -14,6 +14,7 @@ mod wrong;
 
 use super::faults::Fault;
 use super::server::{Asked, Body, StandIn, json_answer, sha256_hex};
+use super::users;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use time::Date;
@@ -62,7 +63,11 @@ fn bad_request(error: &str) -> Response<Body> {
 
 /// What figures are made from: nobody else's token and no other account has it.
 fn seed(token: &str, account: &str) -> String {
-    format!("{}|{account}", sha256_hex(token.as_bytes()))
+    let whose = match users::of_token(token) {
+        Some(user) => users::email(user),
+        None => sha256_hex(token.as_bytes()),
+    };
+    format!("{whose}|{account}")
 }
 
 /// The last day and the length of the window asked for, 401 days at most; one day
