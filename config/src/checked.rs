@@ -40,6 +40,8 @@ pub struct Config {
     pub gateway: Gateway,
     /// The cache.
     pub cache: Cache,
+    /// Where the app asks Coolbits, if it is to ask us.
+    pub behind: Option<SocketAddr>,
     /// Runs of the orchestrator.
     pub orchestrator: Orchestrator,
     /// The ledger of runs.

@@ -33,6 +33,8 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// The cache of answers.
     pub cache: CacheSettings,
+    /// Behind the app: what it asks of Coolbits.
+    pub behind: BehindSettings,
     /// Runs of the orchestrator: what is looked at before, and what a replay costs.
     pub orchestrator: OrchestratorSettings,
     /// The ledger of runs.
@@ -227,6 +229,14 @@ pub struct CacheSettings {
     pub ttl_percent: u32,
     /// Whether the app's own reads are kept too, as the matrix says.
     pub app_reads: bool,
+}
+
+/// Behind the app: what it asks of Coolbits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BehindSettings {
+    /// Loopback address and port that the app is given as its own `COOLBITS_URL`; empty: none, port 0 takes a free one.
+    pub listen: String,
 }
 
 /// Runs of the orchestrator.

@@ -15,8 +15,10 @@
 pub mod accounts;
 pub mod agents;
 pub mod authorise;
+pub mod behind;
 pub mod body;
 pub mod breaker;
+pub mod briefs;
 pub mod cache_key;
 pub mod cache_status;
 pub mod conversations;

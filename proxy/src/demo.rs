@@ -45,8 +45,10 @@ pub(crate) async fn run() -> Result<(), DemoError> {
     let dir = dir.canonicalize().map_err(failed)?;
     let secret_file = write_secret(&dir, "jwt-secret")?;
     let admin_file = write_secret(&dir, "admin-token")?;
-    let (coolbits, coolbits_address) = stand_in("coolbits").await?;
-    let (legacy, legacy_address) = stand_in("legacy").await?;
+    let (coolbits, coolbits_address) = stand_in("coolbits", None).await?;
+    // The app has to know where to ask before we listen there.
+    let behind = free_address().map_err(|error| DemoError::StandIn("legacy", error))?;
+    let (legacy, legacy_address) = stand_in("legacy", Some(behind)).await?;
 
     let text = |path: &Path| path.display().to_string();
     let mut inputs = Inputs::default();
@@ -59,6 +61,7 @@ pub(crate) async fn run() -> Result<(), DemoError> {
     set("LEGACY_URL", format!("http://{legacy_address}"));
     set("COOLBITS_URL", format!("http://{coolbits_address}"));
     set("COOLBITS_GATEWAY_ENABLED", "on".into());
+    set("SIDECAR_COOLBITS_LISTEN", behind.to_string());
     // Ports, log and fine tuning may be one's own; servers and secrets are the demo's.
     let allowed = |name: &str| {
         name.starts_with("SIDECAR__")
@@ -123,12 +126,21 @@ fn write_secret(dir: &Path, name: &str) -> Result<PathBuf, DemoError> {
     Ok(path)
 }
 
+/// A loopback address that nobody listens on at the moment.
+fn free_address() -> io::Result<SocketAddr> {
+    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
 /// Starts this program as a stand-in, and learns its address from its first line.
-async fn stand_in(which: &'static str) -> Result<(Child, SocketAddr), DemoError> {
+async fn stand_in(
+    which: &'static str,
+    coolbits: Option<SocketAddr>,
+) -> Result<(Child, SocketAddr), DemoError> {
     let failed = |error| DemoError::StandIn(which, error);
     let program = std::env::current_exe().map_err(failed)?;
     let mut child = Command::new(program)
         .args(["mock", which, "--until-stdin-closes"])
+        .args(coolbits.map(|address| format!("--coolbits-url=http://{address}")))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -168,6 +180,9 @@ impl Lines {
         let mint = |user: &str, clients: &[&str]| {
             let mut words = vec!["token", "--user", user];
             words.extend(clients.iter().flat_map(|client| ["--client", client]));
+            // Whom Coolbits' stand-in knows the token by.
+            let email = format!("email=\"user{user}@example.com\"");
+            words.extend(["--claim", &email]);
             let file = self.secret_file.display().to_string();
             words.extend(["--secret-file", &file]);
             let args = MintOnly::parse_from(words);

@@ -2,6 +2,7 @@
 //! `ARCHITECTURE.md` for the way from here.
 
 mod admin;
+mod behind;
 mod budget;
 mod cache;
 mod cli;
@@ -186,6 +187,7 @@ async fn serve(config: Config) -> ExitCode {
     tracing::info!(
         address = %running.address(),
         admin = %running.admin_address(),
+        behind = running.behind_address().map(|address| address.to_string()),
         "listening"
     );
     running.until_signal(signals).await;

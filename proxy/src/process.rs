@@ -2,6 +2,7 @@
 //! signal, and stopped in order.
 
 use crate::admin::{self, Admin};
+use crate::behind::{self, Behind, Handles};
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::edge::{self, Legacy, Runs, Sidecar};
@@ -76,6 +77,8 @@ pub(crate) struct Running {
     admin_address: SocketAddr,
     admin: Arc<Admin>,
     admin_task: JoinHandle<()>,
+    behind_address: Option<SocketAddr>,
+    behind_task: Option<JoinHandle<()>>,
     refresh_task: JoinHandle<()>,
     probe_task: JoinHandle<()>,
     fetches: TaskTracker,
@@ -121,6 +124,17 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let admin_listener = admin_listener.map_err(at("admin.listen", &config.admin.listen))?;
     let admin_address = admin_listener.local_addr();
     let admin_address = admin_address.map_err(at("admin.listen", &config.admin.listen))?;
+    let behind_listener = match config.behind {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await;
+            Some(listener.map_err(at("behind.listen", &address))?)
+        }
+        None => None,
+    };
+    let behind_address = behind_listener.as_ref().and_then(|l| l.local_addr().ok());
+    let handles = behind_listener
+        .as_ref()
+        .map(|_| Arc::new(Handles::default()));
 
     let observer = Arc::new(Observer::new(
         &config.burst,
@@ -178,6 +192,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         objects: Locks::default(),
         exported: Kept::new(config.tenancy.directory_ttl),
         agents: Kept::new(config.tenancy.directory_ttl),
+        handles: handles.clone(),
         runs: Runs::new(ledger, fetches.clone(), config.tenancy.directory_ttl),
         limiter: Limiter::new(config.limits.refusals),
         sessions: sessions.clone(),
@@ -192,6 +207,26 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let (address, told) = (config.server.listen, observer.clone());
     let listening = edge::listen(address, config.clone(), told, sidecar).await;
     let listening = listening.map_err(at("server.listen", &config.server.listen))?;
+    let behind_task = match (behind_listener, handles) {
+        (Some(listener), Some(handles)) => {
+            let behind = Behind {
+                keys: keys.clone(),
+                sessions: sessions.clone(),
+                gateway: gateway.clone(),
+                handles,
+                observer: observer.clone(),
+                nobody: behind::nobody()
+                    .map_err(|error| at("behind.listen", &"randomness")(error.into()))?,
+            };
+            let router = behind::router(Arc::new(behind));
+            Some(tokio::spawn(async move {
+                if let Err(error) = axum::serve(listener, router).await {
+                    tracing::error!("the listener behind the app stopped: {error}");
+                }
+            }))
+        }
+        _ => None,
+    };
     let admin = Arc::new(Admin {
         config: config.admin.clone(),
         switch: switch.clone(),
@@ -208,6 +243,8 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         listening,
         admin_address,
         admin: admin.clone(),
+        behind_address,
+        behind_task,
         admin_task: tokio::spawn(async move {
             if let Err(error) = axum::serve(admin_listener, router).await {
                 tracing::error!("the admin listener stopped: {error}");
@@ -259,6 +296,11 @@ impl Running {
         self.admin_address
     }
 
+    /// Where the app asks Coolbits, if it is to ask us.
+    pub(crate) fn behind_address(&self) -> Option<SocketAddr> {
+        self.behind_address
+    }
+
     /// Who is told what happens.
     #[cfg(test)]
     pub(crate) fn observer(&self) -> &Observer {
@@ -281,6 +323,9 @@ impl Running {
         self.refresh_task.abort();
         self.probe_task.abort();
         self.admin_task.abort();
+        if let Some(task) = &self.behind_task {
+            task.abort();
+        }
         self.admin.observer.close();
     }
 
@@ -309,5 +354,8 @@ impl Running {
         self.refresh_task.abort();
         self.probe_task.abort();
         self.admin_task.abort();
+        if let Some(task) = &self.behind_task {
+            task.abort();
+        }
     }
 }

@@ -5,12 +5,11 @@ use crate::support::{Got, Setup, Sidecar, alice, bob, unlimited};
 use serde_json::{Value, json};
 
 /// Read for user, client and credential.
-const TENANT: [&str; 9] = [
+const TENANT: [&str; 8] = [
     FLOWS,
     LIST,
     "/api/connectors",
     "/api/orchestrator/history",
-    "/api/orchestrator/agent-brief/seo",
     "/api/boardroom/meetings",
     "/api/settings/summary",
     "/api/connectors/stripe/accounts",

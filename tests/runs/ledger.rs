@@ -17,8 +17,8 @@ async fn a_run_is_written_down_and_told_everywhere_by_one_id() {
     assert_eq!(answer["replay_of"], json!(null));
     assert_eq!(answer["data"], "mock");
     let sources = json!([
-        {"node_id": "ads", "connector": "google-ads", "source": "mock", "account": "123-456-7890"},
-        {"node_id": "web", "connector": "ga4", "source": "mock", "account": "G-ABC123DEF4"},
+        {"node_id": "ads", "connector": "google-ads", "source": "mock", "account": "123-456-7890", "gateway": null},
+        {"node_id": "web", "connector": "ga4", "source": "mock", "account": "G-ABC123DEF4", "gateway": null},
     ]);
     assert_eq!(answer["sources"], sources);
     assert_eq!(answer["run_status"], "success");

@@ -30,15 +30,15 @@ pub struct StandIn {
 
 impl StandIn {
     pub async fn start(which: &'static str) -> Self {
-        Self::start_on(which, "127.0.0.1:0".parse().unwrap()).await
+        Self::start_on(which, "127.0.0.1:0".parse().unwrap(), None).await
     }
 
     /// One that listens on every address of this machine.
     pub async fn open(which: &'static str) -> Self {
-        Self::start_on(which, "0.0.0.0:0".parse().unwrap()).await
+        Self::start_on(which, "0.0.0.0:0".parse().unwrap(), None).await
     }
 
-    async fn start_on(which: &'static str, listen: SocketAddr) -> Self {
+    async fn start_on(which: &'static str, listen: SocketAddr, coolbits_url: Option<&str>) -> Self {
         let mut child = command()
             .args([
                 "mock",
@@ -47,6 +47,7 @@ impl StandIn {
                 "--listen",
                 &listen.to_string(),
             ])
+            .args(coolbits_url.map(|url| format!("--coolbits-url={url}")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -130,7 +131,13 @@ impl StandIn {
 
     /// Starts it again where it was.
     pub async fn restart(&mut self) {
-        *self = Self::start_on(self.which, self.address).await;
+        *self = Self::start_on(self.which, self.address, None).await;
+    }
+
+    /// Starts the app's again where it was, with this as its `COOLBITS_URL`.
+    pub async fn ask_coolbits_at(&mut self, url: &str) {
+        self.stop().await;
+        *self = Self::start_on(self.which, self.address, Some(url)).await;
     }
 }
 
@@ -220,6 +227,9 @@ impl Setup {
         Sidecar {
             address: address("address"),
             admin: address("admin"),
+            behind: listening["behind"]
+                .as_str()
+                .map(|text| text.parse().unwrap()),
             child,
             said,
             log,
@@ -232,6 +242,8 @@ impl Setup {
 pub struct Sidecar {
     pub address: SocketAddr,
     pub admin: SocketAddr,
+    /// Where the app would ask Coolbits.
+    behind: Option<SocketAddr>,
     pub child: Child,
     said: Arc<Mutex<String>>,
     log: PathBuf,
@@ -322,6 +334,11 @@ impl Sidecar {
             .body(order.to_string())
             .send()
             .await
+    }
+
+    /// What the app is given as its `COOLBITS_URL`.
+    pub fn behind(&self, target: &str) -> String {
+        format!("http://{}{target}", self.behind.unwrap())
     }
 
     /// Its state directory, where the setup did not choose another one.

@@ -105,6 +105,7 @@ pub(crate) fn check(
         gateway,
         breaker,
         cache,
+        behind,
         orchestrator,
         ledger,
         burst,
@@ -132,6 +133,7 @@ pub(crate) fn check(
     };
     let gateway = gateway::check_gateway(c, gateway, breaker);
     let cache = check_cache(c, cache);
+    let behind = runs::check_behind(c, behind, gateway.as_ref().map(|g| g.url.as_str()));
     let orchestrator = runs::check_orchestrator(c, orchestrator);
     let ledger = runs::check_ledger(c, ledger);
     let burst = check_burst(c, burst);
@@ -174,6 +176,7 @@ pub(crate) fn check(
                 sessions,
                 gateway,
                 cache,
+                behind,
                 orchestrator,
                 ledger,
                 burst,

@@ -2,12 +2,46 @@
 
 use super::Checker;
 use crate::checked::{Ledger, Orchestrator};
-use crate::settings::{LedgerSettings, OrchestratorSettings};
+use crate::settings::{BehindSettings, LedgerSettings, OrchestratorSettings};
 use camarad_policies::guardrails::{Guardrails, GuardrailsError};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) fn check_behind(
+    c: &mut Checker,
+    settings: BehindSettings,
+    coolbits: Option<&str>,
+) -> Option<SocketAddr> {
+    const KEY: &str = "behind.listen";
+    let BehindSettings { listen } = settings;
+    if listen.is_empty() {
+        return None;
+    }
+    let expected = "a loopback address and port such as \"127.0.0.1:8789\"";
+    let address: SocketAddr = c.parsed(KEY, &listen, expected, str::parse)?;
+    if !address.ip().is_loopback() {
+        let message =
+            format!("{address}: expected a loopback address: whoever reaches it asks as the app");
+        c.problem(KEY, message);
+    }
+    let own = Url::parse(coolbits.unwrap_or_default()).ok();
+    let is_itself = own.is_some_and(|url| {
+        let host = url.host_str().unwrap_or_default();
+        let same_host = host == address.ip().to_string() || host == "localhost";
+        same_host && url.port_or_known_default() == Some(address.port())
+    });
+    if is_itself {
+        let message = format!(
+            "{address} is gateway.url too: expected the real Coolbits there, and this one in the app's COOLBITS_URL"
+        );
+        c.problem(KEY, message);
+    }
+    Some(address)
+}
 
 pub(super) fn check_orchestrator(
     c: &mut Checker,

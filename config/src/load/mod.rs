@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Names of the environment that stand for a key (design, "Fixed names").
-const NAMES: [(&str, &str); 19] = [
+const NAMES: [(&str, &str); 20] = [
     ("SIDECAR_LISTEN", "server.listen"),
     ("SIDECAR_ADMIN_LISTEN", "admin.listen"),
     ("SIDECAR_ADMIN_TOKEN", "admin.token"),
@@ -31,6 +31,7 @@ const NAMES: [(&str, &str); 19] = [
     ("COOLBITS_URL", "gateway.url"),
     ("COOLBITS_GATEWAY_EMAIL", "gateway.email"),
     ("COOLBITS_WORKSPACE_ID", "gateway.workspace"),
+    ("SIDECAR_COOLBITS_LISTEN", "behind.listen"),
     ("SIDECAR_CONFIG", ""),
     ("SIDECAR_LOG", ""),
 ];
@@ -373,7 +374,7 @@ mod tests {
         ];
         let all = read(file, &environment).unwrap_err().to_string();
         for expected in [
-            "sidecar.toml: colour: unknown key; known here: admin, audit, breaker, burst, cache",
+            "sidecar.toml: colour: unknown key; known here: admin, audit, behind, breaker, burst, cache",
             "sidecar.toml: server.listen: \"localhost\"",
             "sidecar.toml: server.threads: \"many\": invalid type",
             "sidecar.toml: gateway.deadline: \"12\": expected a duration such as",

@@ -6,7 +6,7 @@ use super::Reach;
 use crate::cookies::{self, Cookies};
 use crate::identity::Identity;
 use crate::ids::{ClientId, ObjectId, UserId};
-use crate::matrix::{Auth, Place, Rule};
+use crate::matrix::{Auth, Place, Rule, Serve};
 use crate::normalise::Asked;
 use crate::path::CanonicalPath;
 use crate::query::Query;
@@ -147,6 +147,25 @@ impl Permit {
     /// The clients the identity may use.
     pub fn reach(&self) -> Option<&Reach> {
         self.reach.as_ref()
+    }
+
+    /// The same caller and client, reading a connector route of ours instead, without a
+    /// query; `None` where no client was decided, or the route is no such read.
+    ///
+    /// Nothing is decided anew: whoever may ask in a client's name may ask this there.
+    pub fn towards(&self, rule: Arc<Rule>, path: CanonicalPath) -> Option<Self> {
+        let client = self.scope.client.filter(|_| self.scope.is_scoped)?;
+        let is_read = matches!(rule.serve, Serve::Connector(_)) && !rule.writes;
+        is_read.then(|| {
+            let towards = Self {
+                rule,
+                path,
+                method: "GET".to_owned(),
+                query: Query::default(),
+                ..self.clone()
+            };
+            towards.within(client)
+        })
     }
 
     /// The same for this client, in the places that the route reads.

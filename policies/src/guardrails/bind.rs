@@ -6,7 +6,8 @@
 //! first and under no other. What a node names that is no account stays as it is: the rules
 //! block it.
 
-use super::accounts::reader;
+use super::accounts::{Reader, reader};
+use crate::accounts::Connector;
 use crate::flow::Flow;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -48,24 +49,69 @@ pub fn with_accounts(flow: &Value, chosen: &dyn Fn(&str) -> Chosen) -> Value {
         let stand_in = chosen(reader.connector.name);
         let account = own(&reader.connector.names()).or(stand_in.account);
         let manager = own(reader.connector.managers()).or(stand_in.manager);
-        let Some(node) = node.as_object_mut() else {
-            continue;
-        };
-        let config = node
-            .entry("config")
-            .or_insert_with(|| Value::Object(Map::new()));
-        if !config.is_object() {
-            *config = Value::Object(Map::new());
-        }
-        if let Some(config) = config.as_object_mut() {
-            for name in reader.names() {
-                config.remove(name);
-            }
-            config.extend(manager.map(|manager| (reader.manager.to_owned(), manager)));
-            config.extend(account.map(|account| (reader.account.to_owned(), account)));
-        }
+        say(node, &reader, account, manager);
     }
     bound
+}
+
+/// A node that reads, of a flow that was bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The node's id.
+    pub node_id: String,
+    /// Of which connector.
+    pub connector: &'static Connector,
+    /// The account or property; `None` where there is none.
+    pub account: Option<String>,
+    /// Digits of the manager above it.
+    pub manager: Option<String>,
+}
+
+/// A bound flow with a handle in every node that reads, in place of its account and
+/// manager, also where it has none; `handle` is asked for one after the other.
+pub fn with_handles(flow: &Value, handle: &mut dyn FnMut(Read) -> String) -> Value {
+    let mut hidden = flow.clone();
+    let nodes = hidden.get_mut("nodes").and_then(Value::as_array_mut);
+    for node in nodes.into_iter().flatten() {
+        let (read, _) = Flow::read(&serde_json::json!({"nodes": [node]}));
+        let Some((reader, read)) = read
+            .nodes
+            .first()
+            .and_then(|read| Some((reader(read)?, read)))
+        else {
+            continue;
+        };
+        let manager = reader.first(read, reader.connector.managers());
+        let digits = |id: String| id.chars().filter(char::is_ascii_digit).collect();
+        let id = handle(Read {
+            node_id: read.id.clone(),
+            connector: reader.connector,
+            account: reader.first(read, &reader.connector.names()),
+            manager: manager.map(digits),
+        });
+        say(node, &reader, Some(Value::String(id)), None);
+    }
+    hidden
+}
+
+/// Makes a node name these and no others.
+fn say(node: &mut Value, reader: &Reader, account: Option<Value>, manager: Option<Value>) {
+    let Some(node) = node.as_object_mut() else {
+        return;
+    };
+    let config = node
+        .entry("config")
+        .or_insert_with(|| Value::Object(Map::new()));
+    if !config.is_object() {
+        *config = Value::Object(Map::new());
+    }
+    if let Some(config) = config.as_object_mut() {
+        for name in reader.names() {
+            config.remove(name);
+        }
+        config.extend(manager.map(|manager| (reader.manager.to_owned(), manager)));
+        config.extend(account.map(|account| (reader.account.to_owned(), account)));
+    }
 }
 
 #[cfg(test)]
@@ -147,5 +193,42 @@ mod tests {
         let untouched = json!({"type": "connector", "slug": "ga4"});
         assert_eq!(bound(untouched.clone()), untouched);
         assert_eq!(with_accounts(&json!("x"), &|_| Chosen::default()), "x");
+    }
+
+    #[test]
+    fn every_node_that_reads_gets_a_handle_and_says_nothing_else() {
+        let flow = json!({"nodes": [
+            {"id": "t", "type": "trigger", "config": {"account_id": "1"}},
+            {"id": "a", "type": "connector", "slug": "google-ads",
+             "config": {"account_id": "123-456-7890", "mcc_id": "111-222-3333", "days": 7}},
+            {"id": "g", "type": "connector", "slug": "GA4"},
+            {"id": "s", "type": "connector", "slug": "stripe", "config": {"account_id": "acct"}},
+            7,
+        ], "x": 1});
+        let mut reads = Vec::new();
+        let hidden = with_handles(&flow, &mut |read| {
+            reads.push(read);
+            format!("H{}", reads.len())
+        });
+        assert_eq!(hidden["nodes"][0], flow["nodes"][0]);
+        assert_eq!(
+            hidden["nodes"][1]["config"],
+            json!({"account_id": "H1", "days": 7})
+        );
+        assert_eq!(hidden["nodes"][2]["config"], json!({"property_id": "H2"}));
+        assert_eq!(hidden["nodes"][3], flow["nodes"][3]);
+        let told = reads.iter().map(|r| {
+            (
+                r.node_id.as_str(),
+                r.connector.name,
+                r.account.as_deref(),
+                r.manager.as_deref(),
+            )
+        });
+        let expected = [
+            ("a", "google-ads", Some("123-456-7890"), Some("1112223333")),
+            ("g", "ga4", None, None),
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
     }
 }

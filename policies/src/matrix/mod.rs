@@ -167,16 +167,19 @@ pub enum Act {
     Replay,
     /// The app's templates, and ours behind them.
     Templates,
+    /// An agent is told of its connectors.
+    Brief,
 }
 
 impl Act {
     /// Every act.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Execute,
         Self::Validate,
         Self::Trace,
         Self::Replay,
         Self::Templates,
+        Self::Brief,
     ];
 
     /// Its name in the matrix.
@@ -187,6 +190,7 @@ impl Act {
             Self::Trace => "trace",
             Self::Replay => "replay",
             Self::Templates => "templates",
+            Self::Brief => "brief",
         }
     }
 }

@@ -19,6 +19,7 @@ pub fn sources(answer: &Value) -> Vec<Source> {
         connector: step.connector.unwrap_or_default(),
         source: step.source.unwrap_or_else(|| "unknown".to_owned()),
         account: step.account,
+        gateway: step.gateway,
     });
     source.collect()
 }
@@ -27,7 +28,7 @@ pub fn sources(answer: &Value) -> Vec<Source> {
 pub fn sources_json(sources: &[Source]) -> Value {
     let rows = sources.iter().map(|one| {
         json!({"node_id": one.node_id, "connector": one.connector, "source": one.source,
-               "account": one.account})
+               "account": one.account, "gateway": one.gateway})
     });
     rows.collect()
 }
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(told["data"], "mixed");
         assert_eq!(
             told["sources"][0],
-            json!({"node_id": "a", "connector": "ga4", "source": "coolbits", "account": "G-1"})
+            json!({"node_id": "a", "connector": "ga4", "source": "coolbits", "account": "G-1", "gateway": null})
         );
         assert_eq!(told["sources"][1]["source"], "unknown");
     }

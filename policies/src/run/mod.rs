@@ -86,12 +86,14 @@ pub struct Run {
     pub status: Status,
     /// The run that this one repeats, by our id.
     pub replay_of: Option<String>,
+    /// What the app was given in place of accounts, and what that stands for: an object.
+    pub handles: Value,
     /// The app's answer as it came; `None` where there was none that is JSON.
     pub answer: Option<Value>,
 }
 
 /// Where the figures of one connector step came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// The node.
     pub node_id: String,
@@ -101,6 +103,9 @@ pub struct Source {
     pub source: String,
     /// The account or property that was read, where the app says so.
     pub account: Option<String>,
+    /// What came of asking Coolbits, where that went through the sidecar: `{enabled, path, status}`
+    /// or `{enabled, error, …}`.
+    pub gateway: Option<Value>,
 }
 
 /// Whether the figures of a run are real: `real` where all came from Coolbits, `mock` where

@@ -80,6 +80,8 @@ pub struct Step {
     pub source: Option<String>,
     /// The account or property that was read.
     pub account: Option<String>,
+    /// What came of asking Coolbits, where that is known.
+    pub gateway: Option<Value>,
     /// A connector's metrics, a condition's two sides.
     pub figures: BTreeMap<String, Number>,
 }
@@ -150,6 +152,7 @@ fn read_step(at: usize, row: &Value, result: &Value) -> Step {
         connector: named(&data["connector"]),
         source: named(&data["source"]),
         account: account.into_iter().find_map(named),
+        gateway: Some(data["gateway"].clone()).filter(Value::is_object),
         figures,
         kind,
     }

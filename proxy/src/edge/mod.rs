@@ -42,6 +42,7 @@ pub(crate) use guard::ObjectLock;
 pub(crate) use legacy::Legacy;
 pub(crate) use runs::Runs;
 
+use crate::behind::Handles;
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::gateway::{Gateway, SwitchBoard};
@@ -76,6 +77,8 @@ pub(crate) struct Sidecar {
     pub(crate) agents: Kept<(UserId, Option<ClientId>, String), AgentNames>,
     /// Runs of the orchestrator.
     pub(crate) runs: Runs,
+    /// What runs may read, where the app asks Coolbits through us.
+    pub(crate) handles: Option<Arc<Handles>>,
     /// Who used up how many refusals.
     pub(crate) limiter: Limiter,
     pub(crate) sessions: SharedSessions,

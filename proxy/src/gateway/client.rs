@@ -6,7 +6,10 @@ use super::failure::{Failure, Miss};
 use super::vitals::Vitals;
 use crate::budget::{Budget, Full};
 use crate::observe::Observer;
+use bytes::{Bytes, BytesMut};
 use camarad_config::Gateway as Config;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Method};
 use reqwest::{StatusCode, redirect};
 use serde_json::Value;
 use std::sync::Arc;
@@ -14,9 +17,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
+/// How long what is passed on may take: a chat is a minute (contract, section 6).
+const PASSING: Duration = Duration::from_secs(90);
+
 /// The HTTP client for Coolbits.
 pub(crate) struct Client {
     http: reqwest::Client,
+    /// The same without following redirects.
+    plain: reqwest::Client,
     base: String,
     workspace: String,
     attempt: Duration,
@@ -68,8 +76,15 @@ impl Client {
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(Duration::from_secs(30))
             .build()?;
+        let plain = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()?;
         Ok(Self {
             http,
+            plain,
             base: config.url.clone(),
             workspace: config.workspace.clone(),
             attempt: config.attempt_timeout,
@@ -123,6 +138,57 @@ impl Client {
             Ok(_) => "probe",
             Err(failure) => failure.code(),
         };
+        self.observer.upstream("coolbits", code, started.elapsed());
+        outcome
+    }
+
+    /// Passes a request on as it is, and gives what came back: redirects are not followed.
+    pub(crate) async fn pass(
+        &self,
+        method: Method,
+        target: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), Failure> {
+        let started = Instant::now();
+        let request = self
+            .plain
+            .request(method, format!("{}{target}", self.base))
+            .headers(headers)
+            .header("Accept-Encoding", "identity")
+            .body(body);
+        let exchange = async {
+            let mut response = request.send().await.map_err(|error| unsent(&error))?;
+            let mut held = self.budget.hold();
+            let mut body = BytesMut::new();
+            while let Some(chunk) = response.chunk().await.map_err(|_| Failure::BadPayload)? {
+                if body.len() + chunk.len() > self.limit {
+                    return Err(Failure::BadPayload);
+                }
+                held.more(chunk.len()).map_err(|Full| Failure::Overloaded)?;
+                body.extend_from_slice(&chunk);
+            }
+            let mut headers = response.headers().clone();
+            // Of one connection, not of the answer.
+            for name in [
+                CONNECTION,
+                TRANSFER_ENCODING,
+                CONTENT_LENGTH,
+                TRAILER,
+                UPGRADE,
+            ] {
+                headers.remove(name);
+            }
+            Ok((response.status(), headers, body.freeze()))
+        };
+        let outcome = match tokio::time::timeout(PASSING, exchange).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Timeout),
+        };
+        let code = outcome
+            .as_ref()
+            .err()
+            .map_or("passed", |failure| failure.code());
         self.observer.upstream("coolbits", code, started.elapsed());
         outcome
     }

@@ -5,7 +5,7 @@ use super::failure::{Failure, Miss};
 use super::ga4;
 use super::google_ads;
 use super::mapping::{self, Answer, MapError};
-use super::params::Params;
+use super::params::{Params, Selection};
 use super::{Call, Gateway, Holder};
 use camarad_policies::operation::{Connector, Operation};
 use camarad_policies::route::CoolbitsCredential;
@@ -152,7 +152,8 @@ impl Gateway {
                     .alone(holder, reading.deadline())
                     .await
                     .ok_or(Failure::Timeout)?;
-                select(reading, params).await?;
+                let selection = params.selection().ok_or(Failure::Empty)?;
+                select(reading, selection).await?;
                 reading.first(&candidates, &query).await?
             }
         };
@@ -211,8 +212,7 @@ impl Gateway {
 /// The app ignores the outcome. Here a selection that failed ends the read, as
 /// Coolbits would answer for whoever was selected before; only a Coolbits that
 /// has no such endpoint (404, 405) is read by the query alone.
-async fn select(reading: &Reading<'_>, params: &Params) -> Result<(), Miss> {
-    let selection = params.selection().ok_or(Failure::Empty)?;
+pub(super) async fn select(reading: &Reading<'_>, selection: Selection) -> Result<(), Miss> {
     let mut body = json!({"customerId": selection.customer});
     if let Some(manager) = selection.manager {
         body["loginCustomerId"] = json!(manager);

@@ -10,6 +10,7 @@ mod coolbits;
 mod failure;
 mod ga4;
 mod google_ads;
+mod handled;
 mod health;
 mod mapping;
 mod mock;
@@ -24,7 +25,8 @@ mod switch;
 mod tag_manager;
 mod vitals;
 
-pub(crate) use failure::Failure;
+pub(crate) use client::Reply;
+pub(crate) use failure::{Failure, Miss};
 pub(crate) use ga4::Stored;
 pub(crate) use health::Audience;
 pub(crate) use property::Chosen;
@@ -42,7 +44,6 @@ use camarad_policies::operation::{Connector, Operation};
 use camarad_policies::record::Source;
 use camarad_policies::route::{CoolbitsCredential, MockReason};
 use client::Client;
-use failure::Miss;
 use mapping::Answer;
 use params::Params;
 use serde_json::{Value, json};
@@ -229,7 +230,7 @@ impl Call<'_> {
 }
 
 /// `gateway` of an answer that Coolbits did not give.
-fn told(miss: &Miss) -> Value {
+pub(crate) fn told(miss: &Miss) -> Value {
     let mut gateway = json!({"enabled": true, "error": miss.failure.code()});
     if let Some(path) = &miss.path {
         gateway["path"] = json!(&**path);

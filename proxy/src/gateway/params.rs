@@ -144,7 +144,7 @@ impl Params {
             to: &to,
             days: self.days,
         });
-        self.add_aliases(&mut query);
+        add_aliases(self.manager.as_deref(), &mut query);
         query
     }
 
@@ -158,41 +158,41 @@ impl Params {
             ("blocks", "overview".to_owned()),
         ];
         let mut query: Vec<_> = query.map(|(name, value)| (name.to_owned(), value)).into();
-        self.add_aliases(&mut query);
+        add_aliases(self.manager.as_deref(), &mut query);
         query
     }
+}
 
-    /// Coolbits is given the manager under every name it may know.
-    fn add_aliases(&self, query: &mut Vec<(String, String)>) {
-        const DASHED: [&str; 3] = ["mcc_id", "mcc", "mccId"];
-        const DIGITS: [&str; 11] = [
-            "manager_customer_id",
-            "login_customer_id",
-            "managerCustomerId",
-            "loginCustomerId",
-            "manager_id",
-            "managerId",
-            "parent_customer_id",
-            "parentCustomerId",
-            "customer_id",
-            "customerId",
-            "cid",
-        ];
-        const FLAGS: [&str; 5] = [
-            "include_children",
-            "children",
-            "expand",
-            "include_clients",
-            "list_children",
-        ];
-        let Some(manager) = &self.manager else { return };
-        let names_account = query.iter().any(|(name, _)| name == "account_id");
-        query.extend(DASHED.map(|name| (name.to_owned(), dashed(manager))));
-        query.extend(DIGITS.map(|name| (name.to_owned(), manager.clone())));
-        query.extend(FLAGS.map(|name| (name.to_owned(), "1".to_owned())));
-        if !names_account {
-            query.push(("account_id".to_owned(), dashed(manager)));
-        }
+/// Coolbits is given the manager under every name it may know; `manager` are its digits.
+pub(super) fn add_aliases(manager: Option<&str>, query: &mut Vec<(String, String)>) {
+    const DASHED: [&str; 3] = ["mcc_id", "mcc", "mccId"];
+    const DIGITS: [&str; 11] = [
+        "manager_customer_id",
+        "login_customer_id",
+        "managerCustomerId",
+        "loginCustomerId",
+        "manager_id",
+        "managerId",
+        "parent_customer_id",
+        "parentCustomerId",
+        "customer_id",
+        "customerId",
+        "cid",
+    ];
+    const FLAGS: [&str; 5] = [
+        "include_children",
+        "children",
+        "expand",
+        "include_clients",
+        "list_children",
+    ];
+    let Some(manager) = manager else { return };
+    let names_account = query.iter().any(|(name, _)| name == "account_id");
+    query.extend(DASHED.map(|name| (name.to_owned(), dashed(manager))));
+    query.extend(DIGITS.map(|name| (name.to_owned(), manager.to_owned())));
+    query.extend(FLAGS.map(|name| (name.to_owned(), "1".to_owned())));
+    if !names_account {
+        query.push(("account_id".to_owned(), dashed(manager)));
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) enum LedgerError {
     Sqlite(#[from] rusqlite::Error),
     #[error("it was written by a newer version (layout {0}); this one knows up to {known}", known = schema::VERSION)]
     Newer(i64),
+    #[error("it has the layout {0} of an older version; a start of this one brings it up to date")]
+    Older(i64),
     #[error("row {0} cannot be read: {1}")]
     Row(String, &'static str),
     #[error("the thread that wrote it broke")]

@@ -4,7 +4,7 @@ use super::LedgerError;
 use rusqlite::Connection;
 
 /// The layout that this version writes.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 const PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;
@@ -52,6 +52,12 @@ const LAYOUT_1: &str = "
     PRAGMA user_version = 1;
 ";
 
+/// What the app was given in place of accounts.
+const LAYOUT_2: &str = "
+    ALTER TABLE runs ADD COLUMN handles TEXT NOT NULL DEFAULT '{}';
+    PRAGMA user_version = 2;
+";
+
 /// Makes the file ready to be written.
 pub(super) fn prepare(file: &mut Connection, bytes: u64) -> Result<(), LedgerError> {
     file.execute_batch(PRAGMAS)?;
@@ -61,7 +67,11 @@ pub(super) fn prepare(file: &mut Connection, bytes: u64) -> Result<(), LedgerErr
     let change = file.transaction()?;
     let layout: i64 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match layout {
-        0 => change.execute_batch(LAYOUT_1)?,
+        0 => {
+            change.execute_batch(LAYOUT_1)?;
+            change.execute_batch(LAYOUT_2)?;
+        }
+        1 => change.execute_batch(LAYOUT_2)?,
         VERSION => {}
         newer => return Err(LedgerError::Newer(newer)),
     }
@@ -73,6 +83,29 @@ pub(super) fn check(file: &Connection) -> Result<(), LedgerError> {
     let layout: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match layout {
         VERSION => Ok(()),
-        other => Err(LedgerError::Newer(other)),
+        older @ ..VERSION => Err(LedgerError::Older(older)),
+        newer => Err(LedgerError::Newer(newer)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_first_layout_is_brought_up_to_date_with_its_runs() {
+        let mut file = Connection::open_in_memory().unwrap();
+        file.execute_batch(LAYOUT_1).unwrap();
+        let row = "INSERT INTO runs (run_id, user, client, flow_name, flow, request_hash, findings, sources,
+            started_at, status, size) VALUES ('a', 1, 10, 'x', '{}', '', '[]', '[]', 1, 'success', 2)";
+        file.execute_batch(row).unwrap();
+        assert!(matches!(check(&file), Err(LedgerError::Older(1))));
+        prepare(&mut file, 1 << 20).unwrap();
+        check(&file).unwrap();
+        let read =
+            |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+        let row = file.query_row("SELECT run_id, handles FROM runs", [], read);
+        assert_eq!(row.unwrap(), ("a".to_owned(), "{}".to_owned()));
+        prepare(&mut file, 1 << 20).unwrap();
     }
 }

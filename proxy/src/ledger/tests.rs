@@ -35,6 +35,7 @@ fn run(id: &str, of: u64, at: i64) -> NewRun {
         findings: json!([{"code": "no_trigger"}]),
         replay_of: None,
         started_ms: at,
+        handles: json!({"1": "G-1"}),
         once: None,
     }
 }
@@ -49,6 +50,7 @@ fn done(execution_id: u64) -> Completion {
             connector: "ga4".to_owned(),
             source: "mock".to_owned(),
             account: Some("G-1".to_owned()),
+            gateway: Some(json!({"enabled": true})),
         }],
         answer: Some(r#"{"success": true}"#.to_owned()),
         answered: Some((200, "told".to_owned())),

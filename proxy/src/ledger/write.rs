@@ -31,6 +31,8 @@ pub(crate) struct NewRun {
     pub(crate) findings: Value,
     pub(crate) replay_of: Option<String>,
     pub(crate) started_ms: i64,
+    /// What the app is given in place of accounts, and what that stands for.
+    pub(crate) handles: Value,
     /// The digest of its `Idempotency-Key`.
     pub(crate) once: Option<[u8; 32]>,
 }
@@ -341,9 +343,10 @@ fn insert(
     };
     let mut insert = change.prepare_cached(
         "INSERT INTO runs (run_id, user, client, flow_id, flow_name, flow, request_hash, findings,
-            sources, started_at, finished_at, status, replay_of, once, answered_status, answered, size)
+            sources, started_at, finished_at, status, replay_of, once, answered_status, answered, size,
+            handles)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '[]', ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-            length(?6) + length(?8) + length(coalesce(?15, '')))",
+            length(?6) + length(?8) + length(coalesce(?15, '')), ?16)",
     )?;
     let kept = blocked.filter(|_| run.once.is_some());
     insert.execute(params![
@@ -362,6 +365,7 @@ fn insert(
         run.once,
         kept.map(|(status, _)| status),
         kept.map(|(_, body)| body),
+        run.handles.to_string(),
     ])?;
     Ok(())
 }

@@ -12,17 +12,19 @@ use camarad_policies::body::object;
 use camarad_policies::guardrails::{Finding, Situation, Verdict};
 use camarad_policies::ids::ObjectId;
 use camarad_policies::refusal::Refusal;
+use camarad_policies::route::Switch;
 use camarad_policies::run::asked::{Named, named};
 use pingora::proxy::Session;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// A request about runs, as far as all of them are alike.
 pub(super) struct Asking {
     pub(super) permit: Permit,
     pub(super) tenant: Tenant,
-    /// Whether Coolbits is asked at all.
-    pub(super) gateway_on: bool,
+    /// The gateway's switch as it stood.
+    pub(super) switch: Arc<Switch>,
     /// What was looked up about the object that it names.
     pub(super) named: guard::Looked,
     pub(super) body: Whole,
@@ -62,7 +64,7 @@ impl Sidecar {
         Ok(Asking {
             tenant: Tenant::of(&decision.permit)?,
             permit: decision.permit,
-            gateway_on: decision.switch.enabled,
+            switch: decision.switch,
             named: decision.looked,
             body,
         })

@@ -7,8 +7,10 @@ use super::super::decide::Decision;
 use super::super::legacy::Fetched;
 use super::super::upstream_request;
 use super::asked::{Flow, violations, warnings};
+use super::leased::revealed_answer;
 use super::once::{digest, past_answer};
 use super::own_json;
+use crate::behind::Lease;
 use crate::ledger::{Begun, Completion, NewRun, now_ms};
 use bytes::Bytes;
 use camarad_policies::authorise::Permit;
@@ -79,21 +81,29 @@ impl Sidecar {
             findings: Value::Null,
             replay_of: None,
             started_ms: now_ms(),
+            handles: json!({}),
             once,
         };
         if !seen.verdict.violations.is_empty() {
             let answer = self.blocked(context, run, &seen.verdict).await?;
             return self.passed(context, permit, named, answer).await;
         }
+        let leased = self.leased(&asking, &asking.switch, seen.bound)?;
+        let run = NewRun {
+            handles: leased.told(),
+            ..run
+        };
         let ready = match self.write_down(context, run, &seen.verdict).await? {
             Ok(ready) => ready,
             Err(answer) => return self.passed(context, permit, named, answer).await,
         };
-        let body = Bytes::from(asked.forwarded(seen.bound).to_string());
+        let body = Bytes::from(asked.forwarded(leased.flow).to_string());
         let head = head(session.req_header(), permit, context, &body);
         let head = head.ok_or(Refusal::Internal);
         self.change(permit);
-        let ran = self.run(context, permit, &ready, head, body).await;
+        let ran = self
+            .run(context, permit, ready, leased.lease, head, body)
+            .await;
         self.change(permit);
         let answer = ran?.answered();
         self.passed(context, permit, named, answer).await
@@ -200,14 +210,13 @@ impl Sidecar {
         &self,
         context: &mut Context,
         permit: &Permit,
-        ready: &Ready,
+        ready: Ready,
+        lease: Option<Lease>,
         head: Result<RequestHeader, Refusal>,
         body: Bytes,
     ) -> Result<Ran, Refusal> {
         let time = self.run_time(permit);
         let (legacy, ledger) = (self.legacy.clone(), self.runs.ledger.clone());
-        let (run_id, replay_of) = (ready.run_id.clone(), ready.replay_of.clone());
-        let warnings = ready.warnings.clone();
         let guardrails = self.config.orchestrator.guardrails.clone();
         let started = Instant::now();
         let work = async move {
@@ -215,7 +224,15 @@ impl Sidecar {
                 Ok(head) => legacy.fetch(head, body, time).await,
                 Err(refusal) => Err(refusal),
             };
-            let (ran, done) = completed(fetched, &run_id, replay_of.as_deref(), &warnings);
+            let (ran, done) = completed(fetched, &ready, lease.as_ref());
+            if lease.as_ref().is_some_and(Lease::is_unasked) {
+                tracing::warn!(
+                    run = ready.run_id,
+                    "the app ran a flow and asked nothing behind it: is behind.listen its COOLBITS_URL?"
+                );
+            }
+            // From here on its handles are nobody's.
+            drop(lease);
             let status = done.status;
             let delivered = ran.as_ref().ok().and_then(|ran| ran.answer.as_ref());
             let delivered = delivered.map(annotate::figures_delivered).map(|mut seen| {
@@ -223,7 +240,7 @@ impl Sidecar {
                 seen.retain(|slug, _| guardrails.connector_name(slug).is_some());
                 seen
             });
-            let mut written = ledger.complete(run_id, done).await;
+            let mut written = ledger.complete(ready.run_id, done).await;
             if let (Ok(()), Some(delivered)) = (&written, delivered) {
                 written = ledger.learn(delivered).await;
             }
@@ -324,11 +341,10 @@ fn head(
 /// What a run is answered, and what is written down of it.
 fn completed(
     fetched: Result<Fetched, Refusal>,
-    run_id: &str,
-    replay_of: Option<&str>,
-    warnings: &Value,
+    ready: &Ready,
+    lease: Option<&Lease>,
 ) -> (Result<Ran, Refusal>, Completion) {
-    let rows: &[Value] = warnings.as_array().map_or(&[], Vec::as_slice);
+    let rows: &[Value] = ready.warnings.as_array().map_or(&[], Vec::as_slice);
     let mut done = Completion {
         status: Status::Error,
         execution_id: None,
@@ -343,8 +359,15 @@ fn completed(
         Err(refusal) => return (Err(refusal), done),
     };
     let answer: Option<Value> = serde_json::from_slice(&fetched.body).ok();
+    let answer = match (answer, lease) {
+        (Some(answer), Some(lease)) => Some(revealed_answer(answer, lease)),
+        (answer, _) => answer,
+    };
     done.status = annotate::status(fetched.status, answer.as_ref(), !rows.is_empty());
-    done.answer = Some(String::from_utf8_lossy(&fetched.body).into_owned());
+    done.answer = Some(match (&answer, lease) {
+        (Some(answer), Some(_)) => answer.to_string(),
+        _ => String::from_utf8_lossy(&fetched.body).into_owned(),
+    });
     let mut body = fetched.body;
     let headers = fetched.headers;
     if let Some(answer) = &answer {
@@ -355,7 +378,12 @@ fn completed(
             _ => None,
         };
         done.sources = annotate::sources(answer);
-        let told = annotate::execute(answer.clone(), run_id, replay_of, rows);
+        let told = annotate::execute(
+            answer.clone(),
+            &ready.run_id,
+            ready.replay_of.as_deref(),
+            rows,
+        );
         body = crate::json::to_body(&told);
         let text = String::from_utf8_lossy(&body).into_owned();
         done.answered = Some((fetched.status, text));

@@ -3,6 +3,7 @@
 use super::super::Sidecar;
 use bytes::Bytes;
 use camarad_policies::authorise::Permit;
+use camarad_policies::behind::revealed;
 use camarad_policies::matrix::Recorded;
 use camarad_policies::run::annotate;
 use serde_json::{Map, Value};
@@ -33,6 +34,17 @@ impl Sidecar {
         });
         for row in rows {
             let run = key(row, permit).and_then(|key| found.get(&key));
+            if let Some(handles) = run
+                .and_then(|run| run.handles.as_object())
+                .filter(|all| !all.is_empty())
+            {
+                let account =
+                    |id: &str| Some(handles.get(id)?.as_str().unwrap_or_default().to_owned());
+                let kept = std::mem::take(row);
+                if let Value::Object(told) = revealed(Value::Object(kept), &account) {
+                    *row = told;
+                }
+            }
             annotate::history_row(row, run);
         }
         crate::json::to_body(&answer)

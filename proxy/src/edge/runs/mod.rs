@@ -6,8 +6,10 @@
 //! on: whatever named it, the app is sent it whole.
 
 mod asked;
+mod brief;
 mod execute;
 mod history;
+mod leased;
 mod once;
 mod replay;
 mod situation;
@@ -93,6 +95,7 @@ impl Sidecar {
         let reported = context.record.reported.is_some() || !decision.permit.is_scoped();
         match act {
             Act::Templates => self.templates(session, context, decision).await,
+            Act::Brief => self.brief(session, context, decision).await,
             // A repetition could not be told from a new run.
             Act::Execute if reported && has_key(session) => Err(Refusal::LedgerUnavailable),
             // What would have been refused goes by as if nobody looked, and is not written down.

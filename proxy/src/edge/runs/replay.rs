@@ -89,17 +89,23 @@ impl Sidecar {
             findings: Value::Null,
             replay_of: Some(before.run_id.clone()),
             started_ms: now_ms(),
+            handles: json!({}),
             once,
         };
         if !seen.verdict.violations.is_empty() {
             let answer = self.blocked(context, run, &seen.verdict).await?;
             return self.passed(context, permit, named, answer).await;
         }
+        let leased = self.leased(&asking, &asking.switch, seen.bound)?;
+        let run = NewRun {
+            handles: leased.told(),
+            ..run
+        };
         let ready = match self.write_down(context, run, &seen.verdict).await? {
             Ok(ready) => ready,
             Err(answer) => return self.passed(context, permit, named, answer).await,
         };
-        let body = Bytes::from(asked.forwarded(seen.bound).to_string());
+        let body = Bytes::from(asked.forwarded(leased.flow).to_string());
         let head = match self.head_of_run(context, permit, tenant, &body) {
             Ok(head) => head,
             Err(refusal) => {
@@ -134,7 +140,9 @@ impl Sidecar {
             }
         }
         self.change(permit);
-        let ran = self.run(context, permit, &ready, Ok(head), body).await;
+        let ran = self
+            .run(context, permit, ready, leased.lease, Ok(head), body)
+            .await;
         self.change(permit);
         let mut ran = ran?;
         if let (Some(after), Ok(Value::Object(mut answer))) =

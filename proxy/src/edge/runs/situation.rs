@@ -129,7 +129,7 @@ impl Sidecar {
         bytes: usize,
         bound: &Value,
     ) -> Result<Situation, Refusal> {
-        let (tenant, gateway_on) = (asking.tenant, asking.gateway_on);
+        let (tenant, gateway_on) = (asking.tenant, asking.switch.enabled);
         let identity = asking.permit.identity().ok_or(Refusal::ClientRequired)?;
         let needs = needs(&Flow::read(bound).0);
         let served = Connector::ALL.map(|connector| connector.name().to_owned());

@@ -1,0 +1,253 @@
+//! Behind the app: a listener that the app is given as its own `COOLBITS_URL`.
+//!
+//! Loopback only, and the app's alone. What carries a caller's own good token passes;
+//! signing in passes without; the shared service account is answered with a token that
+//! means nobody; and nobody reads nothing, but for the run whose handle is named. The
+//! rules are `policies::behind`.
+//!
+//! What goes wrong if misused: an app that reaches Coolbits past this reads under
+//! another one's settings again.
+
+mod handles;
+
+pub(crate) use handles::{Handle, Handles, Lease};
+
+use crate::gateway::{Gateway, Miss, Reply};
+use crate::keys::KeyStore;
+use crate::observe::Observer;
+use crate::panics::caught;
+use crate::sessions::{SharedSessions, Standing, now};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use camarad_policies::behind::{Bearer, Passage, handle_in, is_plain, passage, resolved};
+use camarad_policies::ids::UserId;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// Largest body of a request of the app's.
+const LARGEST: usize = 1 << 20;
+
+/// What stands behind the app.
+pub(crate) struct Behind {
+    pub(crate) keys: Arc<KeyStore>,
+    pub(crate) sessions: SharedSessions,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) handles: Arc<Handles>,
+    pub(crate) observer: Arc<Observer>,
+    /// The token that means nobody; drawn anew by each process.
+    pub(crate) nobody: String,
+}
+
+/// A token that means nobody.
+pub(crate) fn nobody() -> Result<String, getrandom::Error> {
+    use std::fmt::Write;
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes)?;
+    let mut token = "nobody-".to_owned();
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(token, "{byte:02x}");
+    }
+    Ok(token)
+}
+
+pub(crate) fn router(behind: Arc<Behind>) -> Router {
+    Router::new()
+        .fallback(serve)
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .with_state(behind)
+}
+
+/// A handler that breaks is a 500, counted, and never an open door.
+async fn serve(State(behind): State<Arc<Behind>>, request: Request) -> Response {
+    let observer = behind.observer.clone();
+    let answered = caught(&observer, behind.answer(request)).await;
+    answered.unwrap_or_else(|| said(StatusCode::INTERNAL_SERVER_ERROR, "internal_error"))
+}
+
+fn said(status: StatusCode, error: &str) -> Response {
+    whole(status, &json!({"error": error}))
+}
+
+fn whole(status: StatusCode, body: &Value) -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (status, json, crate::json::to_body(body)).into_response()
+}
+
+/// What whoever has no right is told: the app shows that GA4 is not connected, or made-up data.
+fn not_connected() -> Response {
+    said(StatusCode::BAD_REQUEST, "not_connected")
+}
+
+impl Behind {
+    async fn answer(&self, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
+        if !is_plain(&path) {
+            return said(StatusCode::BAD_REQUEST, "path_malformed");
+        }
+        let token = match bearer(&head.headers) {
+            Ok(token) => token,
+            Err(()) => return said(StatusCode::UNAUTHORIZED, "unauthorized"),
+        };
+        let who = match &token {
+            None => Bearer::None,
+            Some(token) if self.is_nobody(token) => Bearer::Nobody,
+            Some(_) => Bearer::Token,
+        };
+        let Ok(body) = axum::body::to_bytes(body, LARGEST).await else {
+            return said(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
+        };
+        let method = head.method.as_str();
+        match (passage(method, &path, who), token) {
+            (Passage::MockLogin, _) => whole(StatusCode::OK, &json!({"token": self.nobody})),
+            (Passage::WithoutToken, _) => {
+                self.pass(&head.method, &head.uri, &head.headers, body)
+                    .await
+            }
+            (Passage::Login, Some(_)) => {
+                self.pass(&head.method, &head.uri, &head.headers, body)
+                    .await
+            }
+            (Passage::Own | Passage::OwnSelect, Some(token)) => {
+                let Some(user) = self.whose(&token).await else {
+                    return said(StatusCode::UNAUTHORIZED, "unauthorized");
+                };
+                match passage(method, &path, who) {
+                    Passage::OwnSelect => selected(),
+                    _ => self.own(&token, user, &head, body).await,
+                }
+            }
+            (Passage::Select, _) => selected(),
+            _ if method == "GET" => self.read(&path, head.uri.query().unwrap_or_default()).await,
+            _ => not_connected(),
+        }
+    }
+
+    fn is_nobody(&self, token: &str) -> bool {
+        bool::from(token.as_bytes().ct_eq(self.nobody.as_bytes()))
+    }
+
+    /// Whose a token is, by the same checks as in front: verified, not ended, and one that
+    /// Coolbits may see.
+    async fn whose(&self, token: &str) -> Option<UserId> {
+        let verified = self.keys.identify(token).await.ok()?;
+        self.sessions.check(&verified).ok()?;
+        let user = match (
+            verified.user(),
+            self.sessions.standing(&verified, None, now()),
+        ) {
+            (Some(user), _) | (None, Standing::Holds(user)) => user,
+            // Whose it is was not asked in front, so it did not come from there.
+            _ => return None,
+        };
+        let identity = verified.bound_to(user);
+        identity.coolbits_token().map(|_| user)
+    }
+
+    /// What a caller's own token asks.
+    async fn own(&self, token: &str, user: UserId, head: &Parts, body: Bytes) -> Response {
+        if head.method == Method::GET {
+            let path = head.uri.path();
+            let query = pairs(head.uri.query().unwrap_or_default());
+            let read = self.gateway.read_as_caller(token, user, path, &query);
+            if let Some(read) = read.await {
+                return answered(read);
+            }
+        }
+        self.pass(&head.method, &head.uri, &head.headers, body)
+            .await
+    }
+
+    async fn pass(
+        &self,
+        method: &Method,
+        uri: &axum::http::Uri,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Response {
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        match self
+            .gateway
+            .pass(method.clone(), target, headers, body)
+            .await
+        {
+            Ok((status, headers, body)) => {
+                let mut response = Response::new(Body::from(body));
+                *response.status_mut() = status;
+                *response.headers_mut() = headers;
+                response
+            }
+            Err(failure) => said(StatusCode::BAD_GATEWAY, failure.code()),
+        }
+    }
+
+    /// A read of a run, by the handle that it names.
+    async fn read(&self, path: &str, query: &str) -> Response {
+        let query = pairs(query);
+        let Some(id) = handle_in(&query).map(str::to_owned) else {
+            return not_connected();
+        };
+        let Some(handle) = self.handles.find(&id) else {
+            tracing::warn!("behind the app, a handle was named that no run holds");
+            return not_connected();
+        };
+        let (Some(credential), Some(account)) = (&handle.credential, &handle.account) else {
+            return not_connected();
+        };
+        let query = resolved(handle.connector, query, &id, account);
+        let read = self.gateway.read_as(credential, &handle, path, query);
+        let read = read.await;
+        match &read {
+            Ok(reply) => {
+                handle.note(json!({"enabled": true, "path": &*reply.path, "status": reply.status}));
+            }
+            Err(miss) => handle.note_miss(crate::gateway::told(miss)),
+        }
+        answered(read)
+    }
+}
+
+/// A customer is selected with the read that follows, under the lock of its user.
+fn selected() -> Response {
+    whole(StatusCode::OK, &json!({"ok": true}))
+}
+
+/// A read as Coolbits would answer it.
+fn answered(read: Result<Reply, Miss>) -> Response {
+    let miss = match read {
+        Ok(reply) => return whole(StatusCode::OK, &reply.payload),
+        Err(miss) => miss,
+    };
+    let status = miss.status.filter(|status| *status >= 400).unwrap_or(502);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    match miss.answer {
+        Some(answer) => whole(status, &answer),
+        None => said(status, miss.failure.code()),
+    }
+}
+
+fn pairs(query: &str) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
+}
+
+/// The one bearer token; two, or another scheme, are an error.
+fn bearer(headers: &HeaderMap) -> Result<Option<String>, ()> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(line) = lines.next() else {
+        return Ok(None);
+    };
+    let text = line.to_str().map_err(drop)?;
+    let token = text.strip_prefix("Bearer ").ok_or(())?.trim();
+    match lines.next().is_some() || token.is_empty() {
+        true => Err(()),
+        false => Ok(Some(token.to_owned())),
+    }
+}
