@@ -67,6 +67,8 @@ pub struct Server {
     pub state_dir: PathBuf,
     /// `stdout`, `off`, or a file.
     pub access_log: String,
+    /// `stderr`, `stdout`, `off`, or a file.
+    pub log: String,
     /// Time after SIGTERM in which everything is still served.
     pub drain: Duration,
     /// Time for requests under way after that.

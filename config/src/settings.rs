@@ -61,6 +61,8 @@ pub struct ServerSettings {
     pub state_dir: String,
     /// Where the access log goes: `stdout`, `off`, or a file.
     pub access_log: String,
+    /// Where the application's own log goes: `stderr`, `stdout`, `off`, or a file.
+    pub log: String,
     /// How long after SIGTERM everything is still served, for load balancers to notice.
     pub drain: Span,
     /// How long requests under way may take to end once the listener is closed.
@@ -350,6 +352,7 @@ impl Default for ServerSettings {
             threads: 0,
             state_dir: "./state".into(),
             access_log: "stdout".into(),
+            log: "stderr".into(),
             drain: Span::seconds(5),
             grace: Span::seconds(10),
             trusted_proxies: vec!["127.0.0.0/8".into(), "::1/128".into()],

@@ -33,6 +33,7 @@ use camarad_mocks::stand_in::{self, faults::Faults};
 use clap::Parser;
 use cli::{Cli, Command, MatrixCommand, StandIn, TokenCommand};
 use doctor::DoctorArgs;
+use observe::JsonLines;
 use process::{Signals, StartError};
 use std::fmt::Display;
 use std::future::Future;
@@ -53,21 +54,18 @@ const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run { demo: true, .. } => {
-            observe::init_tracing();
-            panics::tell_without_words();
+        Command::Run { demo: true, .. } => logged("stderr", || {
             block_on(0, async {
                 match demo::run().await {
                     Ok(()) => ExitCode::SUCCESS,
                     Err(error) => fail(&error),
                 }
             })
-        }
+        }),
         Command::Run { config, .. } => match settings(config) {
             Ok(config) => {
-                observe::init_tracing();
-                panics::tell_without_words();
-                block_on(config.server.threads, serve(config))
+                let log = config.server.log.clone();
+                logged(&log, || block_on(config.server.threads, serve(config)))
             }
             Err(problems) => fail(&problems),
         },
@@ -167,6 +165,20 @@ fn main() -> ExitCode {
             }
         },
     }
+}
+
+/// Does work that logs, and writes what it has logged to its end.
+fn logged(target: &str, work: impl FnOnce() -> ExitCode) -> ExitCode {
+    if let Err(error) = observe::init_tracing(target) {
+        let (key, value) = ("server.log", target.to_owned());
+        return fail(&StartError::Io { key, value, error });
+    }
+    panics::tell_without_words();
+    let code = work();
+    observe::application()
+        .into_iter()
+        .for_each(JsonLines::close);
+    code
 }
 
 fn settings(file: Option<PathBuf>) -> Result<Config, Problems> {

@@ -12,7 +12,7 @@ use crate::keys::KeyStore;
 use crate::ledger::{self, Ledger, LedgerError, Retention};
 use crate::limiter::Limiter;
 use crate::locks::Locks;
-use crate::observe::{JsonLines, Observer};
+use crate::observe::{JsonLines, Observer, Overflow, application};
 use crate::owners::Owners;
 use crate::panics::kept_up;
 use crate::sessions::Sessions;
@@ -55,11 +55,13 @@ pub(crate) enum StartError {
     },
 }
 
-/// The signals that stop it. Listened for before anything starts, or one that
-/// comes early would end the process without a drain.
+/// The signals that it listens for, before anything starts: one that came early would end
+/// the process without a drain.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// SIGUSR1: the logs were moved away.
+    reopen: Signal,
 }
 
 impl Signals {
@@ -67,6 +69,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            reopen: signal(SignalKind::user_defined1())?,
         })
     }
 }
@@ -117,9 +120,9 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let (ledger, interrupted) =
         opened.map_err(|error| StartError::Ledger(state_dir.display().to_string(), error))?;
     let target = &config.server.access_log;
-    let log = JsonLines::open(target).map_err(at("server.access_log", target))?;
+    let log = JsonLines::open(target, Overflow::Drop).map_err(at("server.access_log", target))?;
     let target = &config.audit.log;
-    let audit = JsonLines::open(target).map_err(at("audit.log", target))?;
+    let audit = JsonLines::open(target, Overflow::Keep).map_err(at("audit.log", target))?;
     let admin_listener = TcpListener::bind(config.admin.listen).await;
     let admin_listener = admin_listener.map_err(at("admin.listen", &config.admin.listen))?;
     let admin_address = admin_listener.local_addr();
@@ -307,13 +310,34 @@ impl Running {
         &self.admin.observer
     }
 
-    /// Serves until SIGTERM (drains) or SIGINT (leaves at once).
-    pub(crate) async fn until_signal(self, mut signals: Signals) {
+    /// Serves until SIGTERM (drains) or SIGINT (leaves at once); SIGUSR1 opens the logs again.
+    pub(crate) async fn until_signal(self, signals: Signals) {
+        let Signals {
+            mut terminate,
+            mut interrupt,
+            mut reopen,
+        } = signals;
         let observer = self.admin.observer.clone();
+        let reopened = observer.clone();
+        // While it drains, too.
+        let reopening = tokio::spawn(async move {
+            while reopen.recv().await.is_some() {
+                let reopened = reopened.clone();
+                // A full queue is waited for.
+                let all = move || {
+                    reopened.reopen();
+                    application().into_iter().for_each(JsonLines::reopen);
+                };
+                if tokio::task::spawn_blocking(all).await.is_ok() {
+                    tracing::info!("the logs were opened again");
+                }
+            }
+        });
         tokio::select! {
-            _ = signals.terminate.recv() => self.drain(&mut signals.interrupt).await,
-            _ = signals.interrupt.recv() => tracing::info!("interrupted: leaving at once"),
+            _ = terminate.recv() => self.drain(&mut interrupt).await,
+            _ = interrupt.recv() => tracing::info!("interrupted: leaving at once"),
         }
+        reopening.abort();
         observer.close();
     }
 

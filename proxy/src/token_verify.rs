@@ -99,11 +99,7 @@ async fn issuers(args: &VerifyArgs) -> Result<Vec<(Issuer, Arc<KeySet>)>, Verify
         let words = "no issuer of the settings has keys: only the app's login knows its tokens";
         return Err(VerifyError::Start(words.into()));
     }
-    let off = || JsonLines::open("off");
-    let logs = off()
-        .and_then(|log| Ok((log, off()?)))
-        .map_err(VerifyError::Input)?;
-    let observer = Observer::new(&config.burst, logs.0, logs.1, false);
+    let observer = Observer::new(&config.burst, JsonLines::off(), JsonLines::off(), false);
     let observer = observer.map_err(|error| VerifyError::Start(error.to_string()))?;
     let store = KeyStore::new(&config.issuers, Arc::new(observer));
     let store = store.map_err(|error| VerifyError::Start(error.to_string()))?;

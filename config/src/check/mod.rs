@@ -197,6 +197,7 @@ fn check_server(c: &mut Checker, settings: ServerSettings) -> Option<Server> {
         threads,
         state_dir,
         access_log,
+        log,
         drain,
         grace,
         trusted_proxies,
@@ -211,6 +212,12 @@ fn check_server(c: &mut Checker, settings: ServerSettings) -> Option<Server> {
         c.problem(
             "server.access_log",
             "\"\": expected \"stdout\", \"off\" or a file".into(),
+        );
+    }
+    if log.is_empty() {
+        c.problem(
+            "server.log",
+            "\"\": expected \"stderr\", \"stdout\", \"off\" or a file".into(),
         );
     }
     let allowed_hosts = allowed_hosts
@@ -232,6 +239,7 @@ fn check_server(c: &mut Checker, settings: ServerSettings) -> Option<Server> {
         },
         state_dir: state_dir.into(),
         access_log,
+        log,
         drain: c.within("server.drain", drain.0, Duration::ZERO, 10 * MINUTE),
         grace: c.within("server.grace", grace.0, Duration::ZERO, 10 * MINUTE),
         trusted_proxies: trusted,

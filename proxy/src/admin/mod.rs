@@ -102,17 +102,18 @@ async fn healthz() -> Response {
     )
 }
 
-/// The process can serve: it has keys, and it is not about to stop.
+/// The process can serve: it has keys, can tell what it refuses, and is not about to stop.
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let draining = admin.draining.load(Ordering::Relaxed);
     let keys = admin.keys.ready();
-    let (status, word) = match keys && !draining {
+    let audit = !admin.observer.is_audit_stuck();
+    let (status, word) = match keys && audit && !draining {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
     };
     answer(
         status,
-        json!({"status": word, "checks": {"keys": keys, "draining": draining}}),
+        json!({"status": word, "checks": {"keys": keys, "audit": audit, "draining": draining}}),
     )
 }
 

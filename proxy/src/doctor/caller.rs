@@ -103,8 +103,7 @@ async fn verify(config: &Config, prober: &Prober, text: &str) -> Result<Verified
             "see that there is memory and there are descriptors, and look again",
         )
     };
-    let off = || JsonLines::open("off").map_err(|error| broken(&error));
-    let observer = Observer::new(&config.burst, off()?, off()?, false);
+    let observer = Observer::new(&config.burst, JsonLines::off(), JsonLines::off(), false);
     let observer = Arc::new(observer.map_err(|error| broken(&error))?);
     let store = KeyStore::new(&config.issuers, observer).map_err(|error| broken(&error))?;
     let identified = async {

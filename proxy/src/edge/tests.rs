@@ -190,7 +190,7 @@ async fn work_that_must_go_on_begins_anew_after_a_panic() {
         ratio: 0.2,
         min_volume: 5,
     };
-    let off = || crate::observe::JsonLines::open("off").unwrap();
+    let off = crate::observe::JsonLines::off;
     let observer = crate::observe::Observer::new(&burst, off(), off(), false).unwrap();
     let observer = std::sync::Arc::new(observer);
     let begun = AtomicU32::new(0);

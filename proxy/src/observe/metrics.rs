@@ -115,8 +115,10 @@ metrics! {
     buffered_bytes: IntGauge [],
     /// Seconds since an issuer's keys were last fetched; 0 for keys that are part of the settings.
     key_age_seconds: IntGaugeVec ["issuer"],
-    /// Lines of the access log that were dropped rather than waited for.
+    /// Lines of the access log that were dropped rather than waited for; of the audit log none is.
     log_dropped_total: IntGauge [],
+    /// Bytes of audit lines that wait to be written.
+    audit_waiting_bytes: IntGauge [],
     /// Always 1; the labels say what is running.
     build_info: IntGaugeVec ["version"],
 }

@@ -6,7 +6,7 @@ mod burst;
 mod log;
 mod metrics;
 
-pub(crate) use log::{JsonLines, init_tracing};
+pub(crate) use log::{JsonLines, Overflow, application, init_tracing};
 pub(crate) use metrics::Metrics;
 
 use crate::gateway::Failure;
@@ -18,6 +18,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+/// Bytes of audit lines that may wait before the sidecar says that it is not ready.
+const MOST_AUDIT: usize = 64 << 20;
 
 /// Everybody who is told.
 pub(crate) struct Observer {
@@ -157,6 +160,9 @@ impl Observer {
         self.metrics
             .log_dropped_total
             .set((self.log.dropped() + self.audit.dropped()) as i64);
+        self.metrics
+            .audit_waiting_bytes
+            .set(self.audit.waiting() as i64);
         let now = self.second();
         for (origin, burst) in Origin::ALL.iter().zip(&self.bursts) {
             let on = burst
@@ -169,6 +175,17 @@ impl Observer {
                 .set(i64::from(on));
         }
         self.metrics.page()
+    }
+
+    /// Opens the logs by their names again.
+    pub(crate) fn reopen(&self) {
+        self.log.reopen();
+        self.audit.reopen();
+    }
+
+    /// Whether audit lines pile up that cannot be written.
+    pub(crate) fn is_audit_stuck(&self) -> bool {
+        self.audit.waiting() > MOST_AUDIT
     }
 
     /// Writes what is still waiting to be logged; for the end of the process.
