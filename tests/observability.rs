@@ -1,7 +1,7 @@
 //! What operators see: records, metrics, probes, and controls that are guarded.
 
 use crate::support::{Ask, Setup, Sidecar, alice, bob, fault};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn one_request_is_one_record_and_one_count() {
@@ -181,4 +181,19 @@ async fn a_burst_is_raised_by_ratio_and_clears_when_its_window_has_passed() {
     }
     assert_eq!(burst().await, 1.0);
     crate::support::eventually("the burst clears", || async { burst().await == 0.0 }).await;
+    // Beginning and end are told once each, whoever looked when.
+    let told = || -> Vec<Value> {
+        let mut lines = sidecar.audit();
+        lines.retain(|line| line["event"] == "burst_5xx");
+        lines
+    };
+    crate::support::eventually("both are in the audit log", || async { told().len() == 2 }).await;
+    let (raised, cleared) = (&told()[0], &told()[1]);
+    assert_eq!(
+        (&raised["state"], &raised["origin"], &cleared["state"]),
+        (&json!("raised"), &json!("coolbits"), &json!("cleared"))
+    );
+    assert!(raised["failed"].as_u64().unwrap() >= 5, "{raised}");
+    sidecar.says("a burst of 5xx").await;
+    sidecar.says("the burst is over").await;
 }

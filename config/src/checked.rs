@@ -243,6 +243,8 @@ pub struct Burst {
     pub ratio: f64,
     /// Least answers for either to count.
     pub min_volume: u64,
+    /// Share of either below which a burst ends.
+    pub clear: f64,
 }
 
 /// The admin listener.

@@ -279,6 +279,8 @@ pub struct BurstSettings {
     pub ratio: f64,
     /// Below this many answers of an origin in the window nothing is called a burst.
     pub min_volume: u64,
+    /// A burst ends when number and share are below this share of what raised it.
+    pub clear: f64,
 }
 
 /// The admin listener.
@@ -487,6 +489,7 @@ impl Default for BurstSettings {
             count: 20,
             ratio: 0.2,
             min_volume: 5,
+            clear: 0.5,
         }
     }
 }

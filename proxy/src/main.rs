@@ -8,6 +8,7 @@ mod cache;
 mod cli;
 mod demo;
 mod doctor;
+mod drill;
 mod edge;
 mod gateway;
 mod json;

@@ -84,6 +84,7 @@ pub(crate) struct Running {
     behind_task: Option<JoinHandle<()>>,
     refresh_task: JoinHandle<()>,
     probe_task: JoinHandle<()>,
+    watch_task: JoinHandle<()>,
     fetches: TaskTracker,
     config: Arc<Config>,
 }
@@ -240,8 +241,10 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         keys: keys.clone(),
         observer,
         draining: AtomicBool::new(false),
+        state_dir: config.server.state_dir.clone(),
     });
     let router = admin::router(admin.clone());
+    let watched = admin.observer.clone();
     Ok(Running {
         listening,
         admin_address,
@@ -256,6 +259,16 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         refresh_task: tokio::spawn(kept_up(admin.observer.clone(), move || {
             let keys = keys.clone();
             async move { keys.refresh_forever().await }
+        })),
+        watch_task: tokio::spawn(kept_up(admin.observer.clone(), move || {
+            let observer = watched.clone();
+            async move {
+                let mut second = tokio::time::interval(Duration::from_secs(1));
+                loop {
+                    second.tick().await;
+                    observer.look_for_bursts();
+                }
+            }
         })),
         probe_task: tokio::spawn(kept_up(admin.observer.clone(), move || {
             let (gateway, switch) = (gateway.clone(), switch.clone());
@@ -346,6 +359,7 @@ impl Running {
         self.listening.close(Duration::ZERO).await;
         self.refresh_task.abort();
         self.probe_task.abort();
+        self.watch_task.abort();
         self.admin_task.abort();
         if let Some(task) = &self.behind_task {
             task.abort();
@@ -377,6 +391,7 @@ impl Running {
         }
         self.refresh_task.abort();
         self.probe_task.abort();
+        self.watch_task.abort();
         self.admin_task.abort();
         if let Some(task) = &self.behind_task {
             task.abort();

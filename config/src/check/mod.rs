@@ -326,12 +326,14 @@ fn check_burst(c: &mut Checker, settings: BurstSettings) -> Burst {
         count,
         ratio,
         min_volume,
+        clear,
     } = settings;
     Burst {
         window: c.within("burst.window", window.0, Duration::from_secs(1), 5 * MINUTE),
         count: c.within("burst.count", count, 1, u64::MAX),
         ratio: c.within("burst.ratio", ratio, 0.001, 1.0),
         min_volume: c.within("burst.min_volume", min_volume, 1, u64::MAX),
+        clear: c.within("burst.clear", clear, 0.0, 1.0),
     }
 }
 

@@ -7,6 +7,7 @@
 //! DNS rebinding).
 
 use crate::cache::Cache;
+use crate::drill;
 use crate::edge::Content;
 use crate::gateway::{Audience, Gateway, SwitchBoard};
 use crate::json;
@@ -28,6 +29,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use subtle::ConstantTimeEq;
@@ -44,6 +46,7 @@ pub(crate) struct Admin {
     pub(crate) sessions: SharedSessions,
     pub(crate) observer: Arc<Observer>,
     pub(crate) draining: AtomicBool,
+    pub(crate) state_dir: PathBuf,
 }
 
 /// The routes.
@@ -87,8 +90,12 @@ async fn unbroken(State(admin): State<Arc<Admin>>, request: Request, next: Next)
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     admin.keys.tell_ages();
     let told = &admin.observer.metrics;
-    let generation = admin.switch.current().generation;
-    told.config_generation.set(generation as i64);
+    let switch = admin.switch.current();
+    told.config_generation.set(switch.generation as i64);
+    told.gateway_enabled.set(i64::from(switch.enabled));
+    let drilled = drill::last_success(&admin.state_dir);
+    told.restore_drill_last_success_timestamp_seconds
+        .set(drilled as i64);
     told.cache_entries.set(admin.cache.entries() as i64);
     let page = admin.observer.page(admin.cache.bytes());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()

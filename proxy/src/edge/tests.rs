@@ -189,6 +189,7 @@ async fn work_that_must_go_on_begins_anew_after_a_panic() {
         count: 20,
         ratio: 0.2,
         min_volume: 5,
+        clear: 0.5,
     };
     let off = crate::observe::JsonLines::off;
     let observer = crate::observe::Observer::new(&burst, off(), off(), false).unwrap();

@@ -1,5 +1,6 @@
 //! The audit log: one JSON line for each refusal, each `report` hit and, where
-//! that is configured, each write that was let through.
+//! that is configured, each write that was let through; and one for each burst of
+//! failures that begins or ends.
 //!
 //! It answers "who tried what, and what was decided", with ids and a token's
 //! hash; never a token, a body or what a caller wrote in an id's place.
@@ -36,6 +37,19 @@ pub(super) struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_address: Option<&'a str>,
     forged_user: bool,
+}
+
+/// A line about no request.
+#[derive(Debug, Serialize)]
+pub(super) struct Event<'a> {
+    pub(super) time: &'a str,
+    pub(super) event: &'static str,
+    pub(super) origin: &'static str,
+    /// `raised` or `cleared`.
+    pub(super) state: &'static str,
+    pub(super) failed: u64,
+    pub(super) answers: u64,
+    pub(super) window_seconds: u64,
 }
 
 #[derive(Debug, Serialize)]

@@ -77,7 +77,7 @@ metrics! {
     upstream_duration_seconds: HistogramVec ["upstream"],
     /// 5xx answers by whose fault they are; those of Coolbits are hidden by the mock and counted all the same.
     responses_5xx_total: IntCounterVec ["origin"],
-    /// 1 while an origin fails in a burst.
+    /// 1 from when an origin fails in a burst until it is well below the threshold again.
     burst_5xx: IntGaugeVec ["origin"],
     /// Decisions on identity and client, by area of the app.
     tenancy_decisions_total: IntCounterVec ["area", "decision", "reason", "mode"],
@@ -95,6 +95,8 @@ metrics! {
     cache_entries: IntGauge [],
     /// Answers that were dropped for lack of room.
     cache_evictions_total: IntCounter [],
+    /// 1 while the gateway's switch is on.
+    gateway_enabled: IntGauge [],
     /// 1 while the gateway is on and Coolbits answered the last read, or the last probe.
     gateway_up: IntGauge [],
     /// The circuit breaker of an upstream: 0 closed, 1 half-open, 2 open.
@@ -119,6 +121,8 @@ metrics! {
     log_dropped_total: IntGauge [],
     /// Bytes of audit lines that wait to be written.
     audit_waiting_bytes: IntGauge [],
+    /// When a restore from a backup was last seen to work, in Unix seconds; 0 where that is not known.
+    restore_drill_last_success_timestamp_seconds: IntGauge [],
     /// Always 1; the labels say what is running.
     build_info: IntGaugeVec ["version"],
 }

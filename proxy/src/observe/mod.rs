@@ -78,10 +78,7 @@ impl Observer {
 
     /// Tells about a finished request; `rule` is the one that applied, if it came that far.
     pub(crate) fn tell(&self, record: &mut Record, rule: Option<&Rule>) {
-        // Formatting a valid time into a String cannot fail.
-        record.time = OffsetDateTime::now_utc()
-            .format(&Rfc3339)
-            .unwrap_or_default();
+        record.time = now_text();
         let m = &self.metrics;
         let source = record.source.unwrap_or(Source::Sidecar).as_str();
         let labels = [
@@ -163,18 +160,43 @@ impl Observer {
         self.metrics
             .audit_waiting_bytes
             .set(self.audit.waiting() as i64);
+        self.look_for_bursts();
+        self.metrics.page()
+    }
+
+    /// Looks whether a burst has begun or ended, and tells metric, log and audit so; to be
+    /// done every second.
+    pub(crate) fn look_for_bursts(&self) {
         let now = self.second();
         for (origin, burst) in Origin::ALL.iter().zip(&self.bursts) {
-            let on = burst
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_on(now);
-            self.metrics
-                .burst_5xx
-                .with_label_values(&[origin.as_str()])
-                .set(i64::from(on));
+            let origin = origin.as_str();
+            // Told under the lock, or two looks could tell a beginning after its end.
+            let mut burst = burst.lock().unwrap_or_else(PoisonError::into_inner);
+            let look = burst.look(now);
+            let gauge = &self.metrics.burst_5xx;
+            gauge.with_label_values(&[origin]).set(i64::from(look.on));
+            if !look.changed {
+                continue;
+            }
+            let (answers, failed) = (look.answers, look.failed);
+            let window_seconds = burst.window();
+            let state = if look.on { "raised" } else { "cleared" };
+            match look.on {
+                true => tracing::error!(origin, failed, answers, window_seconds, "a burst of 5xx"),
+                false => {
+                    tracing::info!(origin, failed, answers, window_seconds, "the burst is over");
+                }
+            }
+            self.audit.write(&audit::Event {
+                time: &now_text(),
+                event: "burst_5xx",
+                origin,
+                state,
+                failed,
+                answers,
+                window_seconds,
+            });
         }
-        self.metrics.page()
     }
 
     /// Opens the logs by their names again.
@@ -212,6 +234,13 @@ impl Observer {
     fn second(&self) -> u64 {
         self.started.elapsed().as_secs() + 1000
     }
+}
+
+/// The time, RFC 3339.
+fn now_text() -> String {
+    // Formatting a valid time into a String cannot fail.
+    let now = OffsetDateTime::now_utc().format(&Rfc3339);
+    now.unwrap_or_default()
 }
 
 /// Methods are the caller's to invent; labels are not.
