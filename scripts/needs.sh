@@ -19,6 +19,12 @@ if [ "${1:-}" = test ]; then
     need nginx nginx-light
     need chromium chromium
     need chromedriver chromium-driver
+    need logrotate logrotate
+    need node nodejs
+    need prometheus prometheus
+    need promtool prometheus
+    need prometheus-alertmanager prometheus-alertmanager
+    need systemd-analyze systemd
     python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3 python3-venv"
 fi
 
@@ -39,8 +45,8 @@ if [ -n "$missing" ]; then
         echo "missing:$missing" >&2
         echo "Debian:            sudo apt-get install$missing" >&2
         echo "Ubuntu:            the same, but its chromium is a snap: the tests want chromium and chromedriver in PATH" >&2
-        echo "Fedora:            sudo dnf install cmake gcc gcc-c++ make curl nginx chromium chromedriver" >&2
-        echo "macOS:             xcode-select --install && brew install cmake nginx, and chromium with chromedriver in PATH" >&2
+        echo "Fedora:            sudo dnf install cmake gcc gcc-c++ make curl nginx chromium chromedriver logrotate nodejs systemd golang-github-prometheus golang-github-prometheus-alertmanager" >&2
+        echo "macOS:             the build wants xcode-select --install && brew install cmake; the tests want Linux" >&2
         exit 1
     fi
 fi

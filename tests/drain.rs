@@ -1,12 +1,10 @@
 //! Stopping and starting so that nobody notices.
 
+use crate::support::nginx::{Nginx, through};
 use crate::support::{Raw, Setup, Sidecar, StandIn, alice, eventually, request, status_of};
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 
 #[tokio::test]
 async fn a_drain_says_no_to_probes_and_yes_to_callers_until_it_closes() {
@@ -73,8 +71,8 @@ async fn a_restart_behind_nginx_fails_no_request() {
     };
     let mut pair = [setup().start_alone().await, setup().start_alone().await];
     let dir = tempfile::tempdir().unwrap();
-    let nginx = nginx(dir.path(), &pair).await;
-    let socket: Arc<Path> = dir.path().join("nginx.sock").into();
+    let nginx = Nginx::start(dir.path(), &in_front_of(&pair)).await;
+    let socket: Arc<Path> = nginx.socket().into();
 
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     let load = tokio::spawn(async move {
@@ -143,56 +141,23 @@ async fn one_request(socket: &Path, number: usize) -> String {
         body.len(),
         alice()
     );
-    let exchange = async {
-        let mut stream = UnixStream::connect(socket).await?;
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        answer.truncate(300);
-        std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
-    };
+    let exchange = through(socket, &request);
     match tokio::time::timeout(Duration::from_secs(30), exchange).await {
-        Ok(Ok(answer)) => answer,
+        Ok(Ok(answer)) => answer.chars().take(300).collect(),
         Ok(Err(error)) => format!("{line}: {error}"),
         Err(_) => format!("{line}: no answer"),
     }
 }
 
-/// nginx as a README's reader would set it up, on a socket in a directory of its own.
-async fn nginx(dir: &Path, pair: &[Sidecar; 2]) -> tokio::process::Child {
-    let at = |name: &str| dir.join(name).display().to_string();
-    let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("    {kind}_temp_path {};\n", at(kind)))
-        .concat();
-    let config = format!(
-        "daemon off;\nmaster_process off;\npid {pid};\nerror_log stderr;\nevents {{}}\nhttp {{\n    access_log off;\n{temp}\
-         \x20   upstream sidecars {{\n        server {one} max_fails=1 fail_timeout=1s;\n        \
-         server {other} max_fails=1 fail_timeout=1s;\n        keepalive 16;\n    }}\n    server {{\n        \
-         listen unix:{socket};\n        location / {{\n            proxy_pass http://sidecars;\n            \
-         proxy_http_version 1.1;\n            proxy_set_header Connection \"\";\n            \
-         proxy_set_header Host $host;\n        }}\n    }}\n}}\n",
-        pid = at("nginx.pid"),
-        one = pair[0].address,
-        other = pair[1].address,
-        socket = at("nginx.sock"),
-    );
-    let file = dir.join("nginx.conf");
-    std::fs::write(&file, config).unwrap();
-    let child = tokio::process::Command::new("nginx")
-        .args(["-e", "stderr", "-c"])
-        .arg(&file)
-        .arg("-p")
-        .arg(dir)
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("nginx is not installed; `make needs-test` does it or says how");
-    let socket = dir.join("nginx.sock");
-    eventually("nginx listens", || async {
-        UnixStream::connect(&socket).await.is_ok()
-    })
-    .await;
-    child
+/// Both, in front of each other.
+fn in_front_of(pair: &[Sidecar; 2]) -> String {
+    format!(
+        "upstream sidecars {{ server {} max_fails=1 fail_timeout=1s; \
+         server {} max_fails=1 fail_timeout=1s; keepalive 16; }}
+         server {{ listen LISTEN; location / {{ proxy_pass http://sidecars; proxy_http_version 1.1;
+         proxy_set_header Connection \"\"; proxy_set_header Host $host; }} }}",
+        pair[0].address, pair[1].address,
+    )
 }
 
 #[tokio::test]

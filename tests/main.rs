@@ -33,6 +33,7 @@ mod leaks;
 mod legacy_faults;
 mod limits;
 mod observability;
+mod operators;
 mod refusals;
 mod runs;
 mod service_account;

@@ -24,6 +24,7 @@ mod panics;
 mod process;
 mod runs_command;
 mod sessions;
+mod supervisor;
 mod templates_command;
 mod tenants;
 mod token;
@@ -203,6 +204,7 @@ async fn serve(config: Config) -> ExitCode {
         behind = running.behind_address().map(|address| address.to_string()),
         "listening"
     );
+    supervisor::ready();
     running.until_signal(signals).await;
     ExitCode::SUCCESS
 }

@@ -16,6 +16,7 @@ use crate::observe::{JsonLines, Observer, Overflow, application};
 use crate::owners::Owners;
 use crate::panics::kept_up;
 use crate::sessions::Sessions;
+use crate::supervisor::{self, PidFile};
 use crate::tenants::Tenants;
 use camarad_config::Config;
 use camarad_policies::matrix::Matrix;
@@ -87,6 +88,7 @@ pub(crate) struct Running {
     watch_task: JoinHandle<()>,
     fetches: TaskTracker,
     config: Arc<Config>,
+    _pid: PidFile,
 }
 
 /// Builds and starts everything.
@@ -109,6 +111,8 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         "sessions.json in server.state_dir",
         &state_dir.display(),
     ))?);
+    let pid = PidFile::write(state_dir);
+    let pid = pid.map_err(at("sidecar.pid in server.state_dir", &state_dir.display()))?;
     let owners = Owners::open(state_dir)
         .map_err(|error| StartError::Owners(state_dir.display().to_string(), error))?;
     let retention = Retention {
@@ -267,6 +271,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
                 loop {
                     second.tick().await;
                     observer.look_for_bursts();
+                    supervisor::alive();
                 }
             }
         })),
@@ -276,6 +281,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         })),
         fetches,
         config,
+        _pid: pid,
     })
 }
 
@@ -368,6 +374,7 @@ impl Running {
     }
 
     async fn drain(self, interrupt: &mut Signal) {
+        supervisor::stopping();
         self.admin.draining.store(true, Ordering::Relaxed);
         let (drain, grace) = (self.config.server.drain, self.config.server.grace);
         tracing::info!(

@@ -2,6 +2,7 @@
 //! starts ends with it.
 
 mod browser;
+pub mod nginx;
 mod process;
 mod raw;
 mod token;
