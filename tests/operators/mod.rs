@@ -1,5 +1,6 @@
 //! What operators put around it, each part with the real program that it is for.
 
+mod alerts;
 mod deploy;
 mod logs;
 
