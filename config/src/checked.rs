@@ -3,6 +3,7 @@
 //! Nothing here can be written down wrong in a file; [`crate::check`] is the way in.
 
 use crate::secret::Secret;
+use crate::settings::Settings;
 use camarad_policies::breaker;
 use camarad_policies::endpoints::Endpoints;
 use camarad_policies::guardrails::Guardrails;
@@ -54,6 +55,8 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// What is allowed but should be known.
     pub warnings: Vec<String>,
+    /// What was written, with what was not filled in.
+    pub settings: Settings,
 }
 
 /// The process and its main listener.
@@ -144,7 +147,7 @@ pub struct Limits {
 }
 
 /// The existing app.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Legacy {
     /// `host:port`.
     pub authority: String,

@@ -8,6 +8,7 @@
 //!
 //! Secrets are never part of a message, whatever is wrong with them.
 
+mod changes;
 mod check;
 mod checked;
 mod load;
@@ -15,6 +16,7 @@ mod secret;
 mod settings;
 mod span;
 
+pub use changes::{Change, changes, leaves};
 pub use checked::{
     Admin, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Limits, Server,
 };

@@ -87,7 +87,7 @@ pub(crate) async fn run() -> Result<(), DemoError> {
             .map_or_else(|| PathBuf::from(state), Path::to_path_buf),
     };
     let signals = Signals::listen().map_err(StartError::Signals)?;
-    let running = process::start(quiet(config)).await?;
+    let running = process::start(quiet(config), None).await?;
     say(&lines.text(running.address(), running.admin_address())?);
     running.until_signal(signals).await;
     // Dropping them closes the pipes; the kill is for one that does not look.

@@ -68,7 +68,8 @@ impl KeyStore {
     pub(crate) fn new(
         configs: &[IssuerConfig],
         observer: Arc<Observer>,
-    ) -> Result<Self, reqwest::Error> {
+        http: reqwest::Client,
+    ) -> Self {
         let login = configs
             .iter()
             .find(|config| matches!(config.keys, KeyConfig::Login));
@@ -93,18 +94,20 @@ impl KeyStore {
                 }),
             })
             .collect();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(FETCH_TIMEOUT)
-            .build()?;
-        Ok(Self {
+        Self {
             issuers,
             login: login.map(|config| config.issuer.clone()),
             verified: Cache::new(MOST_VERIFIED),
             generation: AtomicU64::new(0),
             http,
             observer,
-        })
+        }
+    }
+
+    /// For fetching keys; making one takes a while.
+    pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
+        let client = reqwest::Client::builder().no_proxy();
+        client.timeout(FETCH_TIMEOUT).build()
     }
 
     /// Verifies a token with the keys of now, fetching published ones once if its key is not known.
@@ -202,7 +205,32 @@ impl KeyStore {
         }
     }
 
-    /// Fetches all published keys once; for the start.
+    /// Takes over the keys that another store fetched from the same places for the same issuers.
+    pub(crate) fn take_over(&self, other: &Self) {
+        for held in &self.issuers {
+            let Some(source) = &held.source else { continue };
+            let same = other.issuers.iter().find_map(|of| {
+                let theirs = of.source.as_ref()?;
+                let is_same = of.issuer.name == held.issuer.name && theirs.url == source.url;
+                is_same.then_some((of, theirs))
+            });
+            if let Some((of, theirs)) = same {
+                held.keys.store(of.keys.load_full());
+                source.fetched.store(theirs.fetched.load_full());
+            }
+        }
+    }
+
+    /// Fetches the published keys that there are none of yet.
+    pub(crate) async fn fetch_missing(&self) {
+        for held in &self.issuers {
+            if held.keys.load().is_empty() {
+                self.fetch(held, Duration::ZERO).await;
+            }
+        }
+    }
+
+    /// Fetches all published keys once.
     pub(crate) async fn fetch_all(&self) {
         for held in &self.issuers {
             self.fetch(held, Duration::ZERO).await;

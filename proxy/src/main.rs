@@ -11,6 +11,7 @@ mod doctor;
 mod drill;
 mod edge;
 mod gateway;
+mod generation;
 mod json;
 mod kept;
 mod keys;
@@ -22,6 +23,7 @@ mod observe;
 mod owners;
 mod panics;
 mod process;
+mod reload;
 mod runs_command;
 mod sessions;
 mod supervisor;
@@ -64,13 +66,18 @@ fn main() -> ExitCode {
                 }
             })
         }),
-        Command::Run { config, .. } => match settings(config) {
-            Ok(config) => {
-                let log = config.server.log.clone();
-                logged(&log, || block_on(config.server.threads, serve(config)))
+        Command::Run { config, .. } => {
+            let inputs = inputs(config);
+            match load(&inputs) {
+                Ok(config) => {
+                    let log = config.server.log.clone();
+                    logged(&log, || {
+                        block_on(config.server.threads, serve(config, inputs))
+                    })
+                }
+                Err(problems) => fail(&problems),
             }
-            Err(problems) => fail(&problems),
-        },
+        }
         Command::Check { config } => match settings(config) {
             Ok(config) => {
                 for warning in &config.warnings {
@@ -183,18 +190,22 @@ fn logged(target: &str, work: impl FnOnce() -> ExitCode) -> ExitCode {
     code
 }
 
-fn settings(file: Option<PathBuf>) -> Result<Config, Problems> {
+fn inputs(file: Option<PathBuf>) -> Inputs {
     let mut inputs = Inputs::from_process();
     inputs.file = file.or(inputs.file);
-    load(&inputs)
+    inputs
 }
 
-async fn serve(config: Config) -> ExitCode {
+fn settings(file: Option<PathBuf>) -> Result<Config, Problems> {
+    load(&inputs(file))
+}
+
+async fn serve(config: Config, inputs: Inputs) -> ExitCode {
     let signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return fail(&StartError::Signals(error)),
     };
-    let running = match process::start(config).await {
+    let running = match process::start(config, Some(inputs)).await {
         Ok(running) => running,
         Err(error) => return fail(&error),
     };

@@ -5,21 +5,22 @@ use crate::admin::{self, Admin};
 use crate::behind::{self, Behind, Handles};
 use crate::budget::Budget;
 use crate::cache::Cache;
-use crate::edge::{self, Legacy, Runs, Sidecar};
-use crate::gateway::{Gateway, SwitchBoard};
+use crate::edge::{self, Runs};
+use crate::gateway::SwitchBoard;
+use crate::generation::{BuildError, Current, Generation, Lasting};
 use crate::kept::Kept;
 use crate::keys::KeyStore;
 use crate::ledger::{self, Ledger, LedgerError, Retention};
 use crate::limiter::Limiter;
-use crate::locks::Locks;
 use crate::observe::{JsonLines, Observer, Overflow, application};
 use crate::owners::Owners;
 use crate::panics::kept_up;
+use crate::reload::Reloader;
 use crate::sessions::Sessions;
 use crate::supervisor::{self, PidFile};
 use crate::tenants::Tenants;
-use camarad_config::Config;
-use camarad_policies::matrix::Matrix;
+use arc_swap::ArcSwap;
+use camarad_config::{Config, Inputs};
 use camarad_policies::run::Status;
 use camarad_policies::seal::SealKey;
 use std::net::SocketAddr;
@@ -28,14 +29,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    #[error("the built-in matrix: {0}")]
-    Matrix(#[from] camarad_policies::matrix::MatrixError),
     #[error("the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("the signals: {0}")]
@@ -46,8 +46,8 @@ pub(crate) enum StartError {
     Owners(String, rusqlite::Error),
     #[error("{file} in server.state_dir = {0}: {1}; put it back from a backup, or move it away to begin a new one", file = ledger::FILE)]
     Ledger(String, LedgerError),
-    #[error("the HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
+    #[error("{0}")]
+    Build(#[from] BuildError),
     #[error("{key} = {value}: {error}")]
     Io {
         key: &'static str,
@@ -63,6 +63,8 @@ pub(crate) struct Signals {
     interrupt: Signal,
     /// SIGUSR1: the logs were moved away.
     reopen: Signal,
+    /// SIGHUP: the settings are others.
+    reload: Signal,
 }
 
 impl Signals {
@@ -71,6 +73,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             reopen: signal(SignalKind::user_defined1())?,
+            reload: signal(SignalKind::hangup())?,
         })
     }
 }
@@ -92,7 +95,9 @@ pub(crate) struct Running {
 }
 
 /// Builds and starts everything.
-pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
+///
+/// `inputs` are where the settings can be read again.
+pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Running, StartError> {
     let config = Arc::new(config);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -150,19 +155,11 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         audit,
         config.audit.allowed_writes,
     )?);
-    let keys = Arc::new(KeyStore::new(&config.issuers, observer.clone())?);
-    keys.fetch_all().await;
     let switch = Arc::new(SwitchBoard::new(&config.gateway));
     let budget = Budget::new(
         config.limits.buffered,
         observer.metrics.buffered_bytes.clone(),
     );
-    let gateway = Arc::new(Gateway::new(
-        &config.gateway,
-        observer.clone(),
-        budget.clone(),
-    )?);
-    let legacy = Arc::new(Legacy::new(config.legacy.clone(), budget.clone()));
     let fetches = TaskTracker::new();
     let cache = Arc::new(Cache::new(
         config.cache.capacity_bytes,
@@ -185,42 +182,43 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         runs.with_label_values(&[Status::Interrupted.as_str()])
             .inc_by(interrupted as u64);
     }
-    let mut matrix = Matrix::built_in()?;
-    // Names were checked with the settings.
-    let _ = matrix.set_modes(config.tenancy.mode, &config.tenancy.modes);
-    observer.tell_budgets(&matrix);
-    let rules = matrix.rules().iter().map(|rule| rule.name.clone());
-    let rules = rules.collect();
-    let sidecar = |stopping| Sidecar {
-        config: config.clone(),
-        matrix,
-        keys: keys.clone(),
-        tenants: Tenants::new(config.tenancy.directory_ttl),
-        owners,
-        objects: Locks::default(),
-        exported: Kept::new(config.tenancy.directory_ttl),
-        agents: Kept::new(config.tenancy.directory_ttl),
+    let ttl = config.tenancy.directory_ttl;
+    let lasting = Arc::new(Lasting {
+        tenants: Arc::new(Tenants::new(ttl)),
+        owners: Arc::new(owners),
+        objects: Arc::default(),
+        exported: Arc::new(Kept::new(ttl)),
+        agents: Arc::new(Kept::new(ttl)),
+        runs: Arc::new(Runs::new(ledger, fetches.clone(), ttl)),
         handles: handles.clone(),
-        runs: Runs::new(ledger, fetches.clone(), config.tenancy.directory_ttl),
-        limiter: Limiter::new(config.limits.refusals),
+        limiter: Arc::new(Limiter::new(config.limits.refusals)),
         sessions: sessions.clone(),
         switch: switch.clone(),
-        gateway: gateway.clone(),
         cache: cache.clone(),
         observer: observer.clone(),
-        legacy,
-        budget: budget.clone(),
-        stopping,
-    };
+        budget,
+        http: KeyStore::client().map_err(BuildError::from)?,
+    });
+    let (generation, sidecar) = lasting.build(config.clone(), None)?;
+    generation.keys.fetch_missing().await;
+    let current: Current = Arc::new(ArcSwap::from_pointee(generation));
     let (address, told) = (config.server.listen, observer.clone());
     let listening = edge::listen(address, config.clone(), told, sidecar).await;
     let listening = listening.map_err(at("server.listen", &config.server.listen))?;
+    let (changed, _) = watch::channel(1);
+    let reloader = Arc::new(Reloader {
+        inputs,
+        lasting,
+        current: current.clone(),
+        front: listening.front.clone(),
+        changed,
+        alone: Mutex::default(),
+    });
     let behind_task = match (behind_listener, handles) {
         (Some(listener), Some(handles)) => {
             let behind = Behind {
-                keys: keys.clone(),
+                current: current.clone(),
                 sessions: sessions.clone(),
-                gateway: gateway.clone(),
                 handles,
                 observer: observer.clone(),
                 nobody: behind::nobody()
@@ -236,13 +234,11 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         _ => None,
     };
     let admin = Arc::new(Admin {
-        config: config.admin.clone(),
+        current: current.clone(),
+        reloader: reloader.clone(),
         switch: switch.clone(),
-        gateway: gateway.clone(),
         cache,
-        rules,
         sessions,
-        keys: keys.clone(),
         observer,
         draining: AtomicBool::new(false),
         state_dir: config.server.state_dir.clone(),
@@ -260,9 +256,13 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
                 tracing::error!("the admin listener stopped: {error}");
             }
         }),
-        refresh_task: tokio::spawn(kept_up(admin.observer.clone(), move || {
-            let keys = keys.clone();
-            async move { keys.refresh_forever().await }
+        refresh_task: tokio::spawn(kept_up(admin.observer.clone(), {
+            let reloader = reloader.clone();
+            move || {
+                for_each_generation(reloader.clone(), |generation| async move {
+                    generation.keys.refresh_forever().await
+                })
+            }
         })),
         watch_task: tokio::spawn(kept_up(admin.observer.clone(), move || {
             let observer = watched.clone();
@@ -276,13 +276,32 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
             }
         })),
         probe_task: tokio::spawn(kept_up(admin.observer.clone(), move || {
-            let (gateway, switch) = (gateway.clone(), switch.clone());
-            async move { gateway.probe_forever(switch).await }
+            let switch = switch.clone();
+            for_each_generation(reloader.clone(), move |generation| {
+                let switch = switch.clone();
+                async move { generation.gateway.probe_forever(switch).await }
+            })
         })),
         fetches,
         config,
         _pid: pid,
     })
+}
+
+/// Does work that never ends for one generation after the other.
+async fn for_each_generation<F: Future<Output = ()>>(
+    reloader: Arc<Reloader>,
+    work: impl Fn(Arc<Generation>) -> F,
+) {
+    let mut changed = reloader.changed.subscribe();
+    loop {
+        let generation = reloader.current.load_full();
+        tokio::select! {
+            () = work(generation) => {}
+            // The sender is the reloader's, and lives as long as this.
+            _ = changed.changed() => {}
+        }
+    }
 }
 
 /// Takes as many descriptors as are allowed: a connection needs one, and one more to the app.
@@ -335,6 +354,7 @@ impl Running {
             mut terminate,
             mut interrupt,
             mut reopen,
+            mut reload,
         } = signals;
         let observer = self.admin.observer.clone();
         let reopened = observer.clone();
@@ -352,11 +372,19 @@ impl Running {
                 }
             }
         });
+        let reloader = self.admin.reloader.clone();
+        let reloading = tokio::spawn(async move {
+            while reload.recv().await.is_some() {
+                // Told by the reloader itself.
+                let _ = reloader.reload("SIGHUP").await;
+            }
+        });
         tokio::select! {
             _ = terminate.recv() => self.drain(&mut interrupt).await,
             _ = interrupt.recv() => tracing::info!("interrupted: leaving at once"),
         }
         reopening.abort();
+        reloading.abort();
         observer.close();
     }
 

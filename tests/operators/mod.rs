@@ -3,6 +3,7 @@
 mod alerts;
 mod deploy;
 mod logs;
+mod reload;
 
 use std::path::{Path, PathBuf};
 

@@ -341,6 +341,11 @@ impl Sidecar {
         format!("http://{}{target}", self.behind.unwrap())
     }
 
+    /// The file that its settings are read from.
+    pub fn config_file(&self) -> PathBuf {
+        self.dir.path().join("sidecar.toml")
+    }
+
     /// Its state directory, where the setup did not choose another one.
     pub fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")

@@ -95,6 +95,7 @@ pub(crate) fn check(
     settings: Settings,
     origin_of: &dyn Fn(&str) -> String,
 ) -> Result<Config, Vec<Problem>> {
+    let whole = settings.clone();
     let Settings {
         server,
         limits,
@@ -183,6 +184,7 @@ pub(crate) fn check(
                 admin,
                 issuers,
                 warnings: checker.warnings,
+                settings: whole,
             })
         }
         _ => Err(checker.problems),

@@ -9,11 +9,12 @@
 use crate::cache::Cache;
 use crate::drill;
 use crate::edge::Content;
-use crate::gateway::{Audience, Gateway, SwitchBoard};
+use crate::gateway::{Audience, SwitchBoard};
+use crate::generation::Current;
 use crate::json;
-use crate::keys::KeyStore;
 use crate::observe::Observer;
 use crate::panics::{break_for_test, caught};
+use crate::reload::Reloader;
 use crate::sessions::{Revoke, RevokeError, SharedSessions, now};
 use axum::Router;
 use axum::body::Bytes;
@@ -36,13 +37,11 @@ use subtle::ConstantTimeEq;
 
 /// What the admin listener tells about and acts on.
 pub(crate) struct Admin {
-    pub(crate) config: Config,
+    /// Looked at once for each request.
+    pub(crate) current: Current,
+    pub(crate) reloader: Arc<Reloader>,
     pub(crate) switch: Arc<SwitchBoard>,
-    pub(crate) gateway: Arc<Gateway>,
     pub(crate) cache: Arc<Cache<Content>>,
-    pub(crate) keys: Arc<KeyStore>,
-    /// The names of rules, for orders that name one.
-    pub(crate) rules: BTreeSet<String>,
     pub(crate) sessions: SharedSessions,
     pub(crate) observer: Arc<Observer>,
     pub(crate) draining: AtomicBool,
@@ -55,6 +54,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .route("/gateway", post(set_gateway))
         .route("/cache/purge", post(purge_cache))
         .route("/sessions/revoke", post(revoke_sessions))
+        .route("/config/reload", post(reload))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .layer(middleware::from_fn_with_state(admin.clone(), guard));
     Router::new()
@@ -67,7 +67,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
             refusal(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "Known here: /metrics, /healthz, /readyz, GET and POST /gateway, POST /cache/purge, POST /sessions/revoke",
+                "Known here: /metrics, /healthz, /readyz, GET and POST /gateway, POST /cache/purge, POST /sessions/revoke, POST /config/reload",
             )
         })
         .layer(middleware::from_fn_with_state(admin.clone(), unbroken))
@@ -88,10 +88,13 @@ async fn unbroken(State(admin): State<Arc<Admin>>, request: Request, next: Next)
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    admin.keys.tell_ages();
+    let current = admin.current.load_full();
+    current.keys.tell_ages();
     let told = &admin.observer.metrics;
     let switch = admin.switch.current();
-    told.config_generation.set(switch.generation as i64);
+    // Each of the two begins with 1.
+    let generation = current.number + switch.generation - 1;
+    told.config_generation.set(generation as i64);
     told.gateway_enabled.set(i64::from(switch.enabled));
     let drilled = drill::last_success(&admin.state_dir);
     told.restore_drill_last_success_timestamp_seconds
@@ -112,7 +115,7 @@ async fn healthz() -> Response {
 /// The process can serve: it has keys, can tell what it refuses, and is not about to stop.
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let draining = admin.draining.load(Ordering::Relaxed);
-    let keys = admin.keys.ready();
+    let keys = admin.current.load().keys.ready();
     let audit = !admin.observer.is_audit_stuck();
     let (status, word) = match keys && audit && !draining {
         true => (StatusCode::OK, "ready"),
@@ -154,7 +157,9 @@ async fn purge_cache(State(admin): State<Arc<Admin>>, body: Bytes) -> Response {
     let purge = match serde_json::from_slice(&body) {
         Ok(PurgeOrder::All(true)) => Purge::All,
         Ok(PurgeOrder::Key(key)) if is_key(&key) => Purge::Key(key),
-        Ok(PurgeOrder::Route(name)) if admin.rules.contains(&name) => Purge::Route(name),
+        Ok(PurgeOrder::Route(name)) if admin.current.load().rules.contains(&name) => {
+            Purge::Route(name)
+        }
         Ok(PurgeOrder::Route(name)) => {
             return invalid(&format!(
                 "route: {name:?} is no rule; `camarad-sidecar matrix` lists them"
@@ -204,18 +209,36 @@ async fn revoke_sessions(State(admin): State<Arc<Admin>>, body: Bytes) -> Respon
     }
 }
 
+/// Reads the settings again and puts them in force; 409 where they are not good.
+async fn reload(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.reloader.reload("POST /config/reload").await {
+        Ok(reloaded) => answer(StatusCode::OK, reloaded.told()),
+        Err(error) => answer(
+            StatusCode::CONFLICT,
+            json!({
+                "error": "The settings in force stay", "code": "config_refused",
+                "problems": error.problems(),
+            }),
+        ),
+    }
+}
+
 /// How the gateway is doing, with the host that callers are not told.
 async fn gateway(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
     // A page elsewhere must not read it by way of a name that it made mean this address.
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    if !host.is_some_and(|host| is_own_host(host, &admin.config.hosts)) {
+    if !host.is_some_and(|host| is_own_host(host, &admin.current.load().config.admin.hosts)) {
         let (status, code, words) = HOST_DENIED;
         return refusal(status, code, words);
     }
     let switch = admin.switch.current();
-    let (_, told) = admin.gateway.health(&switch, Audience::Operator);
+    let (_, told) = admin
+        .current
+        .load()
+        .gateway
+        .health(&switch, Audience::Operator);
     answer(StatusCode::OK, told)
 }
 
@@ -257,7 +280,7 @@ async fn set_gateway(State(admin): State<Arc<Admin>>, body: Bytes) -> Response {
 
 /// Lets a control through, or says what is missing.
 async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    match check(&admin.config, request.headers()) {
+    match check(&admin.current.load().config.admin, request.headers()) {
         Ok(()) => next.run(request).await,
         Err((status, code, words)) => refusal(status, code, words),
     }

@@ -12,8 +12,8 @@ mod handles;
 
 pub(crate) use handles::{Handle, Handles, Lease};
 
-use crate::gateway::{Gateway, Miss, Reply};
-use crate::keys::KeyStore;
+use crate::gateway::{Miss, Reply};
+use crate::generation::{Current, Generation};
 use crate::observe::Observer;
 use crate::panics::caught;
 use crate::sessions::{SharedSessions, Standing, now};
@@ -34,9 +34,9 @@ const LARGEST: usize = 1 << 20;
 
 /// What stands behind the app.
 pub(crate) struct Behind {
-    pub(crate) keys: Arc<KeyStore>,
+    /// Looked at once for each request.
+    pub(crate) current: Current,
     pub(crate) sessions: SharedSessions,
-    pub(crate) gateway: Arc<Gateway>,
     pub(crate) handles: Arc<Handles>,
     pub(crate) observer: Arc<Observer>,
     /// The token that means nobody; drawn anew by each process.
@@ -86,6 +86,7 @@ fn not_connected() -> Response {
 
 impl Behind {
     async fn answer(&self, request: Request) -> Response {
+        let now = self.current.load_full();
         let (head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
         if !is_plain(&path) {
@@ -107,24 +108,27 @@ impl Behind {
         match (passage(method, &path, who), token) {
             (Passage::MockLogin, _) => whole(StatusCode::OK, &json!({"token": self.nobody})),
             (Passage::WithoutToken, _) => {
-                self.pass(&head.method, &head.uri, &head.headers, body)
+                self.pass(&now, &head.method, &head.uri, &head.headers, body)
                     .await
             }
             (Passage::Login, Some(_)) => {
-                self.pass(&head.method, &head.uri, &head.headers, body)
+                self.pass(&now, &head.method, &head.uri, &head.headers, body)
                     .await
             }
             (Passage::Own | Passage::OwnSelect, Some(token)) => {
-                let Some(user) = self.whose(&token).await else {
+                let Some(user) = self.whose(&now, &token).await else {
                     return said(StatusCode::UNAUTHORIZED, "unauthorized");
                 };
                 match passage(method, &path, who) {
                     Passage::OwnSelect => selected(),
-                    _ => self.own(&token, user, &head, body).await,
+                    _ => self.own(&now, &token, user, &head, body).await,
                 }
             }
             (Passage::Select, _) => selected(),
-            _ if method == "GET" => self.read(&path, head.uri.query().unwrap_or_default()).await,
+            _ if method == "GET" => {
+                self.read(&now, &path, head.uri.query().unwrap_or_default())
+                    .await
+            }
             _ => not_connected(),
         }
     }
@@ -135,8 +139,8 @@ impl Behind {
 
     /// Whose a token is, by the same checks as in front: verified, not ended, and one that
     /// Coolbits may see.
-    async fn whose(&self, token: &str) -> Option<UserId> {
-        let verified = self.keys.identify(token).await.ok()?;
+    async fn whose(&self, generation: &Generation, token: &str) -> Option<UserId> {
+        let verified = generation.keys.identify(token).await.ok()?;
         self.sessions.check(&verified).ok()?;
         let user = match (
             verified.user(),
@@ -151,28 +155,36 @@ impl Behind {
     }
 
     /// What a caller's own token asks.
-    async fn own(&self, token: &str, user: UserId, head: &Parts, body: Bytes) -> Response {
+    async fn own(
+        &self,
+        now: &Generation,
+        token: &str,
+        user: UserId,
+        head: &Parts,
+        body: Bytes,
+    ) -> Response {
         if head.method == Method::GET {
             let path = head.uri.path();
             let query = pairs(head.uri.query().unwrap_or_default());
-            let read = self.gateway.read_as_caller(token, user, path, &query);
+            let read = now.gateway.read_as_caller(token, user, path, &query);
             if let Some(read) = read.await {
                 return answered(read);
             }
         }
-        self.pass(&head.method, &head.uri, &head.headers, body)
+        self.pass(now, &head.method, &head.uri, &head.headers, body)
             .await
     }
 
     async fn pass(
         &self,
+        now: &Generation,
         method: &Method,
         uri: &axum::http::Uri,
         headers: &HeaderMap,
         body: Bytes,
     ) -> Response {
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        match self
+        match now
             .gateway
             .pass(method.clone(), target, headers, body)
             .await
@@ -188,7 +200,7 @@ impl Behind {
     }
 
     /// A read of a run, by the handle that it names.
-    async fn read(&self, path: &str, query: &str) -> Response {
+    async fn read(&self, now: &Generation, path: &str, query: &str) -> Response {
         let query = pairs(query);
         let Some(id) = handle_in(&query).map(str::to_owned) else {
             return not_connected();
@@ -201,7 +213,7 @@ impl Behind {
             return not_connected();
         };
         let query = resolved(handle.connector, query, &id, account);
-        let read = self.gateway.read_as(credential, &handle, path, query);
+        let read = now.gateway.read_as(credential, &handle, path, query);
         let read = read.await;
         match &read {
             Ok(reply) => {

@@ -113,7 +113,7 @@ async fn start(config: &Config) -> Result<(Running, TempDir), String> {
     own.audit.log = "off".into();
     own.admin.listen = ([127, 0, 0, 1], 0).into();
     own.admin.token = None;
-    let running = process::start(own)
+    let running = process::start(own, None)
         .await
         .map_err(|error| error.to_string())?;
     Ok((running, dir))

@@ -8,8 +8,9 @@ use super::Sidecar;
 use super::connection::Host;
 use crate::observe::Observer;
 use crate::panics::kept_up;
+use arc_swap::ArcSwap;
 use camarad_config::Config;
-use pingora::proxy::http_proxy;
+use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,8 @@ pub(super) enum Phase {
 pub(crate) struct Listening {
     /// The address it is bound to, with the real port.
     pub(crate) address: SocketAddr,
+    /// Who serves its requests.
+    pub(crate) front: Arc<Front>,
     phase: watch::Sender<Phase>,
     stopping: watch::Sender<bool>,
     connections: TaskTracker,
@@ -42,6 +45,49 @@ pub(crate) struct Listening {
 
 /// Tells hooks whether the process is about to stop.
 pub(crate) type Stopping = watch::Receiver<bool>;
+
+/// Who serves requests: one looks as it begins, and keeps what it saw.
+pub(crate) struct Front {
+    serving: ArcSwap<Serving>,
+    stopping: Stopping,
+}
+
+/// What one generation of the settings serves with.
+pub(super) struct Serving {
+    pub(super) proxy: Arc<HttpProxy<Sidecar>>,
+    pub(super) config: Arc<Config>,
+}
+
+impl Serving {
+    fn new(config: Arc<Config>, sidecar: Sidecar) -> Self {
+        let conf = ServerConf {
+            threads: config.server.threads,
+            // One attempt, and one more for reads that a stale pooled connection broke.
+            max_retries: 2,
+            ..ServerConf::default()
+        };
+        Self {
+            proxy: Arc::new(http_proxy(&Arc::new(conf), sidecar)),
+            config,
+        }
+    }
+}
+
+impl Front {
+    pub(super) fn serving(&self) -> Arc<Serving> {
+        self.serving.load_full()
+    }
+
+    pub(super) fn stopping(&self) -> &Stopping {
+        &self.stopping
+    }
+
+    /// From the next request on another sidecar serves, on every connection.
+    pub(crate) fn swap(&self, config: Arc<Config>, sidecar: impl FnOnce(Stopping) -> Sidecar) {
+        let serving = Serving::new(config, sidecar(self.stopping.clone()));
+        self.serving.store(Arc::new(serving));
+    }
+}
 
 /// Binds and serves; `sidecar` is made with what it is to watch.
 pub(crate) async fn listen(
@@ -51,24 +97,21 @@ pub(crate) async fn listen(
     sidecar: impl FnOnce(Stopping) -> Sidecar,
 ) -> io::Result<Listening> {
     let listener = Arc::new(TcpListener::bind(address).await?);
-    let conf = ServerConf {
-        threads: config.server.threads,
-        // One attempt, and one more for reads that a stale pooled connection broke.
-        max_retries: 2,
-        ..ServerConf::default()
-    };
     let (phase, phase_watch) = watch::channel(Phase::Open);
     let (stopping, stopping_watch) = watch::channel(false);
-    let proxy = http_proxy(&Arc::new(conf), sidecar(stopping_watch.clone()));
+    let serving = Serving::new(config, sidecar(stopping_watch.clone()));
+    let front = Arc::new(Front {
+        serving: ArcSwap::from_pointee(serving),
+        stopping: stopping_watch,
+    });
     let host = Arc::new(Host {
-        proxy: Arc::new(proxy),
-        config,
+        front: front.clone(),
         observer,
         phase: phase_watch,
-        stopping: stopping_watch,
     });
     let listening = Listening {
         address: listener.local_addr()?,
+        front,
         phase,
         stopping,
         connections: TaskTracker::new(),
@@ -108,7 +151,9 @@ async fn accept(listener: Arc<TcpListener>, host: Arc<Host>, connections: TaskTr
             _ = phase.wait_for(|phase| *phase == Phase::Closing) => return,
         };
         match accepted {
-            Ok((stream, _)) if connections.len() >= host.config.limits.connections => {
+            Ok((stream, _))
+                if connections.len() >= host.front.serving().config.limits.connections =>
+            {
                 turn_away(&host, &turned_away, stream);
             }
             Ok((stream, _)) => {

@@ -4,19 +4,16 @@
 //! slow are answered and told here, in the form of every other refusal, and a
 //! panic that got past the hooks still ends in a 500 and a record.
 
-use super::Sidecar;
-use super::accept::Phase;
+use super::accept::{Front, Phase, Serving};
 use super::answer::Answer;
 use super::line::{Line, Patience};
 use crate::observe::Observer;
 use crate::panics::caught;
-use camarad_config::Config;
 use camarad_policies::head::{Framing, Head, method_of, target_of};
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
-use pingora::proxy::HttpProxy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -29,12 +26,9 @@ const FIRST_WHILE_CLOSING: Duration = Duration::from_millis(250);
 
 /// What a connection needs.
 pub(super) struct Host {
-    pub(super) proxy: Arc<HttpProxy<Sidecar>>,
-    pub(super) config: Arc<Config>,
+    pub(super) front: Arc<Front>,
     pub(super) observer: Arc<Observer>,
     pub(super) phase: watch::Receiver<Phase>,
-    /// True from the beginning of a drain on.
-    pub(super) stopping: watch::Receiver<bool>,
 }
 
 /// What the connection knows about a request that its head alone does not say.
@@ -61,9 +55,10 @@ impl Host {
     /// Serves a connection to its end.
     pub(super) async fn serve(&self, stream: TcpStream) {
         let mut line = Line::new(stream);
-        let limits = &self.config.limits;
         let mut served = 0;
         loop {
+            let serving = self.front.serving();
+            let limits = &serving.config.limits;
             let patience = Patience {
                 idle: if served == 0 {
                     limits.head_timeout
@@ -84,11 +79,14 @@ impl Host {
                     return line.close().await;
                 }
             };
+            // A head may have been waited for, and the settings be others by now.
+            let serving = self.front.serving();
+            let limits = &serving.config.limits;
             served += 1;
             // Pingora reads chunks ahead of where they end, so what follows them cannot be kept.
             let chunked = head.framing == Framing::Chunked;
             let last = !head.keep_alive || chunked || served >= limits.keepalive_requests;
-            match self.request(line, &head, last).await {
+            match self.request(&serving, line, &head, last).await {
                 Some((back, true)) => line = back,
                 Some((back, _)) => return back.close().await,
                 None => return,
@@ -105,8 +103,14 @@ impl Host {
     }
 
     /// Lets Pingora answer one request; gives the line back, and whether it can be used again.
-    async fn request(&self, line: Line, head: &Head, last: bool) -> Option<(Line, bool)> {
-        let limits = &self.config.limits;
+    async fn request(
+        &self,
+        serving: &Arc<Serving>,
+        line: Line,
+        head: &Head,
+        last: bool,
+    ) -> Option<(Line, bool)> {
+        let limits = &serving.config.limits;
         let method = method_of(&line.ahead()[..head.length]).to_owned();
         let told = Arc::new(Told::default());
         let (loan, home) = line.lend();
@@ -119,7 +123,9 @@ impl Host {
             framing: head.framing,
             told: told.clone(),
         })));
-        let work = self.proxy.process_new_http(session, &self.stopping);
+        let work = serving
+            .proxy
+            .process_new_http(session, self.front.stopping());
         let outcome = caught(&self.observer, work).await;
         let panicked = outcome.is_none();
         let reusable = matches!(&outcome, Some(Some(_)));
@@ -162,7 +168,11 @@ impl Host {
             record.bytes_sent = answer.body.len();
         }
         // The caller may be gone; the record is told either way.
-        let _ = tokio::time::timeout(self.config.limits.write_timeout, line.write(&bytes)).await;
+        let _ = tokio::time::timeout(
+            self.front.serving().config.limits.write_timeout,
+            line.write(&bytes),
+        )
+        .await;
     }
 
     fn record(&self, line: &Line, method: &str, refusal: Refusal) -> Record {

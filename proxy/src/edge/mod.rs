@@ -36,7 +36,7 @@ mod upstream_request;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use accept::{Listening, Stopping, listen};
+pub(crate) use accept::{Front, Listening, Stopping, listen};
 pub(crate) use content::Content;
 pub(crate) use guard::ObjectLock;
 pub(crate) use legacy::Legacy;
@@ -61,26 +61,29 @@ use camarad_policies::matrix::Matrix;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Everything a request may need; one for the process.
+/// Names of agents, by user, client and workspace.
+pub(crate) type KeptAgents = Kept<(UserId, Option<ClientId>, String), AgentNames>;
+
+/// Everything a request may need; one for each generation of the settings.
 pub(crate) struct Sidecar {
     pub(crate) config: Arc<Config>,
     pub(crate) matrix: Matrix,
     pub(crate) keys: Arc<KeyStore>,
-    pub(crate) tenants: Tenants,
+    pub(crate) tenants: Arc<Tenants>,
     /// Whose conversations are.
-    pub(crate) owners: Owners,
+    pub(crate) owners: Arc<Owners>,
     /// Of users and of the objects they name, so that none is deleted between being looked at and used.
-    pub(crate) objects: Locks<ObjectLock>,
+    pub(crate) objects: Arc<Locks<ObjectLock>>,
     /// The conversations that a user's export had a moment ago: what it had not, is not there.
-    pub(crate) exported: Kept<UserId, Arc<BTreeSet<ObjectId>>>,
+    pub(crate) exported: Arc<Kept<UserId, Arc<BTreeSet<ObjectId>>>>,
     /// The names of agents, as a client's own settings have them.
-    pub(crate) agents: Kept<(UserId, Option<ClientId>, String), AgentNames>,
+    pub(crate) agents: Arc<KeptAgents>,
     /// Runs of the orchestrator.
-    pub(crate) runs: Runs,
+    pub(crate) runs: Arc<Runs>,
     /// What runs may read, where the app asks Coolbits through us.
     pub(crate) handles: Option<Arc<Handles>>,
     /// Who used up how many refusals.
-    pub(crate) limiter: Limiter,
+    pub(crate) limiter: Arc<Limiter>,
     pub(crate) sessions: SharedSessions,
     pub(crate) switch: Arc<SwitchBoard>,
     pub(crate) gateway: Arc<Gateway>,

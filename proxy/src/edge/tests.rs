@@ -41,7 +41,7 @@ async fn started(faults: &str) -> Started {
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
     };
-    let running = process::start(load(&inputs).unwrap()).await.unwrap();
+    let running = process::start(load(&inputs).unwrap(), None).await.unwrap();
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     let claims = serde_json::json!({"uid": 1, "clients": [10], "exp": 4_000_000_000u64});
     Started {

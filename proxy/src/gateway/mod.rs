@@ -65,7 +65,9 @@ pub(crate) struct Gateway {
     endpoints: Arc<Endpoints>,
     /// Selecting a customer at Coolbits and reading its report are one step, and
     /// Coolbits keeps one selection per user.
-    selections: Locks<Holder>,
+    ///
+    /// Shared with the gateway before and after, which select for the same users.
+    selections: Arc<Locks<Holder>>,
     service: ServiceAccount,
     deadline: Duration,
     name_lookups: usize,
@@ -139,11 +141,14 @@ struct Call<'a> {
 }
 
 impl Gateway {
+    /// `before` is the one whose users this one's are.
     pub(crate) fn new(
         config: &Config,
         observer: Arc<Observer>,
         budget: Arc<Budget>,
+        before: Option<&Self>,
     ) -> Result<Self, reqwest::Error> {
+        let selections = before.map(|before| before.selections.clone());
         let vitals = Arc::new(Vitals::new(config, observer.clone()));
         Ok(Self {
             client: Client::new(config, observer.clone(), budget, vitals.clone())?,
@@ -153,7 +158,7 @@ impl Gateway {
             probe_path: config.probe_path.as_str().into(),
             probe_interval: config.probe_interval,
             endpoints: config.endpoints.clone(),
-            selections: Locks::default(),
+            selections: selections.unwrap_or_default(),
             service: ServiceAccount::new(config.email.clone(), config.accounts.clone()),
             deadline: config.deadline,
             name_lookups: config.name_lookups,

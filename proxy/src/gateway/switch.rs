@@ -31,6 +31,19 @@ impl SwitchBoard {
         self.current.load_full()
     }
 
+    /// Whether the service account may stand in, as the settings have it.
+    pub(crate) fn allow_service(&self, allowed: bool) {
+        self.current
+            .rcu(|now| match now.service_account == allowed {
+                true => now.clone(),
+                false => Arc::new(Switch {
+                    service_account: allowed,
+                    generation: now.generation + 1,
+                    ..Switch::clone(now)
+                }),
+            });
+    }
+
     /// Switches Coolbits on or off, and says what only the mock answers; what is not
     /// said stays, and saying what is so already changes nothing.
     pub(crate) fn set(

@@ -50,6 +50,10 @@ macro_rules! metrics {
         }
 
         impl Metrics {
+            /// The names, without their prefix.
+            #[cfg(test)]
+            const NAMES: &[&str] = &[$(stringify!($field)),*];
+
             pub(crate) fn new() -> prometheus::Result<Self> {
                 let registry = Registry::new_custom(Some("sidecar".into()), None)?;
                 $(
@@ -107,8 +111,12 @@ metrics! {
     runs_total: IntCounterVec ["status"],
     /// Times that the ledger of runs could not be read or written.
     ledger_errors_total: IntCounter [],
-    /// Number of the gateway switch setting in force.
+    /// Counts the settings that were in force: of the file, and of the gateway's switch at run time.
     config_generation: IntGauge [],
+    /// Times that settings were read again: applied, unchanged or refused.
+    config_reloads_total: IntCounterVec ["outcome"],
+    /// 1 while the file that was read last was refused, and the settings in force are not its own.
+    config_refused: IntGauge [],
     /// Panics that were caught and answered with 500.
     panics_total: IntCounter [],
     /// Requests being answered.
@@ -157,5 +165,42 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("process_resident_memory_bytes"), "{page}");
+    }
+
+    /// Metrics of ours that a text asks for; recorded series have colons in their names.
+    fn asked_for(text: &str) -> Vec<&str> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        let words = text.split(|c: char| !is_name(c));
+        let metrics = words.filter(|word| {
+            let is_one = word.strip_prefix("sidecar_");
+            is_one.is_some_and(|name| !name.is_empty()) && !word.contains(':')
+        });
+        metrics.collect()
+    }
+
+    #[test]
+    fn what_operators_are_given_asks_for_metrics_that_there_are() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/deploy");
+        let mut asked = 0;
+        for folder in ["prometheus", "grafana", "runbooks"] {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                for name in asked_for(&text) {
+                    let own = name.trim_start_matches("sidecar_");
+                    let bare = ["_bucket", "_sum", "_count"]
+                        .into_iter()
+                        .find_map(|suffix| own.strip_suffix(suffix));
+                    let is_known = Metrics::NAMES.contains(&own)
+                        || bare.is_some_and(|bare| Metrics::NAMES.contains(&bare));
+                    assert!(is_known, "{}: {name} is no metric", path.display());
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked > 50, "{asked}");
     }
 }

@@ -1,0 +1,182 @@
+//! Taking other settings without a restart: read, checked, built, and then swapped whole.
+//!
+//! A file that is not good, that changes what takes a new process, or whose issuers have no
+//! keys leaves everything as it is, and everything that is wrong is told. What was cached
+//! under the old settings is given to nobody any more.
+
+use crate::edge::Front;
+use crate::generation::{BuildError, Current, Generation, Lasting, Made};
+use camarad_config::{Change, Config, Inputs, Problems, changes, load};
+use camarad_policies::purge::Purge;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, watch};
+
+/// How long issuers may take to give their keys.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Takes other settings.
+pub(crate) struct Reloader {
+    /// Where the settings are read again; `None` where they came from nowhere.
+    pub(crate) inputs: Option<Inputs>,
+    pub(crate) lasting: Arc<Lasting>,
+    pub(crate) current: Current,
+    pub(crate) front: Arc<Front>,
+    /// Whoever works for a generation is told that there is another one.
+    pub(crate) changed: watch::Sender<u64>,
+    /// One at a time.
+    pub(crate) alone: Mutex<()>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Reloaded {
+    /// Other settings are in force.
+    Applied(u64, Vec<Change>),
+    /// Nothing was another one; what their files hold was read again all the same.
+    Same(u64),
+}
+
+/// Why the settings in force stay.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    #[error("{0}")]
+    Settings(Problems),
+    #[error("{}: takes a restart", .0.join(", "))]
+    Restart(Vec<String>),
+    #[error("no keys could be had of every issuer: see the warnings")]
+    Keys,
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    #[error("reading or building them broke off")]
+    Broke,
+    #[error("this one was not started from settings that could be read again")]
+    NoSettings,
+}
+
+impl ReloadError {
+    /// Each thing that is wrong, by itself.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Settings(problems) => problems.0.iter().map(ToString::to_string).collect(),
+            Self::Restart(keys) => {
+                let told = |key: &String| format!("{key}: a change of it takes a restart");
+                keys.iter().map(told).collect()
+            }
+            other => vec![other.to_string()],
+        }
+    }
+}
+
+impl Reloaded {
+    /// As it is answered.
+    pub(crate) fn told(&self) -> Value {
+        let (generation, changed) = match self {
+            Self::Applied(generation, changes) => (generation, &changes[..]),
+            Self::Same(generation) => (generation, &[][..]),
+        };
+        let changed = changed.iter().map(
+            |change| json!({"key": change.key, "before": change.before, "after": change.after}),
+        );
+        json!({"generation": generation, "changed": changed.collect::<Value>()})
+    }
+}
+
+impl Reloader {
+    /// Reads the settings again and puts them in force, or tells why not.
+    pub(crate) async fn reload(&self, asked_by: &str) -> Result<Reloaded, ReloadError> {
+        let _alone = self.alone.lock().await;
+        let outcome = self.attempt().await;
+        let metrics = &self.lasting.observer.metrics;
+        let word = match &outcome {
+            Ok(Reloaded::Applied(generation, changes)) => {
+                let keys: Vec<_> = changes.iter().map(|change| change.key.as_str()).collect();
+                let keys = keys.join(",");
+                tracing::info!(asked_by, generation, keys, "other settings are in force");
+                "applied"
+            }
+            Ok(Reloaded::Same(generation)) => {
+                tracing::info!(asked_by, generation, "the settings are as they were");
+                "unchanged"
+            }
+            Err(error) => {
+                for problem in error.problems() {
+                    tracing::error!(asked_by, problem, "the settings in force stay");
+                }
+                "refused"
+            }
+        };
+        metrics
+            .config_reloads_total
+            .with_label_values(&[word])
+            .inc();
+        metrics.config_refused.set(i64::from(outcome.is_err()));
+        outcome
+    }
+
+    async fn attempt(&self) -> Result<Reloaded, ReloadError> {
+        let inputs = self.inputs.clone().ok_or(ReloadError::NoSettings)?;
+        // Reading and building take a while, and the threads here serve.
+        let read = tokio::task::spawn_blocking(move || load(&inputs)).await;
+        let config = read.map_err(|_| ReloadError::Broke)?;
+        let config = config.map_err(ReloadError::Settings)?;
+        let before = self.current.load_full();
+        let changes = changes(&before.config.settings, &config.settings);
+        let mut at_start: Vec<String> = changes
+            .iter()
+            .filter(|change| change.needs_restart())
+            .map(|change| change.key.clone())
+            .collect();
+        if at_start.is_empty() && before.config.sessions.seal_key != config.sessions.seal_key {
+            at_start.push("the secret of sessions.seal_key_file".to_owned());
+        }
+        if !at_start.is_empty() {
+            return Err(ReloadError::Restart(at_start));
+        }
+        let (lasting, old) = (self.lasting.clone(), before.clone());
+        let build = move || lasting.build(Arc::new(config), Some(&old));
+        let built = tokio::task::spawn_blocking(build).await;
+        let (generation, sidecar) = built.map_err(|_| ReloadError::Broke)??;
+        let fetch = generation.keys.fetch_missing();
+        let fetched = tokio::time::timeout(PATIENCE, fetch).await;
+        if fetched.is_err() || !generation.keys.ready() {
+            return Err(ReloadError::Keys);
+        }
+        Ok(self.swap(&before, generation, sidecar, changes))
+    }
+
+    fn swap(
+        &self,
+        before: &Generation,
+        generation: Generation,
+        sidecar: Made,
+        changes: Vec<Change>,
+    ) -> Reloaded {
+        let config = generation.config.clone();
+        let number = generation.number;
+        self.front.swap(config.clone(), sidecar);
+        self.current.store(Arc::new(generation));
+        self.turn(&before.config, &config);
+        // Fetches of the old generation that are under way are not kept either.
+        self.lasting.cache.purge(&Purge::All);
+        self.changed.send_replace(number);
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        match changes.is_empty() {
+            true => Reloaded::Same(number),
+            false => Reloaded::Applied(number, changes),
+        }
+    }
+
+    /// The gateway's switch follows the file where the file says something else than before;
+    /// an order given at run time stays otherwise.
+    fn turn(&self, before: &Config, now: &Config) {
+        let (old, new) = (&before.gateway, &now.gateway);
+        let enabled = (old.enabled != new.enabled).then_some(new.enabled);
+        let mock_only = (old.mock_only != new.mock_only).then_some(&new.mock_only);
+        self.lasting.switch.set(enabled, mock_only);
+        self.lasting.switch.allow_service(new.service_account);
+    }
+}
