@@ -288,18 +288,29 @@ pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Runn
     })
 }
 
-/// Does work that never ends for one generation after the other.
+/// Does the work of one generation after the other, until no more can come.
 async fn for_each_generation<F: Future<Output = ()>>(
     reloader: Arc<Reloader>,
     work: impl Fn(Arc<Generation>) -> F,
 ) {
-    let mut changed = reloader.changed.subscribe();
+    let current = || work(reloader.current.load_full());
+    at_each_change(reloader.changed.subscribe(), current).await;
+}
+
+/// Begins work anew at each change. Work that has ended, because there is nothing to do, is
+/// not begun again before the next one: an issuer without a key set has none to fetch.
+async fn at_each_change<F: Future<Output = ()>>(
+    mut changed: watch::Receiver<u64>,
+    work: impl Fn() -> F,
+) {
     loop {
-        let generation = reloader.current.load_full();
+        let done_or_not = async {
+            work().await;
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
-            () = work(generation) => {}
-            // The sender is the reloader's, and lives as long as this.
-            _ = changed.changed() => {}
+            () = done_or_not => {}
+            change = changed.changed() => if change.is_err() { return },
         }
     }
 }
@@ -431,5 +442,38 @@ impl Running {
         if let Some(task) = &self.behind_task {
             task.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    /// Without an issuer whose keys are fetched, the refresher had nothing to do, over and over,
+    /// and took a whole core.
+    #[tokio::test]
+    async fn work_that_has_ended_begins_again_at_the_next_change_only() {
+        let (change, watched) = watch::channel(0);
+        let begun = Arc::new(AtomicU32::new(0));
+        let (told, mut tell) = tokio::sync::mpsc::unbounded_channel();
+        let count = begun.clone();
+        let task = tokio::spawn(at_each_change(watched, move || {
+            let begun = count.fetch_add(1, Ordering::Relaxed) + 1;
+            let told = told.clone();
+            async move { told.send(begun).unwrap() }
+        }));
+        for round in 1..=3 {
+            assert_eq!(tell.recv().await, Some(round));
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(begun.load(Ordering::Relaxed), round);
+            change.send_replace(u64::from(round));
+        }
+        assert_eq!(tell.recv().await, Some(4));
+        drop(change);
+        task.await.unwrap();
+        assert_eq!(tell.recv().await, None);
     }
 }
