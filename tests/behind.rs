@@ -2,6 +2,7 @@
 //! whose token and which account each call had. The app's part is played here.
 
 mod app;
+mod attacks;
 
 use crate::support::{Ask, Claims, Got, Setup, Sidecar, StandIn, alice, bob, eventually, token};
 use serde_json::{Value, json};
@@ -372,10 +373,19 @@ async fn with_the_gateway_off_a_run_reads_nothing_real() {
         let (ads, _) = handles(&legacy, 0).await;
         let nobody = nobody(&sidecar).await;
         let got = ask(&sidecar, Some(&nobody), &format!("{ADS}?account_id={ads}")).await;
-        assert_eq!(got.status, 400, "{got:?}");
+        assert_eq!(
+            (got.status, &got.json()["error"]),
+            (404, &json!("disabled")),
+            "{got:?}"
+        );
     };
     let (run, ()) = tokio::join!(run, read);
     assert_eq!((run.status, &run.json()["data"]), (200, &json!("mock")));
+    assert_eq!(
+        run.json()["sources"][0]["gateway"],
+        json!({"enabled": false, "reason": "disabled"}),
+        "{run:?}"
+    );
     assert!(coolbits.calls().await.is_empty());
 }
 

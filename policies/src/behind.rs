@@ -10,6 +10,7 @@
 
 use crate::accounts::Connector;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Digits of a handle: more than 60 bits, and longer than any id of an account.
 pub const DIGITS: usize = 19;
@@ -126,9 +127,67 @@ pub fn revealed(answer: Value, real: &dyn Fn(&str) -> Option<String>) -> Value {
         Value::Array(rows) => rows.into_iter().map(|row| revealed(row, real)).collect(),
         Value::Object(members) => members
             .into_iter()
-            .map(|(name, member)| (name, revealed(member, real)))
+            .map(|(name, member)| (revealed_text(name, real), revealed(member, real)))
             .collect(),
         other => other,
+    }
+}
+
+/// Every text in an answer that has the form of a handle, whoever's it may be; of `most` at most.
+pub fn handle_like(answer: &Value, most: usize) -> BTreeSet<String> {
+    let found = std::cell::RefCell::new(BTreeSet::new());
+    let note = |digits: &str| {
+        let mut found = found.borrow_mut();
+        if found.len() < most {
+            found.insert(digits.to_owned());
+        }
+        None
+    };
+    revealed(answer.clone(), &note);
+    found.into_inner()
+}
+
+/// What a run's answer says of one step that read by a handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing that would have to be proven.
+    None,
+    /// Real, and it was read.
+    Proven,
+    /// Real, and nothing was read for it: not told any more.
+    Empty,
+    /// Real, with figures that were not read for it.
+    Foreign,
+}
+
+/// Looks at what a step says of its figures, and takes off what it says without right.
+/// `was_read`: the handle's account was answered for.
+pub fn proven(result: &mut Value, was_read: bool) -> Claim {
+    let Some(data) = result.get_mut("data").and_then(Value::as_object_mut) else {
+        return Claim::None;
+    };
+    if data.get("source").is_none_or(|source| source != "coolbits") {
+        return Claim::None;
+    }
+    if was_read {
+        return Claim::Proven;
+    }
+    let mut has_figures = false;
+    for name in ["kpis", "metric_values"] {
+        if let Some(figures) = data.get_mut(name) {
+            has_figures |= match &*figures {
+                Value::Object(all) => !all.is_empty(),
+                Value::Array(all) => !all.is_empty(),
+                Value::Null => false,
+                _ => true,
+            };
+            *figures = Value::Object(serde_json::Map::new());
+        }
+    }
+    data.insert("source".to_owned(), Value::from("unknown"));
+    match has_figures {
+        true => Claim::Foreign,
+        false => Claim::Empty,
     }
 }
 
@@ -293,5 +352,55 @@ mod tests {
             (&told["c"], &told["d"]),
             (&json!("123-456-7890"), &json!(5))
         );
+    }
+
+    #[test]
+    fn names_of_members_are_revealed_and_all_that_looks_like_a_handle_is_found() {
+        let real = |id: &str| (id == HANDLE).then(|| "1".to_owned());
+        let answer = json!({HANDLE: {"a": "2234567890123456789 and 12345"}});
+        assert_eq!(
+            revealed(answer.clone(), &real),
+            json!({"1": {"a": "2234567890123456789 and 12345"}})
+        );
+        let both = [HANDLE, "2234567890123456789"].map(str::to_owned);
+        assert_eq!(handle_like(&answer, 10), both.into());
+        assert_eq!(handle_like(&answer, 1).len(), 1);
+    }
+
+    #[test]
+    fn figures_that_were_not_read_are_not_called_real() {
+        let step = |source: &str, kpis: Value| json!({"data": {"source": source, "kpis": kpis, "metric_values": {}}});
+        let figures = json!({"Clicks": "7"});
+        let cases = [
+            (
+                step("mock", figures.clone()),
+                false,
+                Claim::None,
+                step("mock", figures.clone()),
+            ),
+            (
+                step("coolbits", figures.clone()),
+                true,
+                Claim::Proven,
+                step("coolbits", figures.clone()),
+            ),
+            (
+                step("coolbits", json!({})),
+                false,
+                Claim::Empty,
+                step("unknown", json!({})),
+            ),
+            (
+                step("coolbits", figures),
+                false,
+                Claim::Foreign,
+                step("unknown", json!({})),
+            ),
+            (json!({"data": 1}), false, Claim::None, json!({"data": 1})),
+        ];
+        for (mut result, was_read, claim, expected) in cases {
+            assert_eq!(proven(&mut result, was_read), claim, "{expected}");
+            assert_eq!(result, expected);
+        }
     }
 }

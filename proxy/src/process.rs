@@ -219,6 +219,7 @@ pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Runn
             let behind = Behind {
                 current: current.clone(),
                 sessions: sessions.clone(),
+                switch: switch.clone(),
                 handles,
                 observer: observer.clone(),
                 nobody: behind::nobody()

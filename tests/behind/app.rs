@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 /// The service account's token at Coolbits' stand-in.
 const SERVICE: &str = "service-dev@camarad.ai";
 
-async fn house() -> (Sidecar, StandIn, StandIn) {
+pub(super) async fn house() -> (Sidecar, StandIn, StandIn) {
     house_of(Setup::default()).await
 }
 
-async fn house_of(setup: Setup) -> (Sidecar, StandIn, StandIn) {
+pub(super) async fn house_of(setup: Setup) -> (Sidecar, StandIn, StandIn) {
     let coolbits = StandIn::start("coolbits").await;
     let mut legacy = StandIn::start("legacy").await;
     let setup = setup.set("SIDECAR_COOLBITS_LISTEN", "127.0.0.1:0");

@@ -56,6 +56,10 @@ impl Got {
             .unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&self.body)))
     }
 
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     /// The code of a refusal, or the status of what came from elsewhere.
     pub fn outcome(&self) -> String {
         let value: Value = serde_json::from_slice(&self.body).unwrap_or_default();

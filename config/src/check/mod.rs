@@ -134,7 +134,14 @@ pub(crate) fn check(
     };
     let gateway = gateway::check_gateway(c, gateway, breaker);
     let cache = check_cache(c, cache);
-    let behind = runs::check_behind(c, behind, gateway.as_ref().map(|g| g.url.as_str()));
+    let listening = |address: &str| format!("http://{address}");
+    let others = [
+        ("gateway.url", whole.gateway.url.clone()),
+        ("legacy.url", whole.legacy.url.clone()),
+        ("server.listen", listening(&whole.server.listen)),
+        ("admin.listen", listening(&whole.admin.listen)),
+    ];
+    let behind = runs::check_behind(c, behind, others);
     let orchestrator = runs::check_orchestrator(c, orchestrator);
     let ledger = runs::check_ledger(c, ledger);
     let burst = check_burst(c, burst);

@@ -4,17 +4,17 @@ use super::Checker;
 use crate::checked::{Ledger, Orchestrator};
 use crate::settings::{BehindSettings, LedgerSettings, OrchestratorSettings};
 use camarad_policies::guardrails::{Guardrails, GuardrailsError};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
+use url::{Host, Url};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn check_behind(
     c: &mut Checker,
     settings: BehindSettings,
-    coolbits: Option<&str>,
+    others: [(&str, String); 4],
 ) -> Option<SocketAddr> {
     const KEY: &str = "behind.listen";
     let BehindSettings { listen } = settings;
@@ -28,19 +28,34 @@ pub(super) fn check_behind(
             format!("{address}: expected a loopback address: whoever reaches it asks as the app");
         c.problem(KEY, message);
     }
-    let own = Url::parse(coolbits.unwrap_or_default()).ok();
-    let is_itself = own.is_some_and(|url| {
-        let host = url.host_str().unwrap_or_default();
-        let same_host = host == address.ip().to_string() || host == "localhost";
-        same_host && url.port_or_known_default() == Some(address.port())
-    });
-    if is_itself {
-        let message = format!(
-            "{address} is gateway.url too: expected the real Coolbits there, and this one in the app's COOLBITS_URL"
-        );
-        c.problem(KEY, message);
+    for (other, url) in others {
+        if Url::parse(&url).is_ok_and(|url| is_at(&url, address)) {
+            let message = format!(
+                "{address} is {other} too: expected an address of its own, which only the app is given"
+            );
+            c.problem(KEY, message);
+        }
     }
     Some(address)
+}
+
+/// Whether whoever asks this URL may come out at the address, in whatever way it is spelled.
+fn is_at(url: &Url, address: SocketAddr) -> bool {
+    let is_same = |ip: IpAddr| {
+        let ip = ip.to_canonical();
+        ip == address.ip().to_canonical() || ip.is_unspecified()
+    };
+    let host = match url.host() {
+        // Every name that is not known to be another machine's.
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(ip)) => is_same(ip.into()),
+        Some(Host::Ipv6(ip)) => is_same(ip.into()),
+        None => false,
+    };
+    host && address.port() != 0 && url.port_or_known_default() == Some(address.port())
 }
 
 pub(super) fn check_orchestrator(
@@ -92,5 +107,35 @@ pub(super) fn check_ledger(c: &mut Checker, settings: LedgerSettings) -> Ledger 
         runs_per_client: c.within("ledger.runs_per_client", runs_per_client, 1, 1 << 20),
         user_bytes: c.within("ledger.user_bytes", user_bytes, 128 << 10, 1 << 42),
         max_bytes: c.within("ledger.max_bytes", max_bytes, 128 << 10, 1 << 42),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_known_in_whatever_way_it_is_spelled() {
+        let at =
+            |url: &str, address: &str| is_at(&Url::parse(url).unwrap(), address.parse().unwrap());
+        for (url, address) in [
+            ("http://127.0.0.1:8789", "127.0.0.1:8789"),
+            ("http://localhost:8789", "127.0.0.1:8789"),
+            ("http://localhost.:8789", "[::1]:8789"),
+            ("http://0.0.0.0:8789", "127.0.0.1:8789"),
+            ("http://[::1]:8789", "[::1]:8789"),
+            ("http://[::]:8789", "[::1]:8789"),
+            ("http://[::ffff:127.0.0.1]:8789", "127.0.0.1:8789"),
+        ] {
+            assert!(at(url, address), "{url} {address}");
+        }
+        for (url, address) in [
+            ("http://127.0.0.1:8788", "127.0.0.1:8789"),
+            ("http://127.0.0.2:8789", "127.0.0.1:8789"),
+            ("http://coolbits.example:8789", "127.0.0.1:8789"),
+            ("http://127.0.0.1:8789", "127.0.0.1:0"),
+        ] {
+            assert!(!at(url, address), "{url} {address}");
+        }
     }
 }

@@ -86,8 +86,6 @@ pub struct Run {
     pub status: Status,
     /// The run that this one repeats, by our id.
     pub replay_of: Option<String>,
-    /// What the app was given in place of accounts, and what that stands for: an object.
-    pub handles: Value,
     /// The app's answer as it came; `None` where there was none that is JSON.
     pub answer: Option<Value>,
 }
@@ -106,6 +104,16 @@ pub struct Source {
     /// What came of asking Coolbits, where that went through the sidecar: `{enabled, path, status}`
     /// or `{enabled, error, …}`.
     pub gateway: Option<Value>,
+}
+
+/// The source of a run whose figures were somebody else's: nothing of it is told.
+pub const WITHHELD: &str = "withheld";
+
+impl Run {
+    /// Whether nothing of what the app keeps of it may be told.
+    pub fn is_withheld(&self) -> bool {
+        self.sources.iter().any(|one| one.source == WITHHELD)
+    }
 }
 
 /// Whether the figures of a run are real: `real` where all came from Coolbits, `mock` where

@@ -7,7 +7,9 @@
 
 use camarad_policies::accounts::Connector;
 use camarad_policies::behind::DIGITS;
+use camarad_policies::identity::Token;
 use camarad_policies::ids::{ClientId, UserId};
+use camarad_policies::operation::Operation;
 use camarad_policies::route::CoolbitsCredential;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -20,7 +22,11 @@ pub(crate) struct Handle {
     /// The node that reads.
     pub(crate) node_id: String,
     pub(crate) connector: &'static Connector,
-    /// With whose token; `None` where Coolbits is not to be asked for it.
+    /// What is read: campaigns, or the overview.
+    pub(crate) operation: Operation,
+    /// The caller's token: while it holds, the run may read.
+    pub(crate) token: Token,
+    /// With whose token Coolbits is asked; `None` where it is not to be.
     pub(crate) credential: Option<CoolbitsCredential>,
     /// The account or property; `None` where the client has none.
     pub(crate) account: Option<String>,
@@ -49,6 +55,8 @@ impl Handle {
         user: UserId,
         client: ClientId,
         connector: &'static Connector,
+        operation: Operation,
+        token: Token,
         credential: Option<CoolbitsCredential>,
     ) -> Self {
         Self {
@@ -56,6 +64,8 @@ impl Handle {
             client,
             node_id: String::new(),
             connector,
+            operation,
+            token,
             credential,
             account: None,
             manager: None,
@@ -63,23 +73,22 @@ impl Handle {
         }
     }
 
-    /// Whether anything can be read with it.
-    fn is_readable(&self) -> bool {
-        self.credential.is_some() && self.account.is_some()
-    }
-
     /// Remembers a read that was answered: the app looks no further.
     pub(crate) fn note(&self, gateway: Value) {
         *lock(&self.read) = Some(gateway);
     }
 
-    /// Remembers a read that failed, unless one was answered.
+    /// Remembers the first read that failed, unless one was answered: what the app asks
+    /// after it are its other candidates.
     pub(crate) fn note_miss(&self, gateway: Value) {
-        let mut read = lock(&self.read);
-        let is_answered = read.as_ref().is_some_and(|read| read["error"].is_null());
-        if !is_answered {
-            *read = Some(gateway);
-        }
+        lock(&self.read).get_or_insert(gateway);
+    }
+
+    /// Whether a read was answered.
+    pub(crate) fn was_read(&self) -> bool {
+        let read = lock(&self.read);
+        read.as_ref()
+            .is_some_and(|read| read["status"].is_number() && read["error"].is_null())
     }
 
     /// What came of its reads; `None` where there was none.
@@ -124,13 +133,6 @@ impl Lease {
         Some(&found.1)
     }
 
-    /// Whether there was something to read, and nobody asked for any of it.
-    pub(crate) fn is_unasked(&self) -> bool {
-        let mut readable = self.all().filter(|(_, handle)| handle.is_readable());
-        let asked = |(_, handle): (&String, &Handle)| handle.gateway().is_some();
-        readable.next().is_some() && !self.all().any(asked)
-    }
-
     /// Every handle of the run.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&String, &Handle)> {
         self.ids.iter().map(|(id, handle)| (id, handle.as_ref()))
@@ -165,10 +167,32 @@ fn draw() -> Option<String> {
 mod tests {
     use super::*;
     use camarad_policies::behind::is_handle;
+    use serde_json::json;
 
     fn handle() -> Handle {
         let (user, client) = (UserId::parse("1").unwrap(), ClientId::parse("10").unwrap());
-        Handle::new(user, client, Connector::find("ga4").unwrap(), None)
+        let ga4 = Connector::find("ga4").unwrap();
+        Handle::new(
+            user,
+            client,
+            ga4,
+            Operation::Ga4Overview,
+            Token::new("t"),
+            None,
+        )
+    }
+
+    #[test]
+    fn the_first_failure_is_told_unless_something_was_read() {
+        let one = handle();
+        one.note_miss(json!({"error": "http_4xx", "status": 401}));
+        one.note_miss(json!({"error": "http_4xx", "status": 404}));
+        assert_eq!(one.gateway().unwrap()["status"], 401);
+        assert!(!one.was_read());
+        one.note(json!({"enabled": true, "path": "/x", "status": 200}));
+        one.note_miss(json!({"error": "timeout"}));
+        assert!(one.was_read());
+        assert_eq!(one.gateway().unwrap()["path"], "/x");
     }
 
     #[test]

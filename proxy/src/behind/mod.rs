@@ -12,7 +12,7 @@ mod handles;
 
 pub(crate) use handles::{Handle, Handles, Lease};
 
-use crate::gateway::{Miss, Reply};
+use crate::gateway::{Miss, Reply, SwitchBoard};
 use crate::generation::{Current, Generation};
 use crate::observe::Observer;
 use crate::panics::caught;
@@ -21,22 +21,30 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use camarad_policies::behind::{Bearer, Passage, handle_in, is_plain, passage, resolved};
+use camarad_policies::identity::Identity;
 use camarad_policies::ids::UserId;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// Largest body of a request of the app's.
 const LARGEST: usize = 1 << 20;
+
+/// How long one may take to arrive.
+const BODY: Duration = Duration::from_secs(10);
+/// On everything that goes to Coolbits: what comes back here with it goes in circles.
+pub(crate) const HOP: HeaderName = HeaderName::from_static("x-camarad-hop");
 
 /// What stands behind the app.
 pub(crate) struct Behind {
     /// Looked at once for each request.
     pub(crate) current: Current,
     pub(crate) sessions: SharedSessions,
+    pub(crate) switch: Arc<SwitchBoard>,
     pub(crate) handles: Arc<Handles>,
     pub(crate) observer: Arc<Observer>,
     /// The token that means nobody; drawn anew by each process.
@@ -89,6 +97,10 @@ impl Behind {
         let now = self.current.load_full();
         let (head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
+        if head.headers.contains_key(&HOP) {
+            tracing::error!("gateway.url leads back to behind.listen: set it to the real Coolbits");
+            return said(StatusCode::LOOP_DETECTED, "loop_detected");
+        }
         if !is_plain(&path) {
             return said(StatusCode::BAD_REQUEST, "path_malformed");
         }
@@ -101,7 +113,8 @@ impl Behind {
             Some(token) if self.is_nobody(token) => Bearer::Nobody,
             Some(_) => Bearer::Token,
         };
-        let Ok(body) = axum::body::to_bytes(body, LARGEST).await else {
+        let body = tokio::time::timeout(BODY, axum::body::to_bytes(body, LARGEST)).await;
+        let Ok(Ok(body)) = body else {
             return said(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
         };
         let method = head.method.as_str();
@@ -116,9 +129,12 @@ impl Behind {
                     .await
             }
             (Passage::Own | Passage::OwnSelect, Some(token)) => {
-                let Some(user) = self.whose(&now, &token).await else {
+                let whose = self.whose(&now, &token).await;
+                // One that Coolbits may not see did not come from in front.
+                let Some(whose) = whose.filter(|whose| whose.coolbits_token().is_some()) else {
                     return said(StatusCode::UNAUTHORIZED, "unauthorized");
                 };
+                let user = whose.user();
                 match passage(method, &path, who) {
                     Passage::OwnSelect => selected(),
                     _ => self.own(&now, &token, user, &head, body).await,
@@ -137,9 +153,8 @@ impl Behind {
         bool::from(token.as_bytes().ct_eq(self.nobody.as_bytes()))
     }
 
-    /// Whose a token is, by the same checks as in front: verified, not ended, and one that
-    /// Coolbits may see.
-    async fn whose(&self, generation: &Generation, token: &str) -> Option<UserId> {
+    /// Whose a token is, by the same checks as in front: verified, and not ended.
+    async fn whose(&self, generation: &Generation, token: &str) -> Option<Identity> {
         let verified = generation.keys.identify(token).await.ok()?;
         self.sessions.check(&verified).ok()?;
         let user = match (
@@ -150,8 +165,7 @@ impl Behind {
             // Whose it is was not asked in front, so it did not come from there.
             _ => return None,
         };
-        let identity = verified.bound_to(user);
-        identity.coolbits_token().map(|_| user)
+        Some(verified.bound_to(user))
     }
 
     /// What a caller's own token asks.
@@ -166,6 +180,13 @@ impl Behind {
         if head.method == Method::GET {
             let path = head.uri.path();
             let query = pairs(head.uri.query().unwrap_or_default());
+            if handle_in(&query).is_some_and(|id| self.handles.find(id).is_some()) {
+                // Runs are nobody's here: an account it would be to Coolbits, and selected.
+                return not_connected();
+            }
+            if !self.switch.current().enabled && now.gateway.is_ads_read(path) {
+                return not_connected();
+            }
             let read = now.gateway.read_as_caller(token, user, path, &query);
             if let Some(read) = read.await {
                 return answered(read);
@@ -209,8 +230,22 @@ impl Behind {
             tracing::warn!("behind the app, a handle was named that no run holds");
             return not_connected();
         };
-        let (Some(credential), Some(account)) = (&handle.credential, &handle.account) else {
-            return not_connected();
+        let switch = self.switch.current();
+        let holds = self.whose(now, handle.token.expose()).await;
+        let reason = match (&handle.credential, &handle.account) {
+            _ if holds.is_none_or(|whose| whose.user() != handle.user) => Some("token_refused"),
+            _ if !switch.enabled => Some("disabled"),
+            _ if switch.mock_only.contains(&handle.operation) => Some("mock_only"),
+            (None, _) => Some("no_credential"),
+            (_, None) => Some("no_account"),
+            _ => None,
+        };
+        let (Some(credential), Some(account), None) = (&handle.credential, &handle.account, reason)
+        else {
+            let reason = reason.unwrap_or("no_account");
+            handle.note_miss(json!({"enabled": switch.enabled, "reason": reason}));
+            // Not `not_connected`, by which the app's GA4 calls nothing real figures.
+            return said(StatusCode::NOT_FOUND, reason);
         };
         let query = resolved(handle.connector, query, &id, account);
         let read = now.gateway.read_as(credential, &handle, path, query);
@@ -221,7 +256,12 @@ impl Behind {
             }
             Err(miss) => handle.note_miss(crate::gateway::told(miss)),
         }
-        answered(read)
+        let mut answer = answered(read);
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            // The app would take it for its service account's, log in again and repeat.
+            *answer.status_mut() = StatusCode::FORBIDDEN;
+        }
+        answer
     }
 }
 

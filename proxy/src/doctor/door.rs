@@ -111,6 +111,8 @@ async fn start(config: &Config) -> Result<(Running, TempDir), String> {
     own.server.access_log = "off".into();
     own.server.allowed_hosts.clear();
     own.audit.log = "off".into();
+    // The app's calls are the running one's, whose handles this one does not know.
+    own.behind = None;
     own.admin.listen = ([127, 0, 0, 1], 0).into();
     own.admin.token = None;
     let running = process::start(own, None)

@@ -4,12 +4,13 @@
 
 use super::failure::{Failure, Miss};
 use super::vitals::Vitals;
+use crate::behind::HOP;
 use crate::budget::{Budget, Full};
 use crate::observe::Observer;
 use bytes::{Bytes, BytesMut};
 use camarad_config::Gateway as Config;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{StatusCode, redirect};
 use serde_json::Value;
 use std::sync::Arc;
@@ -70,15 +71,18 @@ impl Client {
                 false => attempt.stop(),
             }
         });
+        let hop = HeaderMap::from_iter([(HOP, HeaderValue::from_static("1"))]);
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(same_origin)
+            .default_headers(hop.clone())
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(Duration::from_secs(30))
             .build()?;
         let plain = reqwest::Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())
+            .default_headers(hop)
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(Duration::from_secs(30))
             .build()?;

@@ -6,8 +6,9 @@
 use super::client::{Reading, Reply};
 use super::coolbits::select;
 use super::failure::{Failure, Miss};
+use super::ga4;
 use super::params::{Selection, add_aliases};
-use super::rows::digits;
+use super::rows::{check_account, digits};
 use super::vitals::Admitted;
 use super::{Gateway, Holder};
 use crate::behind::Handle;
@@ -32,6 +33,9 @@ const PASSED: [HeaderName; 6] = [
 /// A read of the app's, and whose it is.
 struct Errand<'a> {
     user: u64,
+    connector: Connector,
+    /// What the answer has to be about.
+    account: &'a str,
     /// Digits of the customer to select, and of its manager; `None` where none is selected.
     selection: Option<Selection>,
     path: &'a str,
@@ -47,9 +51,13 @@ impl Gateway {
         path: &str,
         mut query: Vec<(String, String)>,
     ) -> Result<Reply, Miss> {
-        let connector = self.connector_read(path);
-        let connector = connector.filter(|read| read.name() == handle.connector.name);
-        let connector = connector.ok_or(Failure::NotConnected)?;
+        // A run reads one thing of each connector; its other paths are nobody's.
+        let endpoint = self.endpoints.of(handle.operation);
+        let mut paths = endpoint.iter().flat_map(|endpoint| endpoint.paths(false));
+        if !paths.any(|own| *own == *path) {
+            return Err(Failure::NotConnected.into());
+        }
+        let connector = handle.operation.connector();
         let account = handle.account.as_deref().unwrap_or_default();
         let manager = handle.manager.as_deref();
         let selection = (connector == Connector::GoogleAds).then(|| selection(account, manager));
@@ -58,6 +66,8 @@ impl Gateway {
         }
         let errand = Errand {
             user: handle.user.get(),
+            connector,
+            account,
             selection,
             path,
             query,
@@ -97,6 +107,8 @@ impl Gateway {
         };
         let errand = Errand {
             user: user.get(),
+            connector: Connector::GoogleAds,
+            account,
             selection: Some(selection(account, first(ads.managers()))),
             path,
             query: query.to_vec(),
@@ -147,13 +159,34 @@ impl Gateway {
         errand: &Errand<'_>,
     ) -> Result<Reply, Miss> {
         let (path, query) = (errand.path.into(), &errand.query);
-        let Some(selection) = errand.selection.clone() else {
-            return reading.get(&path, query).await;
+        let lock = match errand.selection.clone() {
+            None => None,
+            Some(selection) => {
+                let lock = self.selections.alone(holder, reading.deadline()).await;
+                let lock = lock.ok_or(Failure::Timeout)?;
+                select(reading, selection).await?;
+                Some(lock)
+            }
         };
-        let lock = self.selections.alone(holder, reading.deadline()).await;
-        let _lock = lock.ok_or(Failure::Timeout)?;
-        select(reading, selection).await?;
-        reading.get(&path, query).await
+        let reply = reading.get(&path, query).await?;
+        drop(lock);
+        // Whatever another one selected in between shows here.
+        let is_own = match errand.connector {
+            Connector::Ga4 => ga4::check_property(&reply.payload, errand.account),
+            _ => check_account(&reply.payload, errand.account),
+        };
+        match is_own {
+            Ok(()) => Ok(reply),
+            Err(_) => Err(Miss {
+                path: Some(reply.path.clone()),
+                ..Failure::BadPayload.into()
+            }),
+        }
+    }
+
+    /// Whether a path is one of Google Ads' figures.
+    pub(crate) fn is_ads_read(&self, path: &str) -> bool {
+        self.connector_read(path) == Some(Connector::GoogleAds)
     }
 
     /// The connector of whose figures a path is a read.

@@ -11,6 +11,8 @@ use rusqlite::{Connection, Transaction, params};
 
 /// No run is under way for so long, in milliseconds.
 const LONGEST_RUN_MS: i64 = 60 * 60 * 1000;
+/// How many times as long as runs their handles are kept.
+const KEPT_LONGER: i64 = 4;
 /// Times that room is made for one write.
 const MOST_EVICTIONS: usize = 8;
 
@@ -32,6 +34,10 @@ pub(super) fn prune(
     change
         .prepare_cached("DELETE FROM runs WHERE started_at < ?1 AND status <> 'running'")?
         .execute([now - retention.age_ms])?;
+    // The app may keep its history longer; what is left over there is blanked.
+    change
+        .prepare_cached("DELETE FROM handles WHERE made_at < ?1")?
+        .execute([now - KEPT_LONGER * retention.age_ms])?;
     // One client's runs make room for its own only: nobody can push out another's.
     change
         .prepare_cached(

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 /// The columns of a whole run.
 pub(super) const WHOLE: &str = "run_id, execution_id, trace_execution_id, user, client, flow_id, \
-    flow_name, flow, request_hash, findings, sources, started_at, finished_at, status, replay_of, answer, handles";
+    flow_name, flow, request_hash, findings, sources, started_at, finished_at, status, replay_of, answer";
 
 /// The same without what is large: for lists.
 pub(super) const SHORT: &str = "run_id, execution_id, trace_execution_id, user, client, flow_id, \
-    flow_name, 'null', request_hash, findings, sources, started_at, finished_at, status, replay_of, NULL, handles";
+    flow_name, 'null', request_hash, findings, sources, started_at, finished_at, status, replay_of, NULL";
 
 /// Texts of a row that are JSON inside, not parsed yet.
 pub(super) struct Raw {
@@ -21,7 +21,6 @@ pub(super) struct Raw {
     sources: String,
     status: String,
     answer: Option<String>,
-    handles: String,
 }
 
 impl Raw {
@@ -34,7 +33,6 @@ impl Raw {
             sources: row.get(10)?,
             status: row.get(13)?,
             answer: row.get(15)?,
-            handles: row.get(16)?,
             run: Run {
                 run_id: row.get(0)?,
                 execution_id: row.get::<_, Option<i64>>(1)?.map(number),
@@ -51,7 +49,6 @@ impl Raw {
                 finished_at: row.get::<_, Option<i64>>(12)?.map(time_text),
                 status: Status::Error,
                 replay_of: row.get(14)?,
-                handles: Value::Null,
                 answer: None,
             },
         })
@@ -66,12 +63,10 @@ impl Raw {
             sources,
             status,
             answer,
-            handles,
         } = self;
         let broken = |what| LedgerError::Row(run.run_id.clone(), what);
         let json = |text: &str, what| serde_json::from_str(text).map_err(|_| broken(what));
         let flow = json(&flow, "its flow is no JSON")?;
-        run.handles = json(&handles, "its handles are no JSON")?;
         let findings = json(&findings, "its findings are no JSON")?;
         let sources: Value = json(&sources, "its sources are no JSON")?;
         let sources = read_sources(&sources).ok_or_else(|| broken("its sources are none"))?;

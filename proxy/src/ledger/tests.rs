@@ -35,7 +35,7 @@ fn run(id: &str, of: u64, at: i64) -> NewRun {
         findings: json!([{"code": "no_trigger"}]),
         replay_of: None,
         started_ms: at,
-        handles: json!({"1": "G-1"}),
+        handles: [(format!("handle of {id}"), "G-1".to_owned())].into(),
         once: None,
     }
 }

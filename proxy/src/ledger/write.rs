@@ -9,7 +9,7 @@ use camarad_policies::run::annotate::sources_json;
 use camarad_policies::run::{Run, Source, Status};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Runs that are looked up at once.
 const PART: usize = 200;
@@ -32,7 +32,7 @@ pub(crate) struct NewRun {
     pub(crate) replay_of: Option<String>,
     pub(crate) started_ms: i64,
     /// What the app is given in place of accounts, and what that stands for.
-    pub(crate) handles: Value,
+    pub(crate) handles: BTreeMap<String, String>,
     /// The digest of its `Idempotency-Key`.
     pub(crate) once: Option<[u8; 32]>,
 }
@@ -178,11 +178,38 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         self.with(move |file, _| {
             file.execute(
+                "DELETE FROM handles WHERE user = ?1 AND (?2 IS NULL OR client = ?2)",
+                params![user.get() as i64, client.map(|client| client.get() as i64)],
+            )?;
+            file.execute(
                 "UPDATE runs SET execution_id = NULL, once = NULL
                  WHERE user = ?1 AND (?2 IS NULL OR client = ?2)",
                 params![user.get() as i64, client.map(|client| client.get() as i64)],
             )?;
             Ok(())
+        })
+        .await
+    }
+
+    /// What handles of a user's runs stood for, as far as that is known.
+    pub(crate) async fn accounts_of(
+        &self,
+        user: UserId,
+        handles: BTreeSet<String>,
+    ) -> Result<BTreeMap<String, String>, LedgerError> {
+        if handles.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        self.with(move |file, _| {
+            let sql = "SELECT account FROM handles WHERE handle = ?1 AND user = ?2";
+            let mut find = file.prepare_cached(sql)?;
+            let mut accounts = BTreeMap::new();
+            for handle in handles {
+                let key = params![handle, user.get() as i64];
+                let account = find.query_row(key, |row| row.get(0)).optional()?;
+                accounts.extend(account.map(|account| (handle, account)));
+            }
+            Ok(accounts)
         })
         .await
     }
@@ -343,10 +370,9 @@ fn insert(
     };
     let mut insert = change.prepare_cached(
         "INSERT INTO runs (run_id, user, client, flow_id, flow_name, flow, request_hash, findings,
-            sources, started_at, finished_at, status, replay_of, once, answered_status, answered, size,
-            handles)
+            sources, started_at, finished_at, status, replay_of, once, answered_status, answered, size)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '[]', ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-            length(?6) + length(?8) + length(coalesce(?15, '')), ?16)",
+            length(?6) + length(?8) + length(coalesce(?15, '')))",
     )?;
     let kept = blocked.filter(|_| run.once.is_some());
     insert.execute(params![
@@ -365,7 +391,13 @@ fn insert(
         run.once,
         kept.map(|(status, _)| status),
         kept.map(|(_, body)| body),
-        run.handles.to_string(),
     ])?;
+    let mut insert = change.prepare_cached(
+        "INSERT INTO handles (handle, user, client, account, made_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let (user, client) = (run.user.get() as i64, run.client.get() as i64);
+    for (handle, account) in &run.handles {
+        insert.execute(params![handle, user, client, account, run.started_ms])?;
+    }
     Ok(())
 }

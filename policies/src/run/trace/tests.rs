@@ -22,7 +22,6 @@ fn run(answer: Value) -> Run {
         finished_at: Some("2026-01-05T10:00:00.012Z".into()),
         status: Status::Warning,
         replay_of: None,
-        handles: json!({}),
         answer: Some(answer),
     }
 }

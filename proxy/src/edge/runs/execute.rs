@@ -7,7 +7,7 @@ use super::super::decide::Decision;
 use super::super::legacy::Fetched;
 use super::super::upstream_request;
 use super::asked::{Flow, violations, warnings};
-use super::leased::revealed_answer;
+use super::leased::{Told, told_answer};
 use super::once::{digest, past_answer};
 use super::own_json;
 use crate::behind::Lease;
@@ -17,11 +17,12 @@ use camarad_policies::authorise::Permit;
 use camarad_policies::guardrails::Verdict;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
-use camarad_policies::run::{Status, annotate};
+use camarad_policies::run::{Source as RunSource, Status, WITHHELD, annotate};
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A run that is about to be made.
@@ -81,7 +82,7 @@ impl Sidecar {
             findings: Value::Null,
             replay_of: None,
             started_ms: now_ms(),
-            handles: json!({}),
+            handles: BTreeMap::new(),
             once,
         };
         if !seen.verdict.violations.is_empty() {
@@ -225,12 +226,6 @@ impl Sidecar {
                 Err(refusal) => Err(refusal),
             };
             let (ran, done) = completed(fetched, &ready, lease.as_ref());
-            if lease.as_ref().is_some_and(Lease::is_unasked) {
-                tracing::warn!(
-                    run = ready.run_id,
-                    "the app ran a flow and asked nothing behind it: is behind.listen its COOLBITS_URL?"
-                );
-            }
             // From here on its handles are nobody's.
             drop(lease);
             let status = done.status;
@@ -324,6 +319,17 @@ pub(super) fn told(asked: &Flow, verdict: &Verdict) -> Value {
     })
 }
 
+/// In the ledger, what marks a run whose figures are somebody else's.
+fn withheld() -> Vec<RunSource> {
+    vec![RunSource {
+        node_id: String::new(),
+        connector: String::new(),
+        source: WITHHELD.to_owned(),
+        account: None,
+        gateway: None,
+    }]
+}
+
 /// The head of a request that runs a flow, from the caller's own.
 fn head(
     own: &RequestHeader,
@@ -360,7 +366,18 @@ fn completed(
     };
     let answer: Option<Value> = serde_json::from_slice(&fetched.body).ok();
     let answer = match (answer, lease) {
-        (Some(answer), Some(lease)) => Some(revealed_answer(answer, lease)),
+        (Some(answer), Some(lease)) => {
+            let Told { answer, is_foreign } = told_answer(answer, lease);
+            if is_foreign {
+                tracing::error!(
+                    run = ready.run_id,
+                    "the app told figures as real that it did not ask for here: is behind.listen its COOLBITS_URL?"
+                );
+                (done.execution_id, done.sources) = (answer["execution_id"].as_u64(), withheld());
+                return (Err(Refusal::TenantLeakBlocked), done);
+            }
+            Some(answer)
+        }
         (answer, _) => answer,
     };
     done.status = annotate::status(fetched.status, answer.as_ref(), !rows.is_empty());

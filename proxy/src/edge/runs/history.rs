@@ -3,11 +3,15 @@
 use super::super::Sidecar;
 use bytes::Bytes;
 use camarad_policies::authorise::Permit;
-use camarad_policies::behind::revealed;
+use camarad_policies::behind::{handle_like, is_handle, revealed};
+use camarad_policies::ids::UserId;
 use camarad_policies::matrix::Recorded;
 use camarad_policies::run::annotate;
-use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Numbers in one answer that may be handles, at most.
+const MOST_HANDLES: usize = 2000;
 
 impl Sidecar {
     /// The answer with what the ledger has of its runs. A ledger that cannot be read says
@@ -16,9 +20,10 @@ impl Sidecar {
         let (Some(recorded), Some(user)) = (permit.rule().recorded, permit.user()) else {
             return body;
         };
-        let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else {
+        let Ok(answer) = serde_json::from_slice::<Value>(&body) else {
             return body;
         };
+        let mut answer = self.with_accounts(user, answer).await;
         let rows: Vec<&mut Map<String, Value>> = match (&mut answer, recorded) {
             (Value::Array(rows), Recorded::List) => {
                 rows.iter_mut().filter_map(Value::as_object_mut).collect()
@@ -34,21 +39,54 @@ impl Sidecar {
         });
         for row in rows {
             let run = key(row, permit).and_then(|key| found.get(&key));
-            if let Some(handles) = run
-                .and_then(|run| run.handles.as_object())
-                .filter(|all| !all.is_empty())
-            {
-                let account =
-                    |id: &str| Some(handles.get(id)?.as_str().unwrap_or_default().to_owned());
-                let kept = std::mem::take(row);
-                if let Value::Object(told) = revealed(Value::Object(kept), &account) {
-                    *row = told;
+            if run.is_some_and(|run| run.is_withheld()) {
+                // Its caller was not told either.
+                for name in ["results", "steps"] {
+                    row.insert(name.to_owned(), json!([]));
                 }
+                row.insert("status".to_owned(), json!("error"));
             }
             annotate::history_row(row, run);
         }
         crate::json::to_body(&answer)
     }
+
+    /// What the app keeps of runs, with the accounts that their handles stood for. A handle
+    /// that nobody knows any more is nothing: it must not be taken for an account.
+    pub(super) async fn with_accounts(&self, user: UserId, kept: Value) -> Value {
+        let all = handle_like(&kept, MOST_HANDLES);
+        if all.is_empty() {
+            return kept;
+        }
+        let known = self.runs.ledger.accounts_of(user, all).await;
+        let known = known.unwrap_or_else(|error| {
+            let _ = self.broken_ledger(&error);
+            BTreeMap::new()
+        });
+        let named = named_as_accounts(&kept);
+        let account = |id: &str| {
+            let known = known.get(id).cloned();
+            known.or_else(|| named.contains(id).then(String::new))
+        };
+        revealed(kept, &account)
+    }
+}
+
+/// What steps name as an account or a property, and has the form of a handle.
+fn named_as_accounts(kept: &Value) -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
+    for result in kept["results"].as_array().into_iter().flatten() {
+        for name in ["account_id", "property_id"] {
+            let id = match &result["data"][name] {
+                Value::Number(number) => number.to_string(),
+                other => other.as_str().unwrap_or_default().to_owned(),
+            };
+            if is_handle(&id) {
+                named.insert(id);
+            }
+        }
+    }
+    named
 }
 
 /// Client and id of a row; the decided client where the row does not say.

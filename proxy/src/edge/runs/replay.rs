@@ -20,6 +20,7 @@ use camarad_policies::run::trace::steps;
 use camarad_policies::run::{Run, Status};
 use pingora::proxy::Session;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Where runs are made.
 const EXECUTE: &str = "/api/orchestrator/execute";
@@ -89,7 +90,7 @@ impl Sidecar {
             findings: Value::Null,
             replay_of: Some(before.run_id.clone()),
             started_ms: now_ms(),
-            handles: json!({}),
+            handles: BTreeMap::new(),
             once,
         };
         if !seen.verdict.violations.is_empty() {

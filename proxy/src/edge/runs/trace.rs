@@ -55,7 +55,10 @@ impl Sidecar {
             serde_json::from_slice(&detail).map_err(|_| Refusal::LegacyBadAnswer)?;
         let told = match &recorded {
             Some(run) => trace(run),
-            None => trace_of_history(&detail, tenant.client.get()),
+            None => {
+                let detail = self.with_accounts(tenant.user, detail).await;
+                trace_of_history(&detail, tenant.client.get())
+            }
         };
         Ok(given(&told, is_csv))
     }

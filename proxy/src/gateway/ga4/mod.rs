@@ -50,7 +50,7 @@ pub(super) fn map(
     if matches!(operation, Operation::Ga4Status | Operation::Ga4Property) {
         return status(payload);
     }
-    check_named(payload, &["propertyId", "property_id"], &params.account)?;
+    check_property(payload, &params.account)?;
     let rows = rows(endpoint, payload)?;
     let whole = payload.pointer("/data/overview/sessions");
     let mut answer = match operation {
@@ -191,6 +191,11 @@ fn property(row: &Row<'_>) -> Result<Option<Value>, MapError> {
         }
     }
     Ok(Some(property))
+}
+
+/// An answer that names a property must name the one that was asked for.
+pub(super) fn check_property(payload: &Value, asked: &str) -> Result<(), MapError> {
+    check_named(payload, &["propertyId", "property_id"], asked)
 }
 
 #[cfg(test)]
