@@ -102,7 +102,7 @@ fn flatten(at: String, value: Value, leaves: &mut BTreeMap<String, Value>) {
 }
 
 /// Every secret that stands in the settings themselves.
-fn secrets(settings: &Settings) -> BTreeMap<String, Secret> {
+pub(crate) fn secrets(settings: &Settings) -> BTreeMap<String, Secret> {
     let issuers = settings.issuers.iter().enumerate();
     let issuers =
         issuers.map(|(n, issuer)| (format!("issuers[{n}].secret"), issuer.secret.clone()));

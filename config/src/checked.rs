@@ -57,6 +57,30 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// What was written, with what was not filled in.
     pub settings: Settings,
+    /// What it was read from.
+    pub source: Source,
+    /// What is kept of configurations that were applied.
+    pub snapshots: Snapshots,
+}
+
+/// What settings were read from.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The file and its text, secrets and all.
+    pub file: Option<(PathBuf, Secret)>,
+    /// What the environment said, by name; secrets are `***`.
+    pub environment: BTreeMap<String, String>,
+    /// Where each key was set: the file, or the name in the environment. Others are defaults.
+    pub origins: BTreeMap<String, String>,
+}
+
+/// What is kept of configurations that were applied.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    /// Other files that are kept along.
+    pub include: Vec<PathBuf>,
+    /// How many are kept.
+    pub keep: usize,
 }
 
 /// The process and its main listener.

@@ -14,15 +14,17 @@ mod checked;
 mod load;
 mod secret;
 mod settings;
+mod snapshot;
 mod span;
 
 pub use changes::{Change, changes, leaves};
 pub use checked::{
-    Admin, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Limits, Server,
+    Admin, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Limits, Server, Source,
 };
 pub use load::{Inputs, Problem, Problems, load};
 pub use secret::Secret;
 pub use settings::Settings;
+pub use snapshot::{KeptFile, Snapshot, SnapshotError, shown_file};
 
 /// The documented defaults, as shipped.
 pub const DEFAULTS_TOML: &str = include_str!("../sidecar.toml");

@@ -43,6 +43,8 @@ pub struct Settings {
     pub burst: BurstSettings,
     /// The admin listener.
     pub admin: AdminSettings,
+    /// What is kept of configurations that were applied.
+    pub snapshots: SnapshotsSettings,
     /// One keyed issuer in two lines.
     pub jwt: JwtSettings,
     /// Any number of keyed issuers, with all their settings.
@@ -283,6 +285,16 @@ pub struct BurstSettings {
     pub clear: f64,
 }
 
+/// What is kept of configurations that were applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SnapshotsSettings {
+    /// Other files that are kept along, by their whole path: nginx's, PM2's.
+    pub include: Vec<String>,
+    /// How many applied configurations are remembered, 2 to 10,000.
+    pub keep: usize,
+}
+
 /// The admin listener.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -490,6 +502,15 @@ impl Default for BurstSettings {
             ratio: 0.2,
             min_volume: 5,
             clear: 0.5,
+        }
+    }
+}
+
+impl Default for SnapshotsSettings {
+    fn default() -> Self {
+        Self {
+            include: Vec::new(),
+            keep: 200,
         }
     }
 }

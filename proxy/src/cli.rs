@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::config_command::ConfigArgs;
 use crate::doctor::DoctorArgs;
 use crate::matrix_table::Format;
 use crate::runs_command::RunsArgs;
@@ -35,6 +36,8 @@ pub(crate) enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// What is configured, what was, what differs, and the way back.
+    Config(ConfigArgs),
     /// Look at an installation from outside, before or after start: what works, what does not, what to do.
     Doctor(DoctorArgs),
     /// The runs of the orchestrator that were recorded.

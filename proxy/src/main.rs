@@ -6,6 +6,7 @@ mod behind;
 mod budget;
 mod cache;
 mod cli;
+mod config_command;
 mod demo;
 mod doctor;
 mod drill;
@@ -26,11 +27,13 @@ mod process;
 mod reload;
 mod runs_command;
 mod sessions;
+mod snapshots;
 mod supervisor;
 mod templates_command;
 mod tenants;
 mod token;
 mod token_verify;
+mod whole_file;
 
 use camarad_config::{Config, Inputs, Problems, load};
 use camarad_mocks::stand_in::{self, faults::Faults};
@@ -88,6 +91,22 @@ fn main() -> ExitCode {
             }
             Err(problems) => fail(&problems),
         },
+        Command::Config(args) => {
+            let inputs = inputs(args.config.clone());
+            block_on(1, async move {
+                match config_command::run(args, inputs).await {
+                    Ok(text) => {
+                        say(&text);
+                        ExitCode::SUCCESS
+                    }
+                    Err(error) if error.is_refusal() => {
+                        complain(&error.to_string());
+                        ExitCode::from(1)
+                    }
+                    Err(error) => fail(&error),
+                }
+            })
+        }
         Command::Doctor(args) => match settings(args.config.clone()) {
             Ok(config) => {
                 panics::tell_without_words();

@@ -17,6 +17,7 @@ use crate::owners::Owners;
 use crate::panics::kept_up;
 use crate::reload::Reloader;
 use crate::sessions::Sessions;
+use crate::snapshots::Snapshots;
 use crate::supervisor::{self, PidFile};
 use crate::tenants::Tenants;
 use arc_swap::ArcSwap;
@@ -213,7 +214,9 @@ pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Runn
         front: listening.front.clone(),
         changed,
         alone: Mutex::default(),
+        snapshots: Arc::new(Snapshots::of(&config.server.state_dir)),
     });
+    reloader.started().await;
     let behind_task = match (behind_listener, handles) {
         (Some(listener), Some(handles)) => {
             let behind = Behind {

@@ -6,6 +6,7 @@
 
 use crate::edge::Front;
 use crate::generation::{BuildError, Current, Generation, Lasting, Made};
+use crate::snapshots::{Applied, Order, Outcome, Snapshots, short};
 use camarad_config::{Change, Config, Inputs, Problems, changes, load};
 use camarad_policies::purge::Purge;
 use serde_json::{Value, json};
@@ -27,6 +28,8 @@ pub(crate) struct Reloader {
     pub(crate) changed: watch::Sender<u64>,
     /// One at a time.
     pub(crate) alone: Mutex<()>,
+    /// Where what was applied is kept.
+    pub(crate) snapshots: Arc<Snapshots>,
 }
 
 /// What came of it.
@@ -87,7 +90,11 @@ impl Reloader {
     /// Reads the settings again and puts them in force, or tells why not.
     pub(crate) async fn reload(&self, asked_by: &str) -> Result<Reloaded, ReloadError> {
         let _alone = self.alone.lock().await;
+        let order = self.off_the_threads(Snapshots::take_order).await.flatten();
         let outcome = self.attempt().await;
+        if let Ok(reloaded) = &outcome {
+            self.keep(asked_by, reloaded, order.clone()).await;
+        }
         let metrics = &self.lasting.observer.metrics;
         let word = match &outcome {
             Ok(Reloaded::Applied(generation, changes)) => {
@@ -112,7 +119,78 @@ impl Reloader {
             .with_label_values(&[word])
             .inc();
         metrics.config_refused.set(i64::from(outcome.is_err()));
+        if let Some(order) = order {
+            self.answer(order, &outcome).await;
+        }
         outcome
+    }
+
+    /// Keeps what the process began with.
+    pub(crate) async fn started(&self) {
+        let generation = self.current.load().number;
+        let reloaded = Reloaded::Applied(generation, Vec::new());
+        self.keep("start", &reloaded, None).await;
+    }
+
+    /// Keeps what is in force now. What cannot be kept is told, and is in force all the same.
+    async fn keep(&self, asked_by: &str, reloaded: &Reloaded, order: Option<Order>) {
+        let config = self.current.load().config.clone();
+        let (changed, is_same) = match reloaded {
+            Reloaded::Applied(_, changes) => (&changes[..], false),
+            Reloaded::Same(_) => (&[][..], true),
+        };
+        let changed = changed.iter().map(|change| change.key.clone()).collect();
+        let reason = asked_by.to_owned();
+        let kept = self.off_the_threads(move |snapshots| {
+            let how = Applied {
+                order: order.as_ref(),
+                is_same,
+                changed,
+            };
+            snapshots.applied(&config, &reason, how)
+        });
+        match kept.await {
+            Some(Ok(entry)) => {
+                let metrics = &self.lasting.observer.metrics;
+                metrics.config_rolled_back.set(i64::from(entry.rolled_back));
+                let (snapshot, since) = (short(&entry.id), &entry.time);
+                if entry.rolled_back {
+                    tracing::warn!(snapshot, since, "a configuration from before is in force");
+                } else {
+                    tracing::info!(snapshot, since, "the configuration is kept");
+                }
+            }
+            Some(Err(error)) => tracing::error!("the configuration cannot be kept: {error}"),
+            None => tracing::error!("the configuration cannot be kept: keeping it broke off"),
+        }
+    }
+
+    /// Tells whoever ordered to go back what came of it.
+    async fn answer(&self, order: Order, outcome: &Result<Reloaded, ReloadError>) {
+        let outcome = Outcome {
+            nonce: order.nonce,
+            generation: self.current.load().number,
+            problems: outcome
+                .as_ref()
+                .err()
+                .map(ReloadError::problems)
+                .unwrap_or_default(),
+        };
+        let told = self.off_the_threads(move |snapshots| snapshots.answer(&outcome));
+        if let Some(Err(error)) = told.await {
+            tracing::error!("whoever ordered the rollback cannot be told: {error}");
+        }
+    }
+
+    /// Reads or writes where nobody is served meanwhile.
+    async fn off_the_threads<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Snapshots) -> T + Send + 'static,
+    ) -> Option<T> {
+        let snapshots = self.snapshots.clone();
+        tokio::task::spawn_blocking(move || work(&snapshots))
+            .await
+            .ok()
     }
 
     async fn attempt(&self) -> Result<Reloaded, ReloadError> {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Its name in the state directory.
 const FILE: &str = "sidecar.pid";
+/// The process's name as Linux has it, 15 bytes.
+const NAME: &str = "camarad-sidecar";
 
 /// Says that it serves.
 pub(crate) fn ready() {
@@ -59,9 +61,41 @@ impl Drop for PidFile {
     }
 }
 
+/// The process id of the sidecar that runs on a state directory. A file that a crash left
+/// behind names nobody, or somebody else.
+pub(crate) fn running_on(state_dir: &Path) -> Option<u32> {
+    let text = std::fs::read_to_string(state_dir.join(FILE)).ok()?;
+    let process: u32 = text.trim().parse().ok()?;
+    let is_ours = match std::fs::read_to_string(format!("/proc/{process}/comm")) {
+        Ok(name) => name.trim_end() == NAME,
+        // Other users' processes may be hidden, and are taken for sidecars.
+        Err(_) => {
+            let id = i32::try_from(process).ok();
+            let id = id.and_then(rustix::process::Pid::from_raw)?;
+            let found = rustix::process::test_kill_process(id);
+            found != Err(rustix::io::Errno::SRCH)
+        }
+    };
+    is_ours.then_some(process)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_process_that_is_there_and_a_sidecar_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(running_on(dir.path()), None);
+        // These tests are a process of another name; the largest id is nobody's.
+        let own = std::process::id().to_string();
+        for text in [own.as_str(), "4194304", "0", "-1", "", "sidecar"] {
+            std::fs::write(dir.path().join(FILE), text).unwrap();
+            let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
+            let is_ours = text == own && comm.trim_end() == NAME;
+            assert_eq!(running_on(dir.path()).is_some(), is_ours, "{text:?}");
+        }
+    }
 
     #[test]
     fn the_file_goes_with_its_process_and_not_with_an_older_one() {

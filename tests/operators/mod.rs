@@ -4,6 +4,7 @@ mod alerts;
 mod deploy;
 mod logs;
 mod reload;
+mod snapshots;
 
 use std::path::{Path, PathBuf};
 

@@ -8,9 +8,10 @@ mod gateway;
 mod issuers;
 mod limits;
 mod runs;
+mod snapshots;
 mod tenancy;
 
-use crate::checked::{Admin, Audit, Burst, Cache, Config, Legacy, Server, Sessions};
+use crate::checked::{Admin, Audit, Burst, Cache, Config, Legacy, Server, Sessions, Source};
 use crate::load::Problem;
 use crate::secret::Secret;
 use crate::settings::{
@@ -111,6 +112,7 @@ pub(crate) fn check(
         ledger,
         burst,
         admin,
+        snapshots,
         jwt,
         issuers,
     } = settings;
@@ -146,6 +148,7 @@ pub(crate) fn check(
     let ledger = runs::check_ledger(c, ledger);
     let burst = check_burst(c, burst);
     let admin = check_admin(c, admin);
+    let snapshots = snapshots::check_snapshots(c, snapshots);
     let issuers = issuers::check_issuers(c, jwt, issuers);
     let seal_key = c.secret(
         "sessions.seal_key",
@@ -192,6 +195,8 @@ pub(crate) fn check(
                 issuers,
                 warnings: checker.warnings,
                 settings: whole,
+                source: Source::default(),
+                snapshots,
             })
         }
         _ => Err(checker.problems),

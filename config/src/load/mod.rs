@@ -4,8 +4,10 @@
 mod leaf;
 
 use crate::check::check;
-use crate::checked::Config;
+use crate::checked::{Config, Source};
+use crate::secret::Secret;
 use crate::settings::{IssuerSettings, Settings};
+use crate::snapshot::{is_secret_name, without_secret};
 use config::{Value, ValueKind};
 use leaf::{Leaf, Segment, flatten, key_of, merge, nest};
 use std::collections::BTreeMap;
@@ -102,8 +104,8 @@ impl fmt::Display for Problems {
 pub fn load(inputs: &Inputs) -> Result<Config, Problems> {
     let mut problems = Vec::new();
     let mut leaves = Vec::new();
-    read_file(inputs, &mut leaves, &mut problems);
-    read_environment(inputs, &mut leaves, &mut problems);
+    let text = read_file(inputs, &mut leaves, &mut problems);
+    let environment = read_environment(inputs, &mut leaves, &mut problems);
     let known = skeleton();
     leaves.retain(|leaf| match unfit(leaf, &known) {
         None => true,
@@ -119,7 +121,14 @@ pub fn load(inputs: &Inputs) -> Result<Config, Problems> {
         leaf.map_or_else(|| "settings".to_owned(), |leaf| leaf.origin.clone())
     };
     match check(settings, &origin_of) {
-        Ok(config) if problems.is_empty() => Ok(config),
+        Ok(config) if problems.is_empty() => Ok(Config {
+            source: Source {
+                file: inputs.file.clone().zip(text),
+                environment,
+                origins: origins(&leaves),
+            },
+            ..config
+        }),
         Ok(_) => Err(Problems(problems)),
         Err(found) => {
             // What was unfit was left out above; its absence is not a second problem.
@@ -130,8 +139,19 @@ pub fn load(inputs: &Inputs) -> Result<Config, Problems> {
     }
 }
 
-fn read_file(inputs: &Inputs, leaves: &mut Vec<Leaf>, problems: &mut Vec<Problem>) {
-    let Some(path) = &inputs.file else { return };
+/// Where each key was set; the environment comes last and wins.
+fn origins(leaves: &[Leaf]) -> BTreeMap<String, String> {
+    let each = leaves.iter();
+    each.map(|leaf| (key_of(&leaf.path), leaf.origin.clone()))
+        .collect()
+}
+
+fn read_file(
+    inputs: &Inputs,
+    leaves: &mut Vec<Leaf>,
+    problems: &mut Vec<Problem>,
+) -> Option<Secret> {
+    let path = inputs.file.as_ref()?;
     let origin = path.display().to_string();
     let mut problem = |message: String| {
         problems.push(Problem {
@@ -142,7 +162,10 @@ fn read_file(inputs: &Inputs, leaves: &mut Vec<Leaf>, problems: &mut Vec<Problem
     };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) => return problem(format!("cannot be read: {error}")),
+        Err(error) => {
+            problem(format!("cannot be read: {error}"));
+            return None;
+        }
     };
     match text.parse::<toml::Table>() {
         Ok(table) => {
@@ -159,9 +182,16 @@ fn read_file(inputs: &Inputs, leaves: &mut Vec<Leaf>, problems: &mut Vec<Problem
             problem(format!("line {line}: not TOML: {}", error.message()));
         }
     }
+    Some(Secret::new(text))
 }
 
-fn read_environment(inputs: &Inputs, leaves: &mut Vec<Leaf>, problems: &mut Vec<Problem>) {
+/// The values, and what of the environment said them.
+fn read_environment(
+    inputs: &Inputs,
+    leaves: &mut Vec<Leaf>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, String> {
+    let mut said = BTreeMap::new();
     for (name, text) in &inputs.environment {
         let key = match NAMES.iter().find(|(known, _)| known == name) {
             Some((_, "")) => continue,
@@ -180,6 +210,7 @@ fn read_environment(inputs: &Inputs, leaves: &mut Vec<Leaf>, problems: &mut Vec<
                 None => continue,
             },
         };
+        said.insert(name.clone(), without_secret(&key, text));
         let value = match key.as_str() {
             // Contract: the empty text switches the gateway off like `0` does.
             "gateway.enabled" if text.is_empty() => ValueKind::Boolean(false),
@@ -198,6 +229,7 @@ fn read_environment(inputs: &Inputs, leaves: &mut Vec<Leaf>, problems: &mut Vec<
             origin: name.clone(),
         });
     }
+    said
 }
 
 /// The shape of all settings: what can be written, with one issuer as a specimen.
@@ -276,7 +308,7 @@ fn shown(value: &Value) -> String {
 }
 
 fn is_secret(path: &[Segment]) -> bool {
-    matches!(path.last(), Some(Segment::Key(name)) if matches!(name.as_str(), "secret" | "token" | "seal_key"))
+    matches!(path.last(), Some(Segment::Key(name)) if is_secret_name(name))
 }
 
 #[cfg(test)]

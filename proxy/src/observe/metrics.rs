@@ -117,6 +117,8 @@ metrics! {
     config_reloads_total: IntCounterVec ["outcome"],
     /// 1 while the file that was read last was refused, and the settings in force are not its own.
     config_refused: IntGauge [],
+    /// 1 while a configuration is in force that `config rollback` went back to.
+    config_rolled_back: IntGauge [],
     /// Panics that were caught and answered with 500.
     panics_total: IntCounter [],
     /// Requests being answered.

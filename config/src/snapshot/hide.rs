@@ -1,0 +1,326 @@
+//! Texts without the secrets in them, and put together again.
+//!
+//! Our own file is read as TOML, so that every secret goes and nothing else; its comments and
+//! other people's files are looked through by what a secret looks like, which is no proof:
+//! what is kept of them is no place for secrets all the same.
+
+use crate::secret::Secret;
+use regex::{Captures, Regex};
+use std::sync::LazyLock;
+use toml_edit::visit_mut::{VisitMut, visit_table_like_kv_mut};
+use toml_edit::{DocumentMut, Item, KeyMut, TableLike, Value};
+
+/// What stands in a secret's place.
+pub(super) const HIDDEN: &str = "***";
+
+/// Shorter texts would be found where no secret is.
+const LEAST: usize = 8;
+
+/// A name that a secret goes by, and what it is set to.
+static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let name = r"[\w.-]*(?:secret|token|passw(?:or)?d|api_?key|seal_?key|private_?key|authorization)[\w.-]*";
+    let value = r#""[^"\n]*"|'[^'\n]*'|`[^`\n]*`"#;
+    let set = format!(
+        r#"(?i)(?<name>{name})(?:(?<sep>["']?[ \t]*(?:=>|[:=])[ \t]*)(?<value>{value}|[^\s,;}}"'`]+)|(?<blank>[ \t]+)(?<said>{value}|[^\s;"'`]+;))"#
+    );
+    Regex::new(&set).ok()
+});
+
+static PEM: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----").ok()
+});
+
+static LOGIN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"://[^\s/@"']+:[^\s/@"']+@"#).ok());
+
+/// Whether a key's value is a secret, by its last name.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    matches!(name, "secret" | "token" | "seal_key")
+}
+
+/// Any text without what looks like a secret in it, and without those that are known.
+pub(super) fn hidden(text: &str, known: &[Secret]) -> String {
+    let (Some(assigned), Some(pem), Some(login)) = (&*ASSIGNED, &*PEM, &*LOGIN) else {
+        // A pattern that cannot be read hides everything; a test holds that it can.
+        return HIDDEN.to_owned();
+    };
+    let text = pem.replace_all(text, HIDDEN);
+    let text = login.replace_all(&text, format!("://{HIDDEN}@"));
+    let text = assigned.replace_all(&text, |found: &Captures<'_>| assignment(found));
+    without(&text, known)
+}
+
+fn assignment(found: &Captures<'_>) -> String {
+    let part = |name: &str| found.name(name).map_or("", |part| part.as_str());
+    let (name, sep, value) = match found.name("value") {
+        Some(value) => (part("name"), part("sep"), value.as_str()),
+        None => (part("name"), part("blank"), part("said")),
+    };
+    let last = name.to_ascii_lowercase();
+    let names_a_place = ["file", "path", "url", "claim", "dir", "name"];
+    let bare = value.trim_matches(['"', '\'', '`', ';']);
+    let is_no_secret = names_a_place.iter().any(|end| last.ends_with(end))
+        || bare.is_empty()
+        || bare.starts_with(['$', '{', '/'])
+        || bare.starts_with("process.env")
+        || matches!(bare, "true" | "false" | "null" | "on" | "off" | HIDDEN);
+    if is_no_secret {
+        return found.get(0).map_or("", |whole| whole.as_str()).to_owned();
+    }
+    let quote = value.chars().next().filter(|c| "\"'`".contains(*c));
+    let quote = quote.map(String::from).unwrap_or_default();
+    let end = if value.ends_with(';') { ";" } else { "" };
+    format!("{name}{sep}{quote}{HIDDEN}{quote}{end}")
+}
+
+fn without(text: &str, known: &[Secret]) -> String {
+    let known = known.iter().map(Secret::expose);
+    let known = known.filter(|secret| secret.len() >= LEAST);
+    known.fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+}
+
+/// Our own file without its secrets; what is no TOML is looked through like any other text.
+pub(super) fn hidden_toml(text: &str, known: &[Secret]) -> String {
+    let Ok(mut document) = text.parse::<DocumentMut>() else {
+        return hidden(text, known);
+    };
+    Hide.visit_document_mut(&mut document);
+    let text = document.to_string();
+    let lines = text.split_inclusive('\n').map(|line| {
+        let (said, comment) = line.split_at(comment_in(line).unwrap_or(line.len()));
+        format!("{said}{}", hidden(comment, &[]))
+    });
+    without(&lines.collect::<String>(), known)
+}
+
+/// Where the comment of a line begins.
+fn comment_in(line: &str) -> Option<usize> {
+    let mut quote = None;
+    let mut is_escaped = false;
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (None, '#') => return Some(at),
+            (None, '"' | '\'') => quote = Some(c),
+            (Some('"'), '\\') if !is_escaped => {
+                is_escaped = true;
+                continue;
+            }
+            (Some(open), c) if open == c && !is_escaped => quote = None,
+            _ => {}
+        }
+        is_escaped = false;
+    }
+    None
+}
+
+struct Hide;
+
+impl VisitMut for Hide {
+    fn visit_table_like_kv_mut(&mut self, key: KeyMut<'_>, node: &mut Item) {
+        match node.as_value_mut() {
+            Some(value) if is_secret_name(key.get()) => {
+                let is_set = value.as_str().is_none_or(|text| !text.is_empty());
+                if is_set {
+                    replace(value, HIDDEN);
+                }
+            }
+            _ => visit_table_like_kv_mut(self, key, node),
+        }
+    }
+}
+
+/// Another value in the same place, with the blanks and comments around it.
+fn replace(value: &mut Value, text: &str) {
+    let decor = value.decor().clone();
+    *value = Value::from(text);
+    *value.decor_mut() = decor;
+}
+
+/// A hidden file with the secrets that stand under the same keys of the present one; the
+/// keys of those that it has not got otherwise. Issuers go by their name.
+pub(super) fn filled(kept: &str, present: &str) -> Result<String, Vec<String>> {
+    let Ok(mut document) = kept.parse::<DocumentMut>() else {
+        return Err(vec!["the whole file: what was kept is no TOML".to_owned()]);
+    };
+    // One that cannot be read has no secrets to give; which are missing is told.
+    let present = present.parse::<DocumentMut>().unwrap_or_default();
+    let mut missing = Vec::new();
+    fill(
+        document.as_table_mut(),
+        Some(present.as_table()),
+        "",
+        &mut missing,
+    );
+    match missing.is_empty() {
+        true => Ok(document.to_string()),
+        false => Err(missing),
+    }
+}
+
+fn fill(
+    into: &mut dyn TableLike,
+    from: Option<&dyn TableLike>,
+    at: &str,
+    missing: &mut Vec<String>,
+) {
+    for (key, item) in into.iter_mut() {
+        let path = match at.is_empty() {
+            true => key.get().to_owned(),
+            false => format!("{at}.{}", key.get()),
+        };
+        let other = from.and_then(|from| from.get(key.get()));
+        if let Some(value) = item
+            .as_value_mut()
+            .filter(|value| value.as_str() == Some(HIDDEN))
+        {
+            let secret = other.and_then(Item::as_str).filter(|text| *text != HIDDEN);
+            match secret {
+                Some(secret) => replace(value, secret),
+                None => missing.push(path),
+            }
+        } else if let Some(rows) = item.as_array_of_tables_mut() {
+            let others = other.and_then(Item::as_array_of_tables);
+            for (n, row) in rows.iter_mut().enumerate() {
+                let name = row.get("name").and_then(Item::as_str).map(str::to_owned);
+                let others = others.into_iter().flat_map(|others| others.iter());
+                let other = match &name {
+                    Some(name) => others
+                        .into_iter()
+                        .find(|other| other.get("name").and_then(Item::as_str) == Some(name)),
+                    None => others.into_iter().nth(n),
+                };
+                let path = format!("{path}[{}]", name.unwrap_or_else(|| n.to_string()));
+                let other = other.map(|other| other as &dyn TableLike);
+                fill(row, other, &path, missing);
+            }
+        } else if let Some(table) = item.as_table_like_mut() {
+            fill(table, other.and_then(Item::as_table_like), &path, missing);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r##"# before the change: secret = "an old secret of the house"
+[admin]
+token = "the-token-of-admins" # never token: "another-one-here"
+token_file = ""
+[server]
+state_dir = "a # b"   # plain
+[jwt]
+secret = 'the jwt secret in literal quotes'
+user_claim = "uid"
+[[issuers]]
+name = "one"
+secret = "the secret of issuer one"
+[[issuers]]
+name = "two"
+jwks_url = "https://id.example/keys"
+[sessions]
+seal_key = """
+a key over
+two lines and more"""
+"##;
+
+    #[test]
+    fn every_secret_of_our_own_file_is_hidden_and_nothing_else() {
+        let known = [Secret::new("the-token-of-admins")];
+        let text = hidden_toml(FILE, &known);
+        for secret in [
+            "an old secret",
+            "the-token",
+            "another-one",
+            "the jwt secret",
+            "the secret of issuer",
+            "two lines",
+        ] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        for kept in [
+            "# before the change: secret = \"***\"",
+            "token = \"***\" # never token: \"***\"",
+            "token_file = \"\"",
+            "state_dir = \"a # b\"   # plain",
+            "user_claim = \"uid\"",
+            "jwks_url = \"https://id.example/keys\"",
+            "seal_key = \"***\"",
+        ] {
+            assert!(text.contains(kept), "{kept}: {text}");
+        }
+        assert_eq!(hidden_toml(&text, &known), text);
+    }
+
+    #[test]
+    fn secrets_are_filled_in_from_the_present_file_issuers_by_name() {
+        let kept = hidden_toml(FILE, &[]);
+        let swapped = FILE
+            .replace("name = \"two\"", "name = \"three\"")
+            .replace("name = \"one\"", "name = \"two\"")
+            .replace(
+                "name = \"three\"",
+                "name = \"one\"\nsecret = \"a later secret of one\"",
+            )
+            .replace("the-token-of-admins", "a-newer-token");
+        let text = filled(&kept, &swapped).unwrap();
+        for part in [
+            "a-newer-token",
+            "secret = \"a later secret of one\"",
+            "two lines",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("the secret of issuer one"), "{text}");
+        let missing = filled(&kept, "not = [toml").unwrap_err();
+        assert_eq!(
+            missing,
+            [
+                "admin.token",
+                "jwt.secret",
+                "issuers[one].secret",
+                "sessions.seal_key"
+            ]
+        );
+        // A hidden one is no secret to fill in.
+        assert_eq!(filled(&kept, &kept).unwrap_err().len(), 4);
+    }
+
+    #[test]
+    fn other_peoples_files_are_looked_through() {
+        let known = [Secret::new("abcdefgh12345678")];
+        for (text, expected) in [
+            (
+                "SIDECAR_JWT_SECRET: \"s3cr3t-value\",",
+                "SIDECAR_JWT_SECRET: \"***\",",
+            ),
+            ("SIDECAR_ADMIN_TOKEN=abc", "SIDECAR_ADMIN_TOKEN=***"),
+            ("'api_key' => 'x y'", "'api_key' => '***'"),
+            ("password = `x`;", "password = `***`;"),
+            (
+                "SIDECAR_JWT_SECRET_FILE: \"/etc/s\"",
+                "SIDECAR_JWT_SECRET_FILE: \"/etc/s\"",
+            ),
+            ("SECRET_KEY: process.env.KEY", "SECRET_KEY: process.env.KEY"),
+            (
+                "proxy_set_header Authorization \"Bearer x\";",
+                "proxy_set_header Authorization \"***\";",
+            ),
+            ("secure_link_secret word;", "secure_link_secret ***;"),
+            (
+                "proxy_set_header X-Token $http_x;",
+                "proxy_set_header X-Token $http_x;",
+            ),
+            ("# a token is asked for", "# a token is asked for"),
+            ("url https://me:pass@host/x", "url https://***@host/x"),
+            ("listen 127.0.0.1:5050;", "listen 127.0.0.1:5050;"),
+            ("x = abcdefgh12345678", "x = ***"),
+            (
+                "-----BEGIN EC PRIVATE KEY-----\nabc\n-----END EC PRIVATE KEY-----\n",
+                "***\n",
+            ),
+        ] {
+            assert_eq!(hidden(text, &known), expected);
+        }
+    }
+}
