@@ -28,6 +28,7 @@ mod google_ads;
 mod guards;
 mod h1;
 mod identity;
+mod incident;
 mod jwks;
 mod leaks;
 mod legacy_faults;

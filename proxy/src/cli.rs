@@ -2,11 +2,13 @@
 
 use crate::config_command::ConfigArgs;
 use crate::doctor::DoctorArgs;
+use crate::incident::IncidentArgs;
 use crate::matrix_table::Format;
 use crate::runs_command::RunsArgs;
 use crate::templates_command::TemplatesCommand;
 use crate::token::MintArgs;
 use crate::token_verify::VerifyArgs;
+use crate::trace_command::TraceArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,6 +44,10 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// The runs of the orchestrator that were recorded.
     Runs(RunsArgs),
+    /// Write down what the logs say of an incident, in the status of the day and the next steps.
+    Incident(IncidentArgs),
+    /// What happened to one request, in plain sentences.
+    Trace(TraceArgs),
     /// What the app supports and what is enforced, for every route.
     Matrix {
         #[command(subcommand)]

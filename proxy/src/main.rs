@@ -13,12 +13,14 @@ mod drill;
 mod edge;
 mod gateway;
 mod generation;
+mod incident;
 mod json;
 mod kept;
 mod keys;
 mod ledger;
 mod limiter;
 mod locks;
+mod logs;
 mod matrix_table;
 mod observe;
 mod owners;
@@ -33,6 +35,7 @@ mod templates_command;
 mod tenants;
 mod token;
 mod token_verify;
+mod trace_command;
 mod whole_file;
 
 use camarad_config::{Config, Inputs, Problems, load};
@@ -130,6 +133,27 @@ fn main() -> ExitCode {
                 Err(problems) => fail(&problems),
             }
         }
+        Command::Incident(args) => match logs::Places::of(&args.logs, settings) {
+            Ok(places) => match incident::write(&args, &places) {
+                Ok(text) => {
+                    say(&text);
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(&error),
+            },
+            Err(problems) => fail(&problems),
+        },
+        Command::Trace(args) => match logs::Places::of(&args.logs, settings) {
+            Ok(places) => {
+                let told = trace_command::tell(&args, &places);
+                match told.is_found || args.json {
+                    true => say(&told.text),
+                    false => complain(&told.text),
+                }
+                ExitCode::from(u8::from(!told.is_found))
+            }
+            Err(problems) => fail(&problems),
+        },
         Command::Matrix { command, format } => {
             let told = match command {
                 None => matrix_table::table(format).map(|text| text.trim_end().to_owned()),
