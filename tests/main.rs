@@ -7,6 +7,7 @@ mod support;
 
 mod accept_and_stop;
 mod accounts;
+mod backup;
 mod behind;
 mod binding;
 mod body_client;

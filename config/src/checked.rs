@@ -47,6 +47,8 @@ pub struct Config {
     pub orchestrator: Orchestrator,
     /// The ledger of runs.
     pub ledger: Ledger,
+    /// Backups.
+    pub backup: Backup,
     /// The burst detector.
     pub burst: Burst,
     /// The admin listener.
@@ -257,6 +259,19 @@ pub struct Ledger {
     pub user_bytes: u64,
     /// Largest file, bytes.
     pub max_bytes: u64,
+}
+
+/// Backups.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// Where archives are.
+    pub directory: PathBuf,
+    /// The app's SQLite file, if it is named.
+    pub app_database: Option<PathBuf>,
+    /// How many archives are kept; never 0.
+    pub keep: usize,
+    /// How long they are.
+    pub keep_for: Duration,
 }
 
 /// The burst detector.

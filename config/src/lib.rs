@@ -19,9 +19,10 @@ mod span;
 
 pub use changes::{Change, changes, leaves};
 pub use checked::{
-    Admin, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Limits, Server, Source,
+    Admin, Backup, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Limits, Server,
+    Source,
 };
-pub use load::{Inputs, Problem, Problems, load};
+pub use load::{Inputs, Problem, Problems, holds_secrets, load};
 pub use secret::Secret;
 pub use settings::Settings;
 pub use snapshot::{KeptFile, Snapshot, SnapshotError, shown_file};

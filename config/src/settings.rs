@@ -39,6 +39,8 @@ pub struct Settings {
     pub orchestrator: OrchestratorSettings,
     /// The ledger of runs.
     pub ledger: LedgerSettings,
+    /// Backups, and how long they are kept.
+    pub backup: BackupSettings,
     /// When a run of 5xx answers is called a burst.
     pub burst: BurstSettings,
     /// The admin listener.
@@ -269,6 +271,20 @@ pub struct LedgerSettings {
     pub max_bytes: u64,
 }
 
+/// Backups, and how long they are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackupSettings {
+    /// Directory for archives; empty means `backups` in the state directory. Another disk is better.
+    pub directory: String,
+    /// The app's SQLite file, its `DATABASE`; empty: none is named, and `backup` asks for one.
+    pub app_database: String,
+    /// How many archives are kept.
+    pub keep: u32,
+    /// How long archives are kept; the newest always is.
+    pub keep_for: Span,
+}
+
 /// When a run of 5xx answers is called a burst.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -490,6 +506,17 @@ impl Default for LedgerSettings {
             runs_per_client: 1000,
             user_bytes: 64 << 20,
             max_bytes: 2 << 30,
+        }
+    }
+}
+
+impl Default for BackupSettings {
+    fn default() -> Self {
+        Self {
+            directory: String::new(),
+            app_database: String::new(),
+            keep: 14,
+            keep_for: Span::seconds(35 * 24 * 3600),
         }
     }
 }

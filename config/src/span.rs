@@ -4,6 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use std::time::Duration;
 
+const DAY: u64 = 24 * 60 * 60;
+
 /// A duration with its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
@@ -16,7 +18,12 @@ impl Span {
 
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(self.0))
+        // As people write it: 35 days are not "1month 4days 13h 26m 24s".
+        let (days, rest) = (self.0.as_secs() / DAY, self.0.as_secs() % DAY);
+        match days > 0 && rest == 0 && self.0.subsec_nanos() == 0 {
+            true => serializer.collect_str(&format_args!("{days}d")),
+            false => serializer.collect_str(&humantime::format_duration(self.0)),
+        }
     }
 }
 
@@ -37,7 +44,7 @@ impl schemars::JsonSchema for Span {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "A number with a unit: ms, s, m, h.",
+            "description": "A number with a unit: ms, s, m, h, d.",
             "examples": ["500ms", "12s", "5m"]
         })
     }

@@ -15,6 +15,7 @@
 pub mod accounts;
 pub mod agents;
 pub mod authorise;
+pub mod backup;
 pub mod behind;
 pub mod body;
 pub mod breaker;

@@ -1,5 +1,8 @@
 //! The command line.
 
+use crate::backup::drill::DrillArgs;
+use crate::backup::restore::RestoreArgs;
+use crate::backup::take::BackupArgs;
 use crate::config_command::ConfigArgs;
 use crate::doctor::DoctorArgs;
 use crate::incident::IncidentArgs;
@@ -48,6 +51,12 @@ pub(crate) enum Command {
     Incident(IncidentArgs),
     /// What happened to one request, in plain sentences.
     Trace(TraceArgs),
+    /// Copy the app's database, the state directory and the configuration file into one archive.
+    Backup(BackupArgs),
+    /// Put what is in an archive in its place; the sidecar and the app have to be stopped.
+    Restore(RestoreArgs),
+    /// Restore an archive where nobody is, start a sidecar on it, and say what works and how long it took.
+    RestoreDrill(DrillArgs),
     /// What the app supports and what is enforced, for every route.
     Matrix {
         #[command(subcommand)]

@@ -1,8 +1,11 @@
 //! When a restore was last seen to work: `restore-drill.json` in the state directory.
 //!
-//! `{"succeeded_at": <Unix seconds>}`, written by whoever drilled; anything else is no drill.
+//! `{"succeeded_at": <Unix seconds>}` and more, written by [`crate::backup::drill`] or by
+//! whoever drilled in another way; anything else is no drill.
 
-use serde::Deserialize;
+use crate::whole_file;
+use serde::{Deserialize, Serialize};
+use std::io;
 use std::path::Path;
 
 /// Its name in the state directory.
@@ -11,6 +14,24 @@ const FILE: &str = "restore-drill.json";
 #[derive(Deserialize)]
 struct Drill {
     succeeded_at: u64,
+}
+
+/// A drill that succeeded, as it is written down.
+#[derive(Debug, Serialize)]
+pub(crate) struct Success<'a> {
+    /// In Unix seconds.
+    pub(crate) succeeded_at: u64,
+    /// What was restored.
+    pub(crate) archive: &'a str,
+    /// From the start to a sidecar that answered.
+    pub(crate) recovery_seconds: f64,
+    /// How old the data in the archive were.
+    pub(crate) data_age_seconds: u64,
+}
+
+/// Writes it down in the state directory, in the place of the last one.
+pub(crate) fn record(state_dir: &Path, success: &Success<'_>) -> io::Result<()> {
+    whole_file::write(&state_dir.join(FILE), &serde_json::to_vec_pretty(success)?)
 }
 
 /// The time of the last drill that succeeded, in Unix seconds; 0 where none is known.
@@ -25,6 +46,20 @@ pub(crate) fn last_success(state_dir: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_down_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let success = Success {
+            succeeded_at: 1_790_000_000,
+            archive: "a.tar.gz",
+            recovery_seconds: 1.5,
+            data_age_seconds: 60,
+        };
+        record(dir.path(), &success).unwrap();
+        assert_eq!(last_success(dir.path()), 1_790_000_000);
+        assert!(record(&dir.path().join("none"), &success).is_err());
+    }
 
     #[test]
     fn only_a_drill_that_says_when_it_succeeded_is_one() {

@@ -2,6 +2,7 @@
 //! `ARCHITECTURE.md` for the way from here.
 
 mod admin;
+mod backup;
 mod behind;
 mod budget;
 mod cache;
@@ -38,6 +39,7 @@ mod token_verify;
 mod trace_command;
 mod whole_file;
 
+use backup::drill::DrillArgs;
 use camarad_config::{Config, Inputs, Problems, load};
 use camarad_mocks::stand_in::{self, faults::Faults};
 use clap::Parser;
@@ -154,6 +156,36 @@ fn main() -> ExitCode {
             }
             Err(problems) => fail(&problems),
         },
+        Command::Backup(args) => {
+            let inputs = inputs(args.config.clone());
+            match load(&inputs) {
+                Ok(config) => match backup::take::take(&config, inputs.file.as_deref(), &args) {
+                    Ok(taken) => {
+                        let warnings = taken.warnings.iter();
+                        warnings.for_each(|warning| complain(&format!("warning: {warning}")));
+                        taken.lines.iter().for_each(|line| say(line));
+                        ExitCode::SUCCESS
+                    }
+                    Err(error) if error.is_unusable() => fail(&error),
+                    Err(error) => refuse(&error),
+                },
+                Err(problems) => fail(&problems),
+            }
+        }
+        Command::Restore(args) => match backup::restore::restore(&args) {
+            Ok(lines) => {
+                lines.iter().for_each(|line| say(line));
+                ExitCode::SUCCESS
+            }
+            Err(error) => refuse(&error),
+        },
+        Command::RestoreDrill(args) => match settings(args.config.clone()) {
+            Ok(config) => {
+                panics::tell_without_words();
+                block_on(2, drill_restore(config, args))
+            }
+            Err(problems) => fail(&problems),
+        },
         Command::Matrix { command, format } => {
             let told = match command {
                 None => matrix_table::table(format).map(|text| text.trim_end().to_owned()),
@@ -170,10 +202,7 @@ fn main() -> ExitCode {
         Command::Templates { command } => block_on(1, async move {
             match templates_command::run(&command, say).await {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) if error.is_refusal() => {
-                    complain(&error.to_string());
-                    ExitCode::from(1)
-                }
+                Err(error) if error.is_refusal() => refuse(&error),
                 Err(error) => fail(&error),
             }
         }),
@@ -272,6 +301,28 @@ async fn examine(config: Config, args: DoctorArgs) -> ExitCode {
     ExitCode::from(u8::from(report.failed()))
 }
 
+async fn drill_restore(config: Config, args: DrillArgs) -> ExitCode {
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&StartError::Signals(error)),
+    };
+    // What it started and where it unpacked goes with it when it is given up.
+    let drilled = tokio::select! {
+        drilled = backup::drill::drill(&config, &args) => drilled,
+        () = signals.ended() => return refuse(&"the drill was stopped; nothing is known"),
+    };
+    match drilled {
+        Ok(report) => {
+            say(&match args.json {
+                true => report.json(),
+                false => report.text(),
+            });
+            ExitCode::from(u8::from(!report.passed()))
+        }
+        Err(error) => fail(&error),
+    }
+}
+
 async fn mock(
     which: StandIn,
     listen: SocketAddr,
@@ -324,6 +375,12 @@ fn block_on(threads: usize, work: impl Future<Output = ExitCode>) -> ExitCode {
         }
         Err(error) => fail(&format!("the runtime: {error}")),
     }
+}
+
+/// It was asked for rightly, and cannot be done.
+fn refuse(error: &dyn Display) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::from(1)
 }
 
 fn fail(error: &dyn Display) -> ExitCode {

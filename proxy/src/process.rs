@@ -77,6 +77,15 @@ impl Signals {
             reload: signal(SignalKind::hangup())?,
         })
     }
+
+    /// Returns when somebody wants the process to end.
+    pub(crate) async fn ended(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.reload.recv() => {}
+        }
+    }
 }
 
 /// A sidecar that serves.

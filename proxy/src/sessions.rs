@@ -6,6 +6,9 @@
 //! seals, and tokens issued before; a single token is ended by its hash. What was
 //! ended is written down before it is said to be.
 
+pub(crate) mod restored;
+
+use crate::whole_file;
 use camarad_config::Secret;
 use camarad_policies::identity::{Token, Verified};
 use camarad_policies::ids::UserId;
@@ -247,16 +250,7 @@ impl Sessions {
 
 /// Whole or not at all, and on the disk when it returns.
 fn write(file: &Path, ended: &Ended) -> std::io::Result<()> {
-    use std::io::Write;
-    let beside = file.with_extension("json.new");
-    let mut new = std::fs::File::create(&beside)?;
-    new.write_all(&serde_json::to_vec_pretty(ended)?)?;
-    new.sync_all()?;
-    std::fs::rename(&beside, file)?;
-    match file.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    whole_file::write(file, &serde_json::to_vec_pretty(ended)?)
 }
 
 fn hex(token: &Token) -> String {

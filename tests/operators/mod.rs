@@ -14,12 +14,12 @@ fn deployed(name: &str) -> PathBuf {
     root.join(name)
 }
 
-fn text(name: &str) -> String {
+pub(super) fn text(name: &str) -> String {
     std::fs::read_to_string(deployed(name)).unwrap()
 }
 
 /// The text with every one of these replaced; each has to be there.
-fn replaced(mut text: String, replacements: &[(&str, &str)]) -> String {
+pub(super) fn replaced(mut text: String, replacements: &[(&str, &str)]) -> String {
     for (from, to) in replacements {
         assert!(text.contains(from), "{from} is not in:\n{text}");
         text = text.replace(from, to);

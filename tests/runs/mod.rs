@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 const EXECUTE: &str = "POST /api/orchestrator/execute";
 const VALIDATE: &str = "POST /api/orchestrator/validate";
-const HISTORY: &str = "/api/orchestrator/history";
+pub(super) const HISTORY: &str = "/api/orchestrator/history";
 
 /// A flow with which nothing is wrong for client 10.
 fn good() -> Value {
@@ -48,7 +48,7 @@ fn body(flow: &Value) -> String {
 }
 
 /// Runs the good flow for client 10, and gives the answer.
-async fn ran(sidecar: &Sidecar) -> Value {
+pub(super) async fn ran(sidecar: &Sidecar) -> Value {
     let got = sidecar.route(&alice(), "10", EXECUTE, &body(&good())).await;
     assert_eq!(got.status, 200, "{got:?}");
     got.json()

@@ -4,6 +4,7 @@
 //! Conversions name every field of the written form, without `..`, so that a
 //! new key asks for a decision here.
 
+mod backup;
 mod gateway;
 mod issuers;
 mod limits;
@@ -110,6 +111,7 @@ pub(crate) fn check(
         behind,
         orchestrator,
         ledger,
+        backup,
         burst,
         admin,
         snapshots,
@@ -146,6 +148,7 @@ pub(crate) fn check(
     let behind = runs::check_behind(c, behind, others);
     let orchestrator = runs::check_orchestrator(c, orchestrator);
     let ledger = runs::check_ledger(c, ledger);
+    let backup = backup::check_backup(c, backup, &state_dir);
     let burst = check_burst(c, burst);
     let admin = check_admin(c, admin);
     let snapshots = snapshots::check_snapshots(c, snapshots);
@@ -190,6 +193,7 @@ pub(crate) fn check(
                 behind,
                 orchestrator,
                 ledger,
+                backup,
                 burst,
                 admin,
                 issuers,

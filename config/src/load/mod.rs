@@ -311,6 +311,23 @@ fn is_secret(path: &[Segment]) -> bool {
     matches!(path.last(), Some(Segment::Key(name)) if is_secret_name(name))
 }
 
+/// Whether the text of a configuration file holds a secret itself, and not only the name of a
+/// file with one. What cannot be read as TOML might.
+pub fn holds_secrets(text: &str) -> bool {
+    let Ok(table) = text.parse::<toml::Table>() else {
+        return true;
+    };
+    let mut leaves = Vec::new();
+    for (key, value) in table {
+        flatten(vec![Segment::Key(key)], value, "", &mut leaves);
+    }
+    let is_empty =
+        |value: &Value| matches!(&value.kind, ValueKind::String(text) if text.is_empty());
+    leaves
+        .iter()
+        .any(|leaf| is_secret(&leaf.path) && !is_empty(&leaf.value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -406,7 +423,7 @@ mod tests {
         ];
         let all = read(file, &environment).unwrap_err().to_string();
         for expected in [
-            "sidecar.toml: colour: unknown key; known here: admin, audit, behind, breaker, burst, cache",
+            "sidecar.toml: colour: unknown key; known here: admin, audit, backup, behind, breaker, burst, cache",
             "sidecar.toml: server.listen: \"localhost\"",
             "sidecar.toml: server.threads: \"many\": invalid type",
             "sidecar.toml: gateway.deadline: \"12\": expected a duration such as",
@@ -449,6 +466,25 @@ mod tests {
         let config = read("[admin]\ntoken = \"a-long-enough-secret\"\n", &[]).unwrap();
         assert!(!format!("{config:?}").contains("a-long-enough-secret"));
         assert!(!format!("{config:?}").contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn a_file_with_a_secret_in_it_is_known_from_one_that_names_a_file() {
+        for (text, expected) in [
+            ("", false),
+            ("[jwt]\nsecret = \"\"\nsecret_file = \"/etc/jwt\"\n", false),
+            ("[jwt]\nsecret = \"0123\"\n", true),
+            ("[admin]\ntoken = \"0123\"\n", true),
+            ("[sessions]\nseal_key = \"0123\"\n", true),
+            (
+                "[[issuers]]\nname = \"a\"\n[[issuers]]\nsecret = \"0123\"\n",
+                true,
+            ),
+            ("[jwt]\nsecret = 0123\n", true),
+            (crate::DEFAULTS_TOML, false),
+        ] {
+            assert_eq!(holds_secrets(text), expected, "{text}");
+        }
     }
 
     #[test]
