@@ -39,6 +39,7 @@ mod operators;
 mod refusals;
 mod runs;
 mod service_account;
+mod status_page;
 mod stream_lane;
 mod tagging;
 mod tenancy;

@@ -5,6 +5,7 @@
 //! sessions lasts, and so does the lock under which customers are selected at Coolbits: two
 //! generations at once select for the same users.
 
+use crate::admin::status;
 use crate::behind::Handles;
 use crate::budget::Budget;
 use crate::cache::Cache;
@@ -54,6 +55,8 @@ pub(crate) struct Generation {
     pub(crate) legacy: Arc<Legacy>,
     /// The names of rules, for orders that name one.
     pub(crate) rules: BTreeSet<String>,
+    /// The rules as they are enforced, for the status page.
+    pub(crate) table: Vec<status::Rule>,
 }
 
 /// The generation in force.
@@ -115,6 +118,7 @@ impl Lasting {
             keys: Arc::new(keys),
             gateway,
             rules: rules.collect(),
+            table: status::rules(&matrix),
             legacy,
             config,
         };

@@ -1,6 +1,7 @@
 //! The process: everything built from one checked configuration, served until a
 //! signal, and stopped in order.
 
+use crate::admin::status::Blind;
 use crate::admin::{self, Admin};
 use crate::behind::{self, Behind, Handles};
 use crate::budget::Budget;
@@ -255,6 +256,7 @@ pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Runn
         observer,
         draining: AtomicBool::new(false),
         state_dir: config.server.state_dir.clone(),
+        blind: Blind::new().map_err(|error| at("admin.listen", &"randomness")(error.into()))?,
     });
     let router = admin::router(admin.clone());
     let watched = admin.observer.clone();

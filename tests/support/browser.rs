@@ -150,6 +150,29 @@ impl Browser {
             .await;
     }
 
+    /// Presses a key and lets it go; WebDriver has characters for those that write none.
+    pub async fn press(&self, key: char) {
+        let key = key.to_string();
+        let steps = json!([{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]);
+        let hands = json!([{"type": "key", "id": "keyboard", "actions": steps}]);
+        self.order("/actions", json!({"actions": hands})).await;
+    }
+
+    /// Gives an order that only Chromium knows (Chrome DevTools Protocol).
+    pub async fn devtools(&self, command: &str, params: Value) -> Value {
+        let order = json!({"cmd": command, "params": params});
+        self.order("/goog/cdp/execute", order).await
+    }
+
+    /// A picture of the whole page, as PNG.
+    pub async fn picture(&self) -> Vec<u8> {
+        use base64::Engine;
+        let wanted = json!({"captureBeyondViewport": true});
+        let taken = self.devtools("Page.captureScreenshot", wanted).await;
+        let picture = base64::engine::general_purpose::STANDARD;
+        picture.decode(taken["data"].as_str().unwrap()).unwrap()
+    }
+
     /// What went wrong, as the console tells it, since it was asked last.
     pub async fn errors(&self) -> Vec<String> {
         let entries = self.order("/se/log", json!({"type": "browser"})).await;

@@ -1,16 +1,18 @@
-//! The admin listener: metrics and probes for anybody who reaches it, controls
-//! for whoever holds the admin token.
+//! The admin listener: the status page, metrics and probes for anybody who reaches
+//! it, controls for whoever holds the admin token.
 //!
 //! Loopback by default. A page in an operator's browser must not be able to
 //! press buttons here: controls need the token, a JSON content type (which no
 //! plain form can send) and a `Host` that is loopback or configured (against
 //! DNS rebinding).
 
+pub(crate) mod status;
+
 use crate::cache::Cache;
 use crate::drill;
 use crate::edge::Content;
 use crate::gateway::{Audience, SwitchBoard};
-use crate::generation::Current;
+use crate::generation::{Current, Generation};
 use crate::json;
 use crate::observe::Observer;
 use crate::panics::{break_for_test, caught};
@@ -26,9 +28,11 @@ use axum::routing::{get, post};
 use camarad_config::Admin as Config;
 use camarad_policies::operation::Operation;
 use camarad_policies::purge::Purge;
-use serde::Deserialize;
+use camarad_policies::route::Switch;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use status::Blind;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,7 +50,11 @@ pub(crate) struct Admin {
     pub(crate) observer: Arc<Observer>,
     pub(crate) draining: AtomicBool,
     pub(crate) state_dir: PathBuf,
+    /// Hides users and clients on the status page.
+    pub(crate) blind: Blind,
 }
+
+type Shared = Arc<Admin>;
 
 /// The routes.
 pub(crate) fn router(admin: Arc<Admin>) -> Router {
@@ -62,12 +70,13 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/gateway", get(gateway))
+        .merge(status::router())
         .merge(controls)
         .fallback(|| async {
             refusal(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "Known here: /metrics, /healthz, /readyz, GET and POST /gateway, POST /cache/purge, POST /sessions/revoke, POST /config/reload",
+                "Known here: /, /status.json, /runs/<run_id>.json and .csv, /metrics, /healthz, /readyz, GET and POST /gateway, POST /cache/purge, POST /sessions/revoke, POST /config/reload",
             )
         })
         .layer(middleware::from_fn_with_state(admin.clone(), unbroken))
@@ -92,8 +101,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     current.keys.tell_ages();
     let told = &admin.observer.metrics;
     let switch = admin.switch.current();
-    // Each of the two begins with 1.
-    let generation = current.number + switch.generation - 1;
+    let generation = generation(&current, &switch);
     told.config_generation.set(generation as i64);
     told.gateway_enabled.set(i64::from(switch.enabled));
     let drilled = drill::last_success(&admin.state_dir);
@@ -102,6 +110,12 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     told.cache_entries.set(admin.cache.entries() as i64);
     let page = admin.observer.page(admin.cache.bytes());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
+}
+
+/// How often what is in force was changed, by a reload or by the switch; 1 at the start.
+fn generation(current: &Generation, switch: &Switch) -> u64 {
+    // Each of the two begins with 1.
+    current.number + switch.generation - 1
 }
 
 /// The process is alive.
@@ -114,17 +128,34 @@ async fn healthz() -> Response {
 
 /// The process can serve: it has keys, can tell what it refuses, and is not about to stop.
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
-    let draining = admin.draining.load(Ordering::Relaxed);
-    let keys = admin.current.load().keys.ready();
-    let audit = !admin.observer.is_audit_stuck();
-    let (status, word) = match keys && audit && !draining {
+    let checks = is_ready(&admin);
+    let (status, word) = match checks.all() {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
     };
-    answer(
-        status,
-        json!({"status": word, "checks": {"keys": keys, "audit": audit, "draining": draining}}),
-    )
+    answer(status, json!({"status": word, "checks": checks}))
+}
+
+/// What has to be so for the process to serve.
+#[derive(Serialize)]
+struct Checks {
+    keys: bool,
+    audit: bool,
+    draining: bool,
+}
+
+impl Checks {
+    fn all(&self) -> bool {
+        self.keys && self.audit && !self.draining
+    }
+}
+
+fn is_ready(admin: &Admin) -> Checks {
+    Checks {
+        keys: admin.current.load().keys.ready(),
+        audit: !admin.observer.is_audit_stuck(),
+        draining: admin.draining.load(Ordering::Relaxed),
+    }
 }
 
 #[derive(Deserialize)]
@@ -226,11 +257,7 @@ async fn reload(State(admin): State<Arc<Admin>>) -> Response {
 /// How the gateway is doing, with the host that callers are not told.
 async fn gateway(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
     // A page elsewhere must not read it by way of a name that it made mean this address.
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    if !host.is_some_and(|host| is_own_host(host, &admin.current.load().config.admin.hosts)) {
-        let (status, code, words) = HOST_DENIED;
+    if let Err((status, code, words)) = check_host(&admin.current.load().config.admin, &headers) {
         return refusal(status, code, words);
     }
     let switch = admin.switch.current();
@@ -294,24 +321,11 @@ const HOST_DENIED: Denied = (
     "The Host is neither loopback nor in admin.hosts",
 );
 
+/// A control needs all of it.
 fn check(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
-    let text = |name: header::HeaderName| headers.get(name)?.to_str().ok();
-    let Some(token) = &config.token else {
-        let words = "No admin token is set (SIDECAR_ADMIN_TOKEN): nothing can be changed";
-        return Err((StatusCode::FORBIDDEN, "admin_token_not_set", words));
-    };
-    if !text(header::HOST).is_some_and(|host| is_own_host(host, &config.hosts)) {
-        return Err(HOST_DENIED);
-    }
-    let given = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    // Hashes are compared, so that neither content nor length shows in the time it takes.
-    let hash = |text: &str| Sha256::digest(text.as_bytes());
-    let same = given.is_some_and(|given| hash(given).ct_eq(&hash(token.expose())).into());
-    if !same {
-        let words = "The admin token is needed as Authorization: Bearer";
-        return Err((StatusCode::UNAUTHORIZED, "admin_token_wrong", words));
-    }
-    let kind = text(header::CONTENT_TYPE).and_then(|kind| kind.split(';').next());
+    check_host(config, headers)?;
+    check_token(config, headers)?;
+    let kind = text(headers, header::CONTENT_TYPE).and_then(|kind| kind.split(';').next());
     if !kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
         let words = "Content-Type: application/json is needed";
         return Err((
@@ -321,6 +335,37 @@ fn check(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
         ));
     }
     Ok(())
+}
+
+/// The `Host` has to be ours.
+fn check_host(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
+    let host = text(headers, header::HOST);
+    match host.is_some_and(|host| is_own_host(host, &config.hosts)) {
+        true => Ok(()),
+        false => Err(HOST_DENIED),
+    }
+}
+
+/// The admin token has to be there as the bearer.
+fn check_token(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
+    let Some(token) = &config.token else {
+        let words = "No admin token is set (SIDECAR_ADMIN_TOKEN): nothing can be changed, and no run is shown by name";
+        return Err((StatusCode::FORBIDDEN, "admin_token_not_set", words));
+    };
+    let given = text(headers, header::AUTHORIZATION);
+    let given = given.and_then(|value| value.strip_prefix("Bearer "));
+    // Hashes are compared, so that neither content nor length shows in the time it takes.
+    let hash = |text: &str| Sha256::digest(text.as_bytes());
+    let same = given.is_some_and(|given| hash(given).ct_eq(&hash(token.expose())).into());
+    if !same {
+        let words = "The admin token is needed as Authorization: Bearer";
+        return Err((StatusCode::UNAUTHORIZED, "admin_token_wrong", words));
+    }
+    Ok(())
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }
 
 fn is_own_host(host: &str, configured: &[String]) -> bool {

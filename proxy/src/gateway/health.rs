@@ -8,7 +8,7 @@ use camarad_policies::operation::Operation;
 use camarad_policies::record::Source;
 use camarad_policies::route::Switch;
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -24,6 +24,16 @@ pub(crate) enum Audience {
 }
 
 impl Gateway {
+    /// What is known at this moment, for whoever shows it in another way.
+    pub(crate) fn checkup(&self, enabled: bool) -> Checkup {
+        self.vitals.checkup(enabled)
+    }
+
+    /// About how often Coolbits is probed.
+    pub(crate) fn probe_interval(&self) -> Duration {
+        self.probe_interval
+    }
+
     /// Whether it is asked and known to answer in part, or not at all.
     pub(crate) fn falters(&self, enabled: bool) -> bool {
         let checkup = self.vitals.checkup(enabled);
@@ -87,7 +97,7 @@ fn routes(switch: &Switch, checkup: &Checkup) -> Value {
 }
 
 /// RFC 3339, whole milliseconds.
-fn stamp(at: SystemTime) -> String {
+pub(crate) fn stamp(at: SystemTime) -> String {
     let at = OffsetDateTime::from(at);
     let at = at.replace_millisecond(at.millisecond()).unwrap_or(at);
     at.format(&Rfc3339).unwrap_or_default()

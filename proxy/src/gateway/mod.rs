@@ -28,7 +28,7 @@ mod vitals;
 pub(crate) use client::Reply;
 pub(crate) use failure::{Failure, Miss};
 pub(crate) use ga4::Stored;
-pub(crate) use health::Audience;
+pub(crate) use health::{Audience, stamp};
 pub(crate) use property::Chosen;
 pub(crate) use switch::SwitchBoard;
 

@@ -58,6 +58,15 @@ struct Inner {
     failed_trial: Option<(u64, Duration)>,
     success: Option<(Duration, SystemTime)>,
     failure: Option<(Duration, LastFailure)>,
+    probe: Option<LastProbe>,
+}
+
+/// How the last probe went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastProbe {
+    pub(crate) at: SystemTime,
+    /// `None` where it was answered.
+    pub(crate) failure: Option<&'static str>,
 }
 
 /// What went wrong last.
@@ -80,6 +89,7 @@ pub(crate) struct Checkup {
     pub(crate) failures: u32,
     pub(crate) last_success: Option<SystemTime>,
     pub(crate) last_failure: Option<LastFailure>,
+    pub(crate) last_probe: Option<LastProbe>,
     pub(crate) latency: Latency,
     pub(crate) fallback_ratio: f64,
 }
@@ -113,6 +123,7 @@ impl Vitals {
                 failed_trial: None,
                 success: None,
                 failure: None,
+                probe: None,
             }),
             doubt: Notify::new(),
             observer,
@@ -197,6 +208,10 @@ impl Vitals {
         let now = self.now();
         let mut inner = self.lock();
         let alive = outcome.is_ok();
+        inner.probe = Some(LastProbe {
+            at: SystemTime::now(),
+            failure: outcome.as_ref().err().map(|(failure, _)| failure.code()),
+        });
         match outcome {
             // It answers; whether reads are answered too is theirs to say.
             Ok(()) if inner.failure.is_none() => inner.success = Some((now, SystemTime::now())),
@@ -250,6 +265,7 @@ impl Vitals {
             failures,
             last_success: inner.success.map(|(_, at)| at),
             last_failure: inner.failure.as_ref().map(|(_, failure)| failure.clone()),
+            last_probe: inner.probe,
             latency: inner.latencies.percentiles(now),
             fallback_ratio: inner.recent.fallback_ratio(now),
         }

@@ -1,6 +1,6 @@
 //! What operators read of the ledger, beside a sidecar that serves.
 
-use super::rows::{Raw, SHORT, WHOLE};
+use super::rows::{Raw, SHORT, STEPS, WHOLE};
 use super::{FILE, LedgerError, PATIENCE, schema};
 use camarad_policies::run::{Run, Status};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -33,6 +33,11 @@ impl Reader {
     /// Runs without their flows and answers.
     pub(crate) fn list(&self, filter: Filter) -> Result<Vec<Run>, LedgerError> {
         self.all(SHORT, filter)
+    }
+
+    /// Runs without their flows, and without answers of more than 64 KiB.
+    pub(crate) fn with_steps(&self, filter: Filter) -> Result<Vec<Run>, LedgerError> {
+        self.all(STEPS, filter)
     }
 
     /// Runs with everything.

@@ -13,6 +13,11 @@ pub(super) const WHOLE: &str = "run_id, execution_id, trace_execution_id, user, 
 pub(super) const SHORT: &str = "run_id, execution_id, trace_execution_id, user, client, flow_id, \
     flow_name, 'null', request_hash, findings, sources, started_at, finished_at, status, replay_of, NULL";
 
+/// The same with answers that are small enough to look at the steps of many.
+pub(super) const STEPS: &str = "run_id, execution_id, trace_execution_id, user, client, flow_id, \
+    flow_name, 'null', request_hash, findings, sources, started_at, finished_at, status, replay_of, \
+    CASE WHEN octet_length(answer) <= 65536 THEN answer END";
+
 /// Texts of a row that are JSON inside, not parsed yet.
 pub(super) struct Raw {
     run: Run,
@@ -24,7 +29,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    /// Reads a row of [`WHOLE`] or [`SHORT`].
+    /// Reads a row of [`WHOLE`], [`SHORT`] or [`STEPS`].
     pub(super) fn read(row: &Row) -> rusqlite::Result<Self> {
         let number = |value: i64| value.unsigned_abs();
         Ok(Self {

@@ -70,16 +70,7 @@ impl Burst {
     /// Looks at the window that ends with this second: a burst is enough answers, and too
     /// many of them failed, by number or by share.
     pub(crate) fn look(&mut self, second: u64) -> Look {
-        let window = self.window();
-        let recent = self
-            .slots
-            .iter()
-            .filter(|slot| slot.second + window > second && slot.second <= second);
-        let (mut answers, mut failed) = (0, 0);
-        for slot in recent {
-            answers += slot.total;
-            failed += slot.failed;
-        }
+        let (answers, failed) = self.counted(second);
         let is_over = |share: f64| {
             let by_count = failed as f64 >= share * self.count;
             let by_ratio = failed as f64 >= share * self.ratio * answers as f64;
@@ -94,6 +85,32 @@ impl Burst {
             answers,
             failed,
         }
+    }
+
+    /// What the last look found, with the counts of this second's window; decides nothing.
+    pub(crate) fn seen(&self, second: u64) -> Look {
+        let (answers, failed) = self.counted(second);
+        Look {
+            on: self.on,
+            changed: false,
+            answers,
+            failed,
+        }
+    }
+
+    /// Answers in the window, and those of them that failed.
+    fn counted(&self, second: u64) -> (u64, u64) {
+        let window = self.window();
+        let recent = self
+            .slots
+            .iter()
+            .filter(|slot| slot.second + window > second && slot.second <= second);
+        let (mut answers, mut failed) = (0, 0);
+        for slot in recent {
+            answers += slot.total;
+            failed += slot.failed;
+        }
+        (answers, failed)
     }
 }
 
@@ -160,6 +177,18 @@ mod tests {
             note(&mut burst, answers);
             assert_eq!(burst.look(*now).on, *expected, "{name}");
         }
+    }
+
+    #[test]
+    fn who_only_sees_decides_nothing() {
+        let mut burst = detector();
+        note(&mut burst, &[(100, 3, 20)]);
+        let seen = burst.seen(100);
+        assert_eq!((seen.on, seen.answers, seen.failed), (false, 23, 20));
+        assert!(burst.look(100).changed, "it was still to be told");
+        assert!(burst.seen(100).on);
+        let later = burst.seen(200);
+        assert_eq!((later.on, later.answers), (true, 0), "nobody looked since");
     }
 
     #[test]

@@ -3,18 +3,23 @@
 
 mod audit;
 mod burst;
+mod glance;
 mod log;
 mod metrics;
+mod recent;
 
+pub(crate) use glance::{CacheCounts, Traffic};
 pub(crate) use log::{JsonLines, Overflow, application, init_tracing};
 pub(crate) use metrics::Metrics;
+pub(crate) use recent::{Count, Refusal};
 
 use crate::gateway::Failure;
 use burst::Burst;
 use camarad_config::Burst as BurstConfig;
 use camarad_policies::matrix::{Auth, Matrix, Rule};
 use camarad_policies::record::{Origin, Record, Source};
-use std::sync::{Mutex, PoisonError};
+use recent::{Minutes, Refusals};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -25,12 +30,23 @@ const MOST_AUDIT: usize = 64 << 20;
 /// Everybody who is told.
 pub(crate) struct Observer {
     pub(crate) metrics: Metrics,
-    bursts: [Mutex<Burst>; 3],
+    watches: [Mutex<Watch>; 3],
+    refusals: Mutex<Refusals>,
     log: JsonLines,
     audit: JsonLines,
     /// Writes that were let through go into the audit log too.
     audit_writes: bool,
     started: Instant,
+}
+
+/// What is known of one origin.
+struct Watch {
+    burst: Burst,
+    minutes: Minutes,
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Observer {
@@ -57,7 +73,13 @@ impl Observer {
         }
         Ok(Self {
             metrics,
-            bursts: Origin::ALL.map(|_| Mutex::new(Burst::new(config))),
+            watches: Origin::ALL.map(|_| {
+                Mutex::new(Watch {
+                    burst: Burst::new(config),
+                    minutes: Minutes::new(),
+                })
+            }),
+            refusals: Mutex::default(),
             log,
             audit,
             audit_writes,
@@ -128,6 +150,9 @@ impl Observer {
         }
         self.answered(Origin::Sidecar, failed(Origin::Sidecar));
         self.log.write(record);
+        if record.refused() {
+            locked(&self.refusals).note(Refusal::of(record));
+        }
         if let Some(entry) = audit::Entry::of(record, self.audit_writes) {
             self.audit.write(&entry);
         }
@@ -168,18 +193,18 @@ impl Observer {
     /// done every second.
     pub(crate) fn look_for_bursts(&self) {
         let now = self.second();
-        for (origin, burst) in Origin::ALL.iter().zip(&self.bursts) {
+        for (origin, watch) in Origin::ALL.iter().zip(&self.watches) {
             let origin = origin.as_str();
             // Told under the lock, or two looks could tell a beginning after its end.
-            let mut burst = burst.lock().unwrap_or_else(PoisonError::into_inner);
-            let look = burst.look(now);
+            let mut watch = locked(watch);
+            let look = watch.burst.look(now);
             let gauge = &self.metrics.burst_5xx;
             gauge.with_label_values(&[origin]).set(i64::from(look.on));
             if !look.changed {
                 continue;
             }
             let (answers, failed) = (look.answers, look.failed);
-            let window_seconds = burst.window();
+            let window_seconds = watch.burst.window();
             let state = if look.on { "raised" } else { "cleared" };
             match look.on {
                 true => tracing::error!(origin, failed, answers, window_seconds, "a burst of 5xx"),
@@ -218,10 +243,11 @@ impl Observer {
 
     fn answered(&self, origin: Origin, failed: bool) {
         let at = Origin::ALL.iter().position(|o| *o == origin).unwrap_or(0);
-        let mut burst = self.bursts[at]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        burst.note(self.second(), failed);
+        let second = self.second();
+        let mut watch = locked(&self.watches[at]);
+        watch.burst.note(second, failed);
+        watch.minutes.note(second / 60, failed);
+        drop(watch);
         if failed {
             self.metrics
                 .responses_5xx_total
