@@ -184,7 +184,13 @@ async fn every_panel_tells_what_happened() {
     assert!(process["descriptors"].as_u64().unwrap() > 3);
     assert_eq!(process["last_restore_drill"], Value::Null);
     assert_eq!(told["configuration"]["config_generation"], 1);
-    assert_eq!(told["configuration"]["snapshots"], json!([]));
+    let snapshots = told["configuration"]["snapshots"].as_array().unwrap();
+    assert_eq!(snapshots.len(), 1);
+    assert_eq!(
+        (&snapshots[0]["reason"], &snapshots[0]["in_force"]),
+        (&json!("start"), &json!(true))
+    );
+    assert_eq!(told["configuration"]["difference"], Value::Null);
 
     // The page is drawn from the same.
     let page = page(&sidecar).await;
@@ -195,7 +201,7 @@ async fn every_panel_tells_what_happened() {
         &run_id,
         &hash("user"),
         "stripe.overview",
-        "There are none yet.",
+        "<bdi>start</bdi> (in force)",
     ] {
         assert!(page.contains(words), "{words}\n{page}");
     }
@@ -205,10 +211,14 @@ async fn every_panel_tells_what_happened() {
 async fn what_operators_and_others_leave_in_the_state_directory_is_shown() {
     let (sidecar, _coolbits, _legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     let state = sidecar.state_dir();
-    std::fs::create_dir(state.join("snapshots")).unwrap();
-    let line =
-        json!({"id": "s-1", "time": "2026-11-26T01:02:03Z", "reason": "<b>before</b> the switch"});
-    std::fs::write(state.join("snapshots/index.jsonl"), format!("{line}\n")).unwrap();
+    let text = "[cache]\nttl_percent = 70\n[gateway.accounts]\n\"31\" = [\"123-456-7890\"]\n";
+    std::fs::write(sidecar.config_file(), text).unwrap();
+    let got = sidecar.control("/config/reload", json!({})).await;
+    assert_eq!(got.status, 200, "{got:?}");
+    let index = state.join("snapshots/index.jsonl");
+    let lines = std::fs::read_to_string(&index).unwrap();
+    let said = "\"<b>before</b> the switch\"";
+    std::fs::write(&index, lines.replace("\"POST /config/reload\"", said)).unwrap();
     std::fs::write(
         state.join("restore-drill.json"),
         r#"{"succeeded_at": 1795000000}"#,
@@ -216,8 +226,20 @@ async fn what_operators_and_others_leave_in_the_state_directory_is_shown() {
     .unwrap();
     sidecar.switch(false).await;
     let told = facts(&sidecar).await;
-    assert_eq!(told["configuration"]["snapshots"][0], line);
-    assert_eq!(told["configuration"]["config_generation"], 2);
+    let configuration = &told["configuration"];
+    assert_eq!(
+        configuration["snapshots"][0]["reason"],
+        "<b>before</b> the switch"
+    );
+    assert_eq!(
+        configuration["difference"]["changes"],
+        json!([
+            {"key": "cache.ttl_percent", "before": "100", "after": "70"},
+            {"key": "gateway.accounts", "before": "(not shown)", "after": "(not shown)"},
+            {"key": "gateway.accounts.31", "before": "(not shown)", "after": "(not shown)"},
+        ])
+    );
+    assert_eq!(configuration["config_generation"], 3);
     assert_eq!(
         told["process"]["last_restore_drill"],
         "2026-11-18T11:06:40Z"

@@ -7,15 +7,20 @@
 use sd_notify::NotifyState;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Its name in the state directory.
 const FILE: &str = "sidecar.pid";
 /// The process's name as Linux has it, 15 bytes.
 const NAME: &str = "camarad-sidecar";
 
+/// Whether it was said that it serves.
+static IS_READY: AtomicBool = AtomicBool::new(false);
+
 /// Says that it serves.
 pub(crate) fn ready() {
     tell(NotifyState::Ready);
+    IS_READY.store(true, Ordering::Relaxed);
 }
 
 /// Says that it is about to end.
@@ -23,9 +28,9 @@ pub(crate) fn stopping() {
     tell(NotifyState::Stopping);
 }
 
-/// Says that it is alive, where that is watched (`WatchdogSec=`).
+/// Says that it is alive, where that is watched (`WatchdogSec=`), once it serves.
 pub(crate) fn alive() {
-    if sd_notify::watchdog_enabled().is_some() {
+    if IS_READY.load(Ordering::Relaxed) && sd_notify::watchdog_enabled().is_some() {
         tell(NotifyState::Watchdog);
     }
 }

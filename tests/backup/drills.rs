@@ -34,7 +34,7 @@ async fn a_drill_on_recorded_runs_passes_and_the_metric_says_when() {
         assert_eq!(check["outcome"], "pass", "{check}");
         check["seen"].as_str().unwrap()
     };
-    assert!(seen("archive").contains("all 4 members are there and whole"));
+    assert!(seen("archive").contains("all 6 members are there and whole"));
     for database in ["app/app.db", "state/runs.db", "state/owners.db"] {
         for what in ["integrity", "foreign keys", "rows", "schema"] {
             seen(&format!("{database} {what}"));

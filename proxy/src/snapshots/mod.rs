@@ -67,6 +67,7 @@ pub(crate) enum SnapshotsError {
 
 /// Where they are kept.
 pub(crate) struct Snapshots {
+    state_dir: PathBuf,
     dir: PathBuf,
 }
 
@@ -74,6 +75,7 @@ impl Snapshots {
     /// Of a state directory; made when the first is kept.
     pub(crate) fn of(state_dir: &Path) -> Self {
         Self {
+            state_dir: state_dir.to_owned(),
             dir: state_dir.join(DIRECTORY),
         }
     }
@@ -239,7 +241,9 @@ impl Snapshots {
 
     /// Until this is dropped, nobody else writes here.
     fn turn(&self) -> io::Result<File> {
-        let lock = private().write(true).open(self.dir.join("lock"))?;
+        let lock = private()
+            .write(true)
+            .open(self.state_dir.join("snapshots.lock"))?;
         flock(&lock, FlockOperation::LockExclusive)?;
         Ok(lock)
     }

@@ -1,10 +1,11 @@
 //! The way between `config rollback` and the sidecar that serves: what it is asked for, and
-//! what became of it, as two files beside the snapshots.
+//! what became of it, as two files of the state directory. Not among the snapshots, with
+//! which they would be backed up and restored.
 //!
 //! The order says why the file is another one now; it gives nobody anything: what is
 //! applied is the file that whoever can order could have written as well.
 
-use super::{Snapshots, make_private};
+use super::Snapshots;
 use crate::whole_file;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
@@ -36,7 +37,6 @@ pub(crate) struct Outcome {
 impl Snapshots {
     /// Leaves an order for the sidecar.
     pub(crate) fn order(&self, order: &Order) -> io::Result<()> {
-        make_private(&self.dir)?;
         // A struct of texts always serialises.
         let text = serde_json::to_vec(order).unwrap_or_default();
         whole_file::write(&self.order_file(), &text)
@@ -57,17 +57,21 @@ impl Snapshots {
     /// Says what came of an order.
     pub(crate) fn answer(&self, outcome: &Outcome) -> io::Result<()> {
         let text = serde_json::to_vec(outcome).unwrap_or_default();
-        whole_file::write(&self.dir.join("outcome.json"), &text)
+        whole_file::write(&self.outcome_file(), &text)
     }
 
     /// What came of the order with this nonce, if it is known yet.
     pub(crate) fn outcome(&self, nonce: &str) -> Option<Outcome> {
-        let outcome: Outcome = read(&self.dir.join("outcome.json"))?;
+        let outcome: Outcome = read(&self.outcome_file())?;
         (outcome.nonce == nonce).then_some(outcome)
     }
 
     fn order_file(&self) -> PathBuf {
-        self.dir.join("order.json")
+        self.state_dir.join("rollback-order.json")
+    }
+
+    fn outcome_file(&self) -> PathBuf {
+        self.state_dir.join("rollback-outcome.json")
     }
 }
 

@@ -206,15 +206,37 @@ pub(super) struct Configuration {
     pub(super) config_generation: u64,
     /// The last of them, the newest first.
     pub(super) snapshots: Vec<Snapshot>,
+    /// What the last change of it changed; `None` where there was none.
+    pub(super) difference: Option<Difference>,
 }
 
 /// The settings as they were kept once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Snapshot {
     pub(super) id: String,
     pub(super) time: String,
-    #[serde(default)]
     pub(super) reason: String,
+    pub(super) in_force: bool,
+    /// One from before, which was gone back to.
+    pub(super) rolled_back: bool,
+}
+
+/// What differs between two of them.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Difference {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) changes: Vec<SettingChange>,
+    /// Changes that are left out of that list.
+    pub(super) more: usize,
+}
+
+/// A setting that is another one; values as JSON, those of some keys only for the admin token.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct SettingChange {
+    pub(super) key: String,
+    pub(super) before: String,
+    pub(super) after: String,
 }
 
 /// The process.

@@ -42,6 +42,7 @@ pub(super) fn gather(admin: &Admin, search: &str, named: bool) -> Facts {
             uptime_seconds: admin.observer.uptime().as_secs(),
             config_generation: generation(&current, &switch),
             snapshots: snapshots::newest(&admin.state_dir),
+            difference: snapshots::difference(&admin.state_dir, named),
         },
         process: process(admin),
     }

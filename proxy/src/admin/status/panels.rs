@@ -202,8 +202,26 @@ pub(super) fn configuration(configuration: &Configuration) -> Markup {
                     tbody { @for one in &configuration.snapshots { tr {
                         th scope="row" { code { (cut(&one.id, 40)) } }
                         td { (moment(&one.time)) }
-                        td { bdi { (cut(&one.reason, 60)) } }
+                        td { bdi { (cut(&one.reason, 48)) }
+                            @if one.in_force { " (in force)" } @if one.rolled_back { " (rolled back)" } }
                     } } }
+                }
+            }))
+        }
+        @if let Some(difference) = &configuration.difference {
+            (scroll("What the last change changed", html! {
+                table {
+                    caption { "From " code { (cut(&difference.from, 40)) } " to " code { (cut(&difference.to, 40)) }
+                        @if difference.more > 0 { " (" (count(difference.more as u64)) " more)" } }
+                    thead { tr { th scope="col" { "Setting" } th scope="col" { "Before" } th scope="col" { "Now" } } }
+                    tbody {
+                        @if difference.changes.is_empty() { tr { td colspan="3" { "No setting: comments, secrets, or files that are kept along." } } }
+                        @for one in &difference.changes { tr {
+                            th scope="row" { code { (cut(&one.key, 40)) } }
+                            td { bdi { (cut(&one.before, 32)) } }
+                            td { bdi { (cut(&one.after, 32)) } }
+                        } }
+                    }
                 }
             }))
         }

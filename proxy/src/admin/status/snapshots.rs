@@ -1,37 +1,78 @@
-//! What `snapshots/index.jsonl` of the state directory says: one line for each time that the
-//! settings were kept, `{"id", "time", "reason"}`, the newest last.
+//! Configurations that were applied, and what the last change of them changed.
 //!
-//! Only read here. A line that is not of this shape is passed over: the page is for looking,
-//! not for judging.
+//! Settings hold no secrets here, but names of accounts and whom Coolbits knows: those
+//! values are told to the admin token only.
 
-use super::facts::Snapshot;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use super::facts::{Difference, SettingChange, Snapshot};
+use crate::snapshots::{Entry, Snapshots, short};
+use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Its place in the state directory.
-const FILE: &str = "snapshots/index.jsonl";
 /// Snapshots that are shown.
-const MOST: usize = 10;
-/// Bytes of the file's end that are looked at.
-const TAIL: u64 = 64 * 1024;
+const MOST: usize = 4;
+/// Settings of a difference that are shown.
+const MOST_CHANGES: usize = 6;
+/// Settings whose values are not everybody's to see, with what is below them.
+const WITHHELD: [&str; 5] = [
+    "gateway.accounts",
+    "gateway.email",
+    "gateway.workspace",
+    "issuers",
+    "jwt",
+];
 
-/// The last snapshots, the newest first; none where there is no such file.
+/// The last of them, the newest first; none where none can be read.
 pub(super) fn newest(state_dir: &Path) -> Vec<Snapshot> {
-    let text = tail(&state_dir.join(FILE)).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines = text.lines().rev();
-    let snapshots = lines.filter_map(|line| serde_json::from_str(line).ok());
-    snapshots.take(MOST).collect()
+    let entries = Snapshots::of(state_dir).entries().unwrap_or_default();
+    let in_force = entries.iter().rposition(|entry| entry.applied);
+    let newest = entries.iter().enumerate().rev().take(MOST);
+    newest
+        .map(|(at, entry)| Snapshot {
+            id: short(&entry.id).to_owned(),
+            time: entry.time.clone(),
+            reason: entry.reason.clone(),
+            in_force: in_force == Some(at),
+            rolled_back: entry.rolled_back,
+        })
+        .collect()
 }
 
-fn tail(file: &Path) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(file)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-    let mut text = Vec::new();
-    file.take(TAIL).read_to_end(&mut text)?;
-    Ok(text)
+/// What is another setting than in the configuration before the present one.
+pub(super) fn difference(state_dir: &Path, named: bool) -> Option<Difference> {
+    let kept = Snapshots::of(state_dir);
+    let read = |entry: Entry| Some((kept.read(&entry.id).ok()?.settings, entry));
+    let (old, before) = read(kept.find("previous").ok()?)?;
+    let (new, now) = read(kept.find("latest").ok()?)?;
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let differs = keys
+        .into_iter()
+        .filter(|key| old.get(*key) != new.get(*key));
+    let told = |value: Option<&serde_json::Value>, key: &str| match named || !is_withheld(key) {
+        true => value.map_or("(none)".to_owned(), ToString::to_string),
+        false => "(not shown)".to_owned(),
+    };
+    let mut changes: Vec<SettingChange> = differs
+        .map(|key| SettingChange {
+            key: key.clone(),
+            before: told(old.get(key), key),
+            after: told(new.get(key), key),
+        })
+        .collect();
+    let more = changes.len().saturating_sub(MOST_CHANGES);
+    changes.truncate(MOST_CHANGES);
+    Some(Difference {
+        from: short(&before.id).to_owned(),
+        to: short(&now.id).to_owned(),
+        changes,
+        more,
+    })
+}
+
+fn is_withheld(key: &str) -> bool {
+    WITHHELD.iter().any(|withheld| {
+        let rest = key.strip_prefix(withheld);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
 }
 
 #[cfg(test)]
@@ -39,27 +80,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_good_lines_are_told_newest_first() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(newest(dir.path()), []);
-        std::fs::create_dir(dir.path().join("snapshots")).unwrap();
-        let line = |n: usize| {
-            format!(
-                r#"{{"id": "s{n}", "time": "2026-11-26T0{n}:00:00Z", "reason": "start", "size": 3}}"#
-            )
-        };
-        let mut lines: Vec<String> = (0..5).map(line).collect();
-        lines.insert(2, "not JSON".to_owned());
-        lines.insert(3, r#"{"id": 7}"#.to_owned());
-        lines.push(r#"{"id": "s5", "time": "t"#.to_owned());
-        std::fs::write(dir.path().join(FILE), lines.join("\n")).unwrap();
-        let found = newest(dir.path());
-        let ids: Vec<&str> = found.iter().map(|one| one.id.as_str()).collect();
-        assert_eq!(ids, ["s4", "s3", "s2", "s1", "s0"]);
-        assert_eq!(found[0].reason, "start");
-        let many: Vec<String> = (0..9).map(line).collect();
-        let text = many.join("\n").repeat(1000);
-        std::fs::write(dir.path().join(FILE), text).unwrap();
-        assert_eq!(newest(dir.path()).len(), MOST, "of the end of a large file");
+    fn values_that_are_not_everybodys_are_known_by_their_key() {
+        for key in [
+            "gateway.accounts.10.ga4",
+            "gateway.email",
+            "issuers[0].name",
+        ] {
+            assert!(is_withheld(key), "{key}");
+        }
+        for key in ["gateway.enabled", "gateway.emails", "cache.ttl_percent"] {
+            assert!(!is_withheld(key), "{key}");
+        }
     }
 }

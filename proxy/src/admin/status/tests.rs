@@ -92,6 +92,13 @@ fn facts_with(text: &str, own: &str, named: bool) -> Facts {
         id: text(),
         time: text(),
         reason: text(),
+        in_force: true,
+        rolled_back: true,
+    };
+    let change = SettingChange {
+        key: text(),
+        before: text(),
+        after: text(),
     };
     Facts {
         time: "2026-11-26T01:02:03.456Z".into(),
@@ -129,7 +136,12 @@ fn facts_with(text: &str, own: &str, named: bool) -> Facts {
             newest: vec![run; 20],
         },
         configuration: Configuration {
-            snapshots: vec![snapshot; 10],
+            snapshots: vec![snapshot; 4],
+            difference: Some(Difference {
+                changes: vec![change; 6],
+                more: 7,
+                ..Difference::default()
+            }),
             ..Configuration::default()
         },
         process: Process::default(),
