@@ -36,6 +36,7 @@ mod legacy_faults;
 mod limits;
 mod observability;
 mod operators;
+mod rag;
 mod refusals;
 mod runs;
 mod service_account;

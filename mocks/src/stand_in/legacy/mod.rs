@@ -28,6 +28,7 @@ mod figures;
 mod flows;
 mod google;
 mod judge;
+mod knowledge;
 mod oauth;
 mod pages;
 mod request;
@@ -56,7 +57,7 @@ use store::{Owner, Store};
 const LISTS: [&str; 1] = ["/api/agents/list"];
 
 /// Tried in order: the first that knows the route answers.
-const CONCEPTS: [fn(&mut Store, &Request) -> Option<Told>; 15] = [
+const CONCEPTS: [fn(&mut Store, &Request) -> Option<Told>; 16] = [
     session::answer,
     accounts::answer,
     export::answer,
@@ -68,6 +69,7 @@ const CONCEPTS: [fn(&mut Store, &Request) -> Option<Told>; 15] = [
     routing::answer,
     briefs::answer,
     boardroom::answer,
+    knowledge::answer,
     agents::answer,
     connectors::answer,
     google::answer,
