@@ -108,7 +108,7 @@ async fn a_rollback_is_applied_and_shows_as_long_as_it_lasts() {
 
     let said = done(&sidecar, &["rollback", "previous"]).await;
     let id = lines[1].split(' ').next().unwrap();
-    let words = format!("{id} is in force again, as generation 3, after 0.");
+    let words = format!("{id} is in force again, as generation 3, after ");
     assert!(said.starts_with(&words), "{said}");
     // With its secrets, though they were kept nowhere.
     let expected = file(FIRST).replace(&format!("# {INLINE}"), "# ***");
