@@ -19,24 +19,35 @@ pub(crate) fn tell_without_words() {
     }));
 }
 
+// Not `async fn`: that keeps what it is given once as an argument and once as what is awaited,
+// and every request would carry its future twice.
+
 /// Runs the work; `None` when it panicked, which is counted.
-pub(crate) async fn caught<T>(observer: &Observer, work: impl Future<Output = T>) -> Option<T> {
-    let outcome = AssertUnwindSafe(work).catch_unwind().await;
-    if outcome.is_err() {
-        observer.metrics.panics_total.inc();
-    }
-    outcome.ok()
+pub(crate) fn caught<T>(
+    observer: &Observer,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = Option<T>> {
+    AssertUnwindSafe(work).catch_unwind().map(|outcome| {
+        if outcome.is_err() {
+            observer.metrics.panics_total.inc();
+        }
+        outcome.ok()
+    })
 }
 
 /// Runs work for somebody who notices a panic themselves; it is counted on the way.
-pub(crate) async fn counted<T>(observer: &Observer, work: impl Future<Output = T>) -> T {
-    match AssertUnwindSafe(work).catch_unwind().await {
+pub(crate) fn counted<T>(
+    observer: &Observer,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    let outcome = AssertUnwindSafe(work).catch_unwind();
+    outcome.map(|outcome| match outcome {
         Ok(done) => done,
         Err(panic) => {
             observer.metrics.panics_total.inc();
             std::panic::resume_unwind(panic)
         }
-    }
+    })
 }
 
 /// Runs work that must go on; after a panic it begins anew.

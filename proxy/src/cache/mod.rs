@@ -160,6 +160,20 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
             Look::Found(answer) => return Ok(answer.cached(CacheResult::Hit, stand_in)),
             Look::Nothing { was_old } => was_old,
         };
+        // A hit must not pay for what a miss needs room for.
+        Box::pin(self.miss(key, was_old, fetch, stand_in)).await
+    }
+
+    async fn miss<F>(
+        self: &Arc<Self>,
+        key: CacheKey,
+        was_old: bool,
+        fetch: impl FnOnce() -> F,
+        stand_in: impl FnOnce(&V, &V) -> V,
+    ) -> Result<Cached<V>, FetchBroke>
+    where
+        F: Future<Output = Fetched<V>> + Send + 'static,
+    {
         if self.alone.has(&key) {
             return self.fetch_alone(key, fetch, stand_in).await;
         }

@@ -48,7 +48,7 @@ impl Sidecar {
         self.forget_deleted(&permit, looked_up.object).await?;
         let since = self.owners.epoch();
         let started = Instant::now();
-        let fetch = self.legacy.fetch(head, body.bytes.clone(), time);
+        let fetch = Box::pin(self.legacy.fetch(head, body.bytes.clone(), time));
         // A caller that goes away ends a read, never a write.
         let outcome = match is_safe {
             true => unless_left(session, fetch).await?,
@@ -114,7 +114,7 @@ impl Sidecar {
 /// Waits for an answer for as long as the caller does.
 pub(super) async fn unless_left<T>(
     session: &mut Session,
-    work: impl Future<Output = T>,
+    mut work: impl Future<Output = T> + Unpin,
 ) -> Result<T, Refusal> {
     let left = async {
         // The body is read, so all that can come is the end; what is pipelined stays with the line.
@@ -127,7 +127,7 @@ pub(super) async fn unless_left<T>(
     };
     tokio::select! {
         biased;
-        done = work => Ok(done),
+        done = &mut work => Ok(done),
         () = left => Err(Refusal::ClientClosed),
     }
 }

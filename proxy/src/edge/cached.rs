@@ -63,7 +63,7 @@ impl Sidecar {
         );
         let asked = permit.clone();
         let fetch = move || async move {
-            let answer = gateway.answer(operation, &answerer, &asked, &hints);
+            let answer = Box::pin(gateway.answer(operation, &answerer, &asked, &hints));
             let outcome = counted(&observer, answer).await;
             Fetched {
                 keep: keep(&outcome, kept, fallback.min(kept), stale),
@@ -71,7 +71,7 @@ impl Sidecar {
             }
         };
         let Some(key) = key else {
-            let value = fetch().await.value;
+            let value = Box::pin(fetch()).await.value;
             return self.give(context, &permit, &looked, unkept(value)).await;
         };
         let cached = self.cache.get(key.clone(), fetch, stand_in).await;
@@ -105,7 +105,8 @@ impl Sidecar {
         let is_made_up = permit.rule().serve == Serve::MadeUp;
         let fetch = move || async move {
             let started = Instant::now();
-            let fetched = counted(&observer, legacy.fetch(head, Bytes::new(), time)).await;
+            let fetch = Box::pin(legacy.fetch(head, Bytes::new(), time));
+            let fetched = counted(&observer, fetch).await;
             let code = match &fetched {
                 Ok(fetched) if fetched.status >= 500 => "http_5xx",
                 Ok(_) => "ok",

@@ -115,7 +115,7 @@ impl Sidecar {
             self.hold(context, ObjectLock::User(user), cascades).await?;
         }
         let (permit, mut looked) = match guard {
-            Some(guard) => self.guard(context, permit, &guard, in_path, fields).await?,
+            Some(guard) => Box::pin(self.guard(context, permit, &guard, in_path, fields)).await?,
             None => (permit, Looked::default()),
         };
         self.may_link(context, &permit, fields.as_ref(), looked.object)

@@ -27,6 +27,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use std::any::Any;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -290,15 +291,15 @@ impl Sidecar {
             Plan::Whole | Plan::MadeUp
                 if self.is_kept(&decision.permit) && context.record.reported.is_none() =>
             {
-                let work = self.app_read(context, decision);
+                let work = pin!(self.app_read(context, decision));
                 unless_left(session, work).await.and_then(|answer| answer)
             }
             Plan::Whole => self.whole(session, context, decision).await,
             Plan::Runs(act) => {
                 let act = *act;
-                self.runs(session, context, decision, act).await
+                Box::pin(self.runs(session, context, decision, act)).await
             }
-            Plan::MadeUp => self.made_up(session, context, decision).await,
+            Plan::MadeUp => Box::pin(self.made_up(session, context, decision)).await,
             Plan::Coolbits(operation, credential) => {
                 let (operation, answerer) = (*operation, Answerer::Coolbits(credential.clone()));
                 self.connect(session, context, decision, operation, answerer)
@@ -337,9 +338,11 @@ impl Sidecar {
         answerer: Answerer,
     ) -> std::result::Result<Answer, Refusal> {
         match operation {
-            Operation::Ga4Property => self.choose_property(context, decision, &answerer).await,
+            Operation::Ga4Property => {
+                Box::pin(self.choose_property(context, decision, &answerer)).await
+            }
             _ => {
-                let work = self.connector(context, decision, operation, answerer);
+                let work = pin!(self.connector(context, decision, operation, answerer));
                 unless_left(session, work).await.and_then(|answer| answer)
             }
         }

@@ -49,7 +49,10 @@ impl Sidecar {
     ) -> Option<Fetched> {
         let head = self.own_head(&question, identity, context)?;
         let time = self.config.legacy.read_timeout;
-        self.legacy.fetch(head, question.body, time).await.ok()
+        // On the heap: everything that may ask holds this future, and few do.
+        Box::pin(self.legacy.fetch(head, question.body, time))
+            .await
+            .ok()
     }
 
     /// The head of a request of ours, decided on like any other.
