@@ -19,7 +19,7 @@ async fn found(sidecar: &Sidecar, token: &str, client: &str) -> Value {
 }
 
 #[tokio::test]
-async fn chunks_of_others_are_dropped_whatever_the_index_finds() {
+async fn chunks_are_found_by_client_and_those_of_others_do_not_go_on() {
     let (sidecar, _coolbits, legacy) = Sidecar::with_stand_ins(Setup::default()).await;
     for (token, client, expected) in [
         (alice(), "10", json!([null, 10])),
@@ -45,12 +45,15 @@ async fn chunks_of_others_are_dropped_whatever_the_index_finds() {
     let nobody = sidecar.get("/api/rag/search?q=budget").send().await;
     assert_eq!(nobody.status, 401);
     assert!(legacy.calls().await.is_empty());
-    assert!(
-        sidecar
-            .metric("sidecar_egress_rows_cut_total{route=\"rag.search\"}")
-            .await
-            >= 6.0
-    );
+    // An index that does not look.
+    legacy.faults(json!({"fault": "foreign_row"})).await;
+    let other = SEARCH.replace("budget", "BUDGET");
+    let got = sidecar.route(&alice(), "10", &other, "").await;
+    let rows = got.json()["results"].as_array().unwrap().clone();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert!(rows[0].get("client_id").is_none(), "{rows:?}");
+    let cut = "sidecar_egress_rows_cut_total{route=\"rag.search\"}";
+    assert!(sidecar.metric(cut).await >= 1.0);
 }
 
 #[tokio::test]
