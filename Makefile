@@ -4,9 +4,10 @@
 # make check   formatting, lints, documentation, and licences where cargo-deny is installed
 # make fuzz    random requests through the sidecar to a real Flask; DIFFERENTIAL_SEED repeats a run
 # make bench   measurements, outside of what every build needs
+# make bench-retrieval the baseline of RAG v2: how well and how fast embedded indexes answer
 # make soak    ten minutes of mixed faults at load, which must leave nothing behind
 
-.PHONY: run demo-run test fuzz check bench soak needs needs-test
+.PHONY: run demo-run test fuzz check bench bench-retrieval soak needs needs-test
 
 run: needs
 	cargo run --quiet -- run --demo
@@ -17,6 +18,7 @@ demo-run: needs # writes state/demo-run/
 
 test: needs-test
 	cargo test --quiet
+	cargo test --quiet -p camarad-retrieval
 
 fuzz: needs-test
 	@seed=$${DIFFERENTIAL_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
@@ -38,6 +40,15 @@ bench: needs # writes bench/results/lanes.md, dashboard.md, egress.md and client
 	target/release/camarad-bench clients
 	target/release/camarad-bench lanes
 	target/release/camarad-bench dashboard
+
+RETRIEVAL = target/release/retrieval eval --dataset bench/retrieval/dataset
+
+bench-retrieval: needs # writes bench/results/retrieval.md, .json and retrieval-others.md
+	cargo build --quiet --release -p camarad-retrieval
+	$(RETRIEVAL) --system bm25 --system bm25-unscoped --system fts5 --system fts5-unscoped \
+	  --markdown bench/results/retrieval.md --json bench/results/retrieval.json
+	$(RETRIEVAL) --system bm25 --system fts5 --others 20000 \
+	  --markdown bench/results/retrieval-others.md
 
 soak: needs # writes bench/results/soak.md; SOAK_SECONDS sets the length
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
