@@ -1,7 +1,9 @@
 //! `retrieval`: validates ingest records of RAG v2 and evaluates retrieval.
 //!
-//!     retrieval validate FILE…
-//!     retrieval eval --dataset DIR --system bm25 --system fts5
+//! ```text
+//! retrieval validate FILE…
+//! retrieval eval --dataset DIR --system bm25 --system fts5
+//! ```
 //!
 //! It ends with 0, with 1 where a record is invalid, a requirement is missed or an
 //! endpoint refused queries, and with 2 where there is no result at all. It is a tool

@@ -2,7 +2,8 @@
 //!
 //! Words are folded (`remove_diacritics 2`) and stemmed by Porter's English rules; FTS5
 //! has none for Romanian. Any of the query's words may match, as in the other system.
-//! The tenant is a condition on each row that matches.
+//! The tenant is a word of each row, so that the search itself passes over others'
+//! rows; and a condition on each row that matches, which decides.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -26,16 +27,17 @@ impl Fts5 {
         let mut connection = Connection::open_in_memory()?;
         connection.execute_batch(
             "CREATE VIRTUAL TABLE documents USING fts5(
-                id UNINDEXED, tenant UNINDEXED, source UNINDEXED, title, text,
+                id UNINDEXED, tenant UNINDEXED, source UNINDEXED, owner, title, text,
                 tokenize = 'porter unicode61 remove_diacritics 2')",
         )?;
         let all = connection.transaction()?;
         for document in &dataset.documents {
-            all.prepare_cached("INSERT INTO documents VALUES (?1, ?2, ?3, ?4, ?5)")?
+            all.prepare_cached("INSERT INTO documents VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
                 .execute(params![
                     document.id,
                     document.metadata.tenant.key(),
                     document.metadata.source_uri,
+                    owner(document.metadata.tenant),
                     document.title,
                     document.text,
                 ])?;
@@ -48,12 +50,17 @@ impl Fts5 {
 impl System for Fts5 {
     fn ask(&mut self, query: &Query, k: usize) -> Result<Answer, Error> {
         let began = Instant::now();
-        let wanted = expression(&query.text);
-        if wanted.is_empty() {
+        let words = expression(&query.text);
+        if words.is_empty() {
             return Ok(Answer::default());
         }
+        let wanted = format!("{{title text}} : ({words})");
+        let wanted = match self.scoped {
+            true => format!("{} AND {wanted}", owners(query.metadata.tenant)),
+            false => wanted,
+        };
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, -bm25(documents, 0, 0, 0, ?1, 1) AS score, source FROM documents
+            "SELECT id, -bm25(documents, 0, 0, 0, 0, ?1, 1) AS score, source FROM documents
              WHERE documents MATCH ?2 AND (?3 IS NULL OR tenant IN (?3, ?4))
              ORDER BY score DESC LIMIT ?5",
         )?;
@@ -79,6 +86,17 @@ impl System for Fts5 {
     }
 }
 
+/// A tenant as one word of the index: `tpublic`, `t1x10`.
+fn owner(tenant: Tenant) -> String {
+    format!("t{}", tenant.key().replace('/', "x"))
+}
+
+/// Rows that `asker` may see.
+fn owners(asker: Tenant) -> String {
+    let (public, own) = (owner(Tenant::Public), owner(asker));
+    format!("owner : (\"{public}\" OR \"{own}\")")
+}
+
 /// Every word quoted, so that none is an operator: `"roas" OR "brand"`.
 fn expression(text: &str) -> String {
     let mut seen = HashSet::new();
@@ -92,6 +110,17 @@ fn expression(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_tenant_is_a_word_of_its_own() {
+        let of = |user, client| owner(Tenant::Client { user, client });
+        assert_eq!(of(1, 10), "t1x10");
+        assert_ne!(of(1, 10), of(11, 0));
+        assert_eq!(
+            owners(Tenant::Public),
+            r#"owner : ("tpublic" OR "tpublic")"#
+        );
+    }
 
     #[test]
     fn no_word_is_an_operator() {
