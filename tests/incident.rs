@@ -201,7 +201,8 @@ fn assert_told(incident: &Incident, section: &str) {
     );
     assert!(section.contains(" listening\n"), "{section}");
     assert!(
-        section.contains("the settings are as they were, asked by: POST /config/reload"),
+        section.contains("the settings are as they were, asked by: POST /config/reload")
+            && section.contains(", start\n"),
         "{section}"
     );
     begins("- **Runs hit**", ": warning 1");

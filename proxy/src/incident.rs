@@ -9,8 +9,10 @@
 
 use crate::ledger::{FILE, Filter, Reader, time_text};
 use crate::logs::{Line, Log, LogArgs, Places, scan};
+use crate::snapshots::{Snapshots, short};
 use camarad_policies::incident::{
-    LEDGER, Seen, Tally, Title, Window, add_follow_up, add_section, follow_up, has_section, section,
+    LEDGER, SNAPSHOTS, Seen, Tally, Title, Window, add_follow_up, add_section, follow_up,
+    has_section, section,
 };
 use camarad_policies::log_lines::{millis, read};
 use camarad_policies::run::Status;
@@ -132,7 +134,27 @@ fn gather(tally: &mut Tally, window: Window, places: &Places) -> Vec<Seen> {
             tally.application(line, at)
         }),
         runs(tally, window, &places.state_dir),
+        configurations(tally, &places.state_dir),
     ]
+}
+
+fn configurations(tally: &mut Tally, state_dir: &Path) -> Seen {
+    let mut seen = Seen {
+        log: SNAPSHOTS,
+        ..Seen::default()
+    };
+    match Snapshots::of(state_dir).entries() {
+        Ok(entries) => {
+            seen.files.push("snapshots/index.jsonl".to_owned());
+            for entry in entries.iter().filter(|entry| entry.applied) {
+                if let Some(at) = millis(&entry.time) {
+                    tally.configuration(short(&entry.id), &entry.reason, &entry.changed, at);
+                }
+            }
+        }
+        Err(error) => seen.problems.push(error.to_string()),
+    }
+    seen
 }
 
 fn feed<T: DeserializeOwned>(log: &Log, span: Window, mut tell: impl FnMut(&T, i64)) -> Seen {

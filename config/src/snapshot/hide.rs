@@ -195,6 +195,9 @@ fn fill(
             }
         } else if let Some(table) = item.as_table_like_mut() {
             fill(table, other.and_then(Item::as_table_like), &path, missing);
+        } else if item.to_string().contains(HIDDEN) {
+            // Tables in the brackets of an array: written otherwise, they can be filled.
+            missing.push(format!("{path} (as [[{path}]], one table each)"));
         }
     }
 }
@@ -282,6 +285,15 @@ two lines and more"""
                 "sessions.seal_key"
             ]
         );
+        let inline = "issuers = [{name = \"one\", secret = \"the secret of issuer one\"}]\n\
+                      admin = {token = \"the-token-of-admins\"}\n";
+        let hidden = hidden_toml(inline, &[]);
+        assert!(
+            !hidden.contains("the secret") && !hidden.contains("the-token"),
+            "{hidden}"
+        );
+        let told = filled(&hidden, inline).unwrap_err();
+        assert_eq!(told, ["issuers (as [[issuers]], one table each)"]);
         // A hidden one is no secret to fill in.
         assert_eq!(filled(&kept, &kept).unwrap_err().len(), 4);
     }

@@ -17,7 +17,7 @@ mod title;
 mod tests;
 
 pub use merge::{add_follow_up, add_section, has_section};
-pub use render::{ACCESS, APPLICATION, AUDIT, LEDGER, Seen, follow_up, section};
+pub use render::{ACCESS, APPLICATION, AUDIT, LEDGER, SNAPSHOTS, Seen, follow_up, section};
 pub use tally::Tally;
 pub use title::{LONGEST, NoTitle, Title};
 

@@ -19,7 +19,7 @@ const SLOWEST: usize = 5;
 /// What was read of one log, or of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Which: [`ACCESS`], [`AUDIT`], [`APPLICATION`] or [`LEDGER`].
+    /// Which: [`ACCESS`], [`AUDIT`], [`APPLICATION`], [`LEDGER`] or [`SNAPSHOTS`].
     pub log: &'static str,
     /// Names of the files that were read, without their folders.
     pub files: Vec<String>,
@@ -48,6 +48,8 @@ pub const AUDIT: &str = "audit log";
 pub const APPLICATION: &str = "application's log";
 /// See [`ACCESS`].
 pub const LEDGER: &str = "run ledger";
+/// Configurations that were applied.
+pub const SNAPSHOTS: &str = "snapshots";
 
 fn is_known(seen: &[Seen], log: &str) -> bool {
     seen.iter().any(|one| one.log == log && !one.is_missing())
@@ -107,6 +109,8 @@ pub fn section(title: &Title, again: bool, tally: &Tally, seen: &[Seen]) -> Stri
     out.refusals(tally, seen);
     let none = unless(APPLICATION, "none");
     out.listed("Changes, starts and stops", &none, &tally.changes);
+    let none = unless(SNAPSHOTS, "none");
+    out.listed("Configurations applied", &none, &tally.configurations);
     match is_known(seen, APPLICATION) {
         true => out.log(tally.errors, tally.warnings),
         false => out.line("- **The application's log**: not read"),

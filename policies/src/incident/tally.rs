@@ -158,6 +158,8 @@ pub struct Tally {
     pub(super) refused_early: Refusals,
     pub(super) refused: Refusals,
     pub(super) changes: Listed,
+    /// Configurations that came into force.
+    pub(super) configurations: Listed,
     pub(super) errors: Times,
     pub(super) warnings: Times,
     pub(super) runs: Listed,
@@ -180,6 +182,7 @@ impl Tally {
             refused_early: Refusals::default(),
             refused: Refusals::default(),
             changes: Listed::default(),
+            configurations: Listed::default(),
             errors: Times::default(),
             warnings: Times::default(),
             runs: Listed::default(),
@@ -300,6 +303,19 @@ impl Tally {
             }
             self.changes.note(at, told);
         }
+    }
+
+    /// Told of a configuration that came into force: its id, who asked, and the keys that
+    /// were others, without their values.
+    pub fn configuration(&mut self, id: &str, reason: &str, changed: &[String], at: i64) {
+        if !self.window.holds(at) {
+            return;
+        }
+        let mut told = format!("{}, {}", plain(id, 20), plain(reason, 60));
+        if !changed.is_empty() {
+            told += &format!(", keys: {}", plain(&changed.join(", "), 200));
+        }
+        self.configurations.note(at, told);
     }
 
     /// Told of a run of the ledger; counts where it went wrong and overlaps the window.

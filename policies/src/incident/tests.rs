@@ -43,6 +43,7 @@ fn all_read() -> Vec<Seen> {
         of(AUDIT, "audit.jsonl"),
         of(APPLICATION, "sidecar.log"),
         of(LEDGER, "runs.db"),
+        of(SNAPSHOTS, "snapshots/index.jsonl"),
     ]
 }
 
@@ -296,6 +297,7 @@ fn nothing_is_told_as_nothing_and_what_was_not_looked_for_as_unknown() {
         "- **Fallbacks**: none",
         "- **Breaker**: did not change",
         "- **Changes, starts and stops**: none",
+        "- **Configurations applied**: none",
         "- **The application's log**: errors: none; warnings: none",
         "- **Runs hit**: none",
     ];
@@ -326,6 +328,7 @@ fn nothing_is_told_as_nothing_and_what_was_not_looked_for_as_unknown() {
                 "- **Bursts**: not known, without the audit log",
                 "- **Refusals**: not known, without the audit log",
                 "- **Changes, starts and stops**: not known, without the application's log",
+                "- **Configurations applied**: not known, without the snapshots",
                 "- **The application's log**: not read",
                 "- **Runs hit**: not known, without the run ledger",
                 "  - access log: not read; it goes to stdout",
