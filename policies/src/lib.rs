@@ -35,6 +35,7 @@ pub mod guard;
 pub mod guardrails;
 pub mod head;
 pub mod health;
+pub mod hex;
 pub mod host;
 pub mod idempotency;
 pub mod identity;

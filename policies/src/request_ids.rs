@@ -4,6 +4,7 @@
 //! paid, with whatever it answered whoever used it first (contract, section 9).
 //! So upstream it begins with user and client, and the answer gets the caller's own back.
 
+use crate::hex::hex;
 use crate::ids::{ClientId, UserId};
 use memchr::memmem;
 use sha2::{Digest, Sha256};
@@ -23,9 +24,7 @@ pub fn upstream(user: UserId, client: Option<ClientId>, own: &str) -> String {
         true => format!("{of}:{own}"),
         // Hashed ids have a frame of their own, so that no readable one is equal to one.
         false => {
-            let hash = Sha256::digest(own.as_bytes());
-            let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("{of}#{hex}")
+            format!("{of}#{}", hex(&Sha256::digest(own.as_bytes())))
         }
     }
 }

@@ -7,6 +7,7 @@
 use crate::process::{self, Signals, StartError};
 use crate::token::{self, MintArgs, MintError};
 use camarad_config::{Config, Inputs, Problems, load};
+use camarad_policies::hex::hex;
 use clap::Parser;
 use std::fmt::Write as _;
 use std::io;
@@ -110,7 +111,7 @@ fn write_secret(dir: &Path, name: &str) -> Result<PathBuf, DemoError> {
     let failed = |error| DemoError::File(path.display().to_string(), error);
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error)))?;
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let hex = hex(&bytes);
     // Not overwritten but made anew, so that its mode is ours.
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),

@@ -10,6 +10,7 @@ pub(crate) mod restored;
 
 use crate::whole_file;
 use camarad_config::Secret;
+use camarad_policies::hex::hex;
 use camarad_policies::identity::{Token, Verified};
 use camarad_policies::ids::UserId;
 use camarad_policies::refusal::Refusal;
@@ -125,7 +126,7 @@ impl Sessions {
     /// Refuses a token that an operator ended.
     pub(crate) fn check(&self, verified: &Verified) -> Result<(), Refusal> {
         let ended = self.ended();
-        if ended.tokens.contains_key(&hex(verified.token())) {
+        if !ended.tokens.is_empty() && ended.tokens.contains_key(&hex(verified.token().hash())) {
             return Err(Refusal::TokenRevoked);
         }
         let since = |epoch: Option<&Epoch>| epoch.map_or(0, |epoch| epoch.at);
@@ -223,7 +224,9 @@ impl Sessions {
                 *epoch = raised(*epoch);
             }
             Revoke::Token(token) => {
-                ended.tokens.insert(hex(&Token::new(token.expose())), now);
+                ended
+                    .tokens
+                    .insert(hex(Token::new(token.expose()).hash()), now);
             }
             Revoke::TokenSha256(hash) => {
                 let is_hash = hash.len() == 64
@@ -251,10 +254,6 @@ impl Sessions {
 /// Whole or not at all, and on the disk when it returns.
 fn write(file: &Path, ended: &Ended) -> std::io::Result<()> {
     whole_file::write(file, &serde_json::to_vec_pretty(ended)?)
-}
-
-fn hex(token: &Token) -> String {
-    token.hash().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Seconds since the Unix epoch.

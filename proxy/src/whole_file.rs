@@ -1,4 +1,4 @@
-//! A file that is there whole or not at all, and on the disk when [`write`] returns.
+//! A file that is there whole or not at all, and on the disk when [`write()`] returns.
 //!
 //! One writer at a time: two would share the name beside it.
 

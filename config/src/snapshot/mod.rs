@@ -1,7 +1,7 @@
 //! A configuration as it was applied, for keeping: its file without secrets, what the
 //! environment said, and what came out of both.
 //!
-//! Content-addressed: [`Snapshot::id`] is a digest of [`Snapshot::to_text`], so that what
+//! Kept by a digest of [`Snapshot::to_text`], so that what
 //! was changed afterwards is not the same one any more. Opens nothing; where they are kept
 //! is the process's affair. Not a backup: secrets are filled in again from the file that is
 //! there ([`Snapshot::file_with_secrets_of`]).

@@ -1,5 +1,6 @@
 //! Who is asking: the identity, and the token that it contains as its proof.
 
+use crate::hex::hex;
 use crate::ids::{ClientId, UserId};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -148,7 +149,7 @@ impl Token {
 
     /// The first 12 hex digits of the hash, for logs.
     pub fn short_hash(&self) -> String {
-        self.hash[..6].iter().map(|b| format!("{b:02x}")).collect()
+        hex(&self.hash[..6])
     }
 }
 

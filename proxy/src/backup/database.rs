@@ -5,6 +5,7 @@
 //! as the copy takes. Facts are read of copies only: reading opens for writing, since SQLite
 //! may have to tidy up.
 
+use camarad_policies::hex::hex;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde::{Deserialize, Serialize};
@@ -257,7 +258,7 @@ fn schema(file: &Connection) -> rusqlite::Result<String> {
             hash.update([0]);
         }
     }
-    Ok(super::hex(&hash.finalize()))
+    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -25,7 +25,6 @@ mod swap;
 pub(crate) mod take;
 mod unpack;
 
-use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -40,15 +39,6 @@ const STAMP: &[BorrowedFormatItem<'_>] =
 fn stamp(time: OffsetDateTime) -> String {
     // Formatting a valid time into a String cannot fail.
     time.format(STAMP).unwrap_or_default()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// A new directory that its user alone can look into, gone when it is dropped. What is copied

@@ -42,7 +42,7 @@ pub(crate) struct RestoreArgs {
     /// Where the app's SQLite file is to be; without it, it is not restored.
     #[arg(long)]
     app_db: Option<PathBuf>,
-    /// Replace what is there; it is kept under replaced-<time>/.
+    /// Replace what is there; it is kept under `replaced-<time>/`.
     #[arg(long)]
     force: bool,
 }

@@ -4,10 +4,10 @@
 //! which nobody changes any more.
 
 use super::database::{self, DatabaseError};
-use super::hex;
 use super::manifest::Entry;
 use super::take::{BackupError, target};
 use camarad_policies::backup::Member;
+use camarad_policies::hex::hex;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};

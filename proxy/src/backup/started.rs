@@ -8,6 +8,7 @@ use super::report::Check;
 use crate::ledger::{Filter, Reader};
 use crate::process::{self, Running};
 use camarad_config::{Config, Inputs, load};
+use camarad_policies::hex::hex;
 use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +38,7 @@ fn settings(config: &Config, state_dir: &Path) -> Result<Config, String> {
         ("SIDECAR_ADMIN_LISTEN", "127.0.0.1:0"),
         ("SIDECAR_ACCESS_LOG", "off"),
         ("SIDECAR__AUDIT__LOG", "off"),
-        ("SIDECAR_JWT_SECRET", &super::hex(&secret)),
+        ("SIDECAR_JWT_SECRET", &hex(&secret)),
         ("SIDECAR_JWT_USER_CLAIM", "uid"),
         ("COOLBITS_GATEWAY_ENABLED", "off"),
         // The port that discards, where nobody is.

@@ -6,9 +6,9 @@
 //! its size and hash, and nothing else. What databases hold is for [`super::database`].
 
 use super::database::is_sqlite;
-use super::hex;
 use super::manifest::{self, Entry, Manifest, ManifestError};
 use camarad_policies::backup::{Member, is_inside};
+use camarad_policies::hex::hex;
 use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

@@ -24,6 +24,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use camarad_policies::behind::{Bearer, Passage, handle_in, is_plain, passage, resolved};
+use camarad_policies::hex::hex;
 use camarad_policies::identity::Identity;
 use camarad_policies::ids::UserId;
 use serde_json::{Value, json};
@@ -53,15 +54,9 @@ pub(crate) struct Behind {
 
 /// A token that means nobody.
 pub(crate) fn nobody() -> Result<String, getrandom::Error> {
-    use std::fmt::Write;
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes)?;
-    let mut token = "nobody-".to_owned();
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(token, "{byte:02x}");
-    }
-    Ok(token)
+    Ok(format!("nobody-{}", hex(&bytes)))
 }
 
 pub(crate) fn router(behind: Arc<Behind>) -> Router {

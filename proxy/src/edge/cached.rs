@@ -165,7 +165,7 @@ impl Sidecar {
 
     /// The head of a request that says what was decided, and nothing of the caller's own.
     fn plain_head(&self, permit: &Permit, context: &Context) -> Result<RequestHeader, Refusal> {
-        let permit = permit.clone().without_own_cookies();
+        let permit = Permit::clone(permit).without_own_cookies();
         let head = || -> pingora::Result<RequestHeader> {
             let mut head = RequestHeader::build("GET", permit.path().as_str().as_bytes(), None)?;
             head.insert_header(header::HOST, self.config.legacy.authority.as_str())?;

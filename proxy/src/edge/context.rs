@@ -24,7 +24,7 @@ pub(crate) struct Context {
     pub(super) framing: Framing,
     /// Bytes of a streamed body so far.
     pub(super) uploaded: u64,
-    pub(super) permit: Option<Permit>,
+    pub(super) permit: Option<Arc<Permit>>,
     /// A new seal for the caller's cookie.
     pub(super) seal: Option<String>,
     /// Where the request came from; set before anything is decided.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 /// What was decided about a request.
 pub(super) struct Decision {
-    pub(super) permit: Permit,
+    pub(super) permit: Arc<Permit>,
     pub(super) plan: Plan,
     /// The switch as it stood; the request keeps it to its end.
     pub(super) switch: Arc<Switch>,
@@ -125,7 +125,7 @@ impl Sidecar {
             whole = whole.map(|body| body.rewritten(&fields));
         }
         Ok(Decision {
-            permit,
+            permit: Arc::new(permit),
             plan,
             switch,
             body: whole,

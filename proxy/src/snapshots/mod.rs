@@ -11,6 +11,7 @@ pub(crate) use order::{Order, Outcome};
 
 use crate::whole_file;
 use camarad_config::{Config, Snapshot};
+use camarad_policies::hex::hex;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -306,13 +307,7 @@ pub(crate) fn short(id: &str) -> &str {
 }
 
 fn digest(text: &str) -> String {
-    use std::fmt::Write;
-    let mut hex = String::new();
-    for byte in Sha256::digest(text) {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    hex(&Sha256::digest(text))
 }
 
 fn is_digest(id: &str) -> bool {

@@ -4,6 +4,7 @@
 //! there" and nothing else: the ids are small numbers, which a hash without a key would give
 //! away. Not a name that lasts: it is another one after a restart.
 
+use camarad_policies::hex::hex;
 use sha2::{Digest, Sha256};
 
 /// Whose id it is; the same number of another kind has another hash.
@@ -36,8 +37,7 @@ impl Blind {
             .chain_update([mark])
             .chain_update(id.to_be_bytes())
             .finalize();
-        let digits: String = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{letter}-{digits}")
+        format!("{letter}-{}", hex(&hash[..4]))
     }
 }
 

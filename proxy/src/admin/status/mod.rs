@@ -34,10 +34,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use camarad_policies::hex::hex;
 use facts::Facts;
 use runs::Format;
 use serde::Deserialize;
-use std::fmt::Write;
 
 /// What is asked for in the query.
 #[derive(Default, Deserialize)]
@@ -194,10 +194,5 @@ fn curl_host(headers: &HeaderMap) -> Option<String> {
 fn nonce() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
-    let mut text = String::new();
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Some(text)
+    Some(hex(&bytes))
 }

@@ -10,6 +10,7 @@ use super::Tenant;
 use camarad_policies::authorise::Permit;
 use camarad_policies::body::object;
 use camarad_policies::guardrails::{Finding, Situation, Verdict};
+use camarad_policies::hex::hex;
 use camarad_policies::ids::ObjectId;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::Switch;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 /// A request about runs, as far as all of them are alike.
 pub(super) struct Asking {
-    pub(super) permit: Permit,
+    pub(super) permit: Arc<Permit>,
     pub(super) tenant: Tenant,
     /// The gateway's switch as it stood.
     pub(super) switch: Arc<Switch>,
@@ -182,8 +183,7 @@ impl Flow {
     /// SHA-256 of what is asked, in hex.
     pub(super) fn hash(&self, path: &str) -> String {
         let asked = json!({"path": path, "fields": self.fields});
-        let digest = Sha256::digest(asked.to_string().as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(asked.to_string().as_bytes()))
     }
 }
 

@@ -76,7 +76,7 @@ impl Sidecar {
             _ => return None,
         };
         let decision = Decision {
-            permit,
+            permit: Arc::new(permit),
             plan: Plan::Whole,
             switch: switch.clone(),
             body: None,
