@@ -7,7 +7,7 @@
 # make bench-retrieval the baseline of RAG v2: how well and how fast embedded indexes answer
 # make soak    ten minutes of mixed faults at load, which must leave nothing behind
 
-.PHONY: run demo-run test fuzz check bench bench-retrieval soak needs needs-test
+.PHONY: run demo-run test fuzz check bench bench-full bench-retrieval soak needs needs-bench needs-test
 
 run: needs
 	cargo run --quiet -- run --demo
@@ -34,8 +34,9 @@ check: needs
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
 
-bench: needs # writes bench/results/lanes.md, dashboard.md, egress.md and clients.md
+bench: needs-bench # writes bench/results/peers.md, lanes.md, dashboard.md, egress.md and clients.md
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
+	target/release/camarad-bench peers
 	target/release/camarad-bench egress
 	target/release/camarad-bench clients
 	target/release/camarad-bench lanes
@@ -50,6 +51,10 @@ bench-retrieval: needs # writes bench/results/retrieval.md, .json and retrieval-
 	$(RETRIEVAL) --system bm25 --system fts5 --others 20000 \
 	  --markdown bench/results/retrieval-others.md
 
+bench-full: needs-bench # the same with more rounds of peers
+	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
+	target/release/camarad-bench peers full
+
 soak: needs # writes bench/results/soak.md; SOAK_SECONDS sets the length
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
 	target/release/camarad-bench soak
@@ -61,3 +66,7 @@ needs:
 # And real servers, nginx in front and Flask behind, and a browser.
 needs-test:
 	@sh scripts/needs.sh test
+
+# And what the sidecar is measured beside.
+needs-bench:
+	@sh scripts/needs.sh bench

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes sure that what the build needs is there: installs it on Debian as root,
-# and elsewhere says exactly what to install. With "test": what the tests need too,
+# and elsewhere says exactly what to install. With "bench": HAProxy and nginx with Lua, to be
+# measured beside. With "test": what the tests need too,
 # which is real servers to stand in front of us and behind us, and a real browser.
 set -eu
 
@@ -15,6 +16,12 @@ need cmake cmake
 need cc build-essential
 # Only the demo's lines and people use it, not the tests.
 need curl curl
+if [ "${1:-}" = bench ]; then
+    need nginx nginx
+    need haproxy haproxy
+    [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || missing="$missing libnginx-mod-http-lua"
+    ls /usr/lib/*/lua/5.1/cjson.so >/dev/null 2>&1 || missing="$missing lua-cjson"
+fi
 if [ "${1:-}" = test ]; then
     need nginx nginx-light
     need chromium chromium

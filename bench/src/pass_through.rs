@@ -25,10 +25,10 @@ impl ProxyHttp for Bare {
 }
 
 /// Serves until it is ended.
-pub(crate) fn run(listen: &str, upstream: &str) -> io::Result<()> {
+pub(crate) fn run(listen: &str, upstream: &str, threads: &str) -> io::Result<()> {
     let upstream = upstream.parse().map_err(io::Error::other)?;
     let conf = ServerConf {
-        threads: crate::table::cores(),
+        threads: threads.parse().map_err(io::Error::other)?,
         ..ServerConf::default()
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
