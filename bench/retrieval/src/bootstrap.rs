@@ -47,7 +47,8 @@ pub(crate) fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
 }
 
 fn mean(values: impl Iterator<Item = f64>, count: usize) -> Option<f64> {
-    (count > 0).then(|| values.sum::<f64>() / count as f64)
+    // From +0: an empty sum is -0, and would be told as such.
+    (count > 0).then(|| values.fold(0.0, |sum, value| sum + value) / count as f64)
 }
 
 #[cfg(test)]
