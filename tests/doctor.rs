@@ -4,7 +4,7 @@
 mod house;
 
 use crate::support::{Claims, SECRET, StandIn, alice, bob, fault, now, token, unlimited};
-use house::{House, free_address};
+use house::{House, free_addresses};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, UdpSocket};
 
@@ -397,7 +397,8 @@ async fn a_sidecar_with_other_keys_or_another_address_is_told() {
     std::fs::write(&house.settings["SIDECAR_CONFIG"], file).unwrap();
     let told = house.with(&good(1, &[10]), &[]).await;
     told.assert("token", "FAIL", "token_bad_signature");
-    house.set("SIDECAR_ADMIN_LISTEN", free_address());
+    let [other] = free_addresses();
+    house.set("SIDECAR_ADMIN_LISTEN", other);
     let told = house.ask(&[], "").await;
     assert_eq!(told.code, Some(1));
     told.assert("operators' address", "FAIL", "not with this admin.listen");

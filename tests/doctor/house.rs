@@ -43,11 +43,12 @@ impl House {
         std::fs::write(path("secret"), SECRET).unwrap();
         let file = FILE.replace("SECRET", &path("secret"));
         std::fs::write(path("sidecar.toml"), file).unwrap();
+        let [listen, admin] = free_addresses();
         let settings = BTreeMap::from([
             ("SIDECAR_CONFIG", path("sidecar.toml")),
             ("SIDECAR_STATE_DIR", path("state")),
-            ("SIDECAR_LISTEN", free_address()),
-            ("SIDECAR_ADMIN_LISTEN", free_address()),
+            ("SIDECAR_LISTEN", listen),
+            ("SIDECAR_ADMIN_LISTEN", admin),
             ("LEGACY_URL", legacy.url()),
             ("COOLBITS_URL", coolbits.url()),
             ("COOLBITS_GATEWAY_ENABLED", "on".into()),
@@ -165,8 +166,9 @@ impl Told {
     }
 }
 
-/// An address that was free a moment ago.
-pub(super) fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+/// Addresses that were free a moment ago, each another one: all are held before one is let go.
+pub(super) fn free_addresses<const N: usize>() -> [String; N] {
+    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let addresses = held.each_ref();
+    addresses.map(|listener| listener.local_addr().unwrap().to_string())
 }
