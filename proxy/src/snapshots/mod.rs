@@ -3,7 +3,8 @@
 //! `snapshots/index.jsonl` has one line for each time that one was applied or asked to be
 //! kept; `snapshots/objects/<digest>.json` each of them once. Whoever serves and whoever is
 //! asked on the command line write at the same time: they take turns by a lock on a file.
-//! No secrets are in there; still nobody else's to read.
+//! Secrets of our own keys are not in there; of what is kept along that cannot be said for
+//! sure. Nobody else's to read.
 
 mod order;
 
