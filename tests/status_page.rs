@@ -236,7 +236,6 @@ async fn what_operators_and_others_leave_in_the_state_directory_is_shown() {
         json!([
             {"key": "cache.ttl_percent", "before": "100", "after": "70"},
             {"key": "gateway.accounts", "before": "(not shown)", "after": "(not shown)"},
-            {"key": "gateway.accounts.31", "before": "(not shown)", "after": "(not shown)"},
         ])
     );
     assert_eq!(configuration["config_generation"], 3);

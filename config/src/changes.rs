@@ -51,6 +51,22 @@ impl Change {
     }
 }
 
+/// A key as it may be told to people: what stands below it may be a client's id.
+pub fn told_key(key: &str) -> &str {
+    const BY_CLIENT: &str = "gateway.accounts";
+    match key.strip_prefix(BY_CLIENT) {
+        Some(rest) if rest.starts_with('.') => BY_CLIENT,
+        _ => key,
+    }
+}
+
+/// The keys of changes as they may be told, each once.
+pub fn told_keys(changes: &[Change]) -> Vec<String> {
+    let keys = changes.iter().map(|change| told_key(&change.key));
+    let keys: std::collections::BTreeSet<&str> = keys.collect();
+    keys.into_iter().map(str::to_owned).collect()
+}
+
 /// What differs, by key.
 pub fn changes(before: &Settings, after: &Settings) -> Vec<Change> {
     let (old, new) = (leaves(before), leaves(after));
@@ -157,6 +173,25 @@ mod tests {
             (&json!("***"), &json!("***"))
         );
         assert!(!format!("{told:?}").contains("fedcba"));
+    }
+
+    #[test]
+    fn no_client_is_told_by_a_key() {
+        for (key, told) in [
+            ("gateway.accounts.4711", "gateway.accounts"),
+            ("gateway.accounts.4711[0]", "gateway.accounts"),
+            ("gateway.accounts", "gateway.accounts"),
+            ("gateway.accountsx", "gateway.accountsx"),
+            ("tenancy.modes.flows.list", "tenancy.modes.flows.list"),
+        ] {
+            assert_eq!(told_key(key), told);
+        }
+        let mut after = Settings::default();
+        let accounts = &mut after.gateway.accounts;
+        accounts.insert("31".into(), vec!["123-456-7890".into()]);
+        accounts.insert("32".into(), vec!["123-456-7891".into()]);
+        let told = told_keys(&changes(&Settings::default(), &after));
+        assert_eq!(told, ["gateway.accounts"]);
     }
 
     #[test]

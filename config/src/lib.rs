@@ -17,7 +17,7 @@ mod settings;
 mod snapshot;
 mod span;
 
-pub use changes::{Change, changes, leaves};
+pub use changes::{Change, changes, leaves, told_key, told_keys};
 pub use checked::{
     Admin, Backup, Burst, Cache, Config, Gateway, IssuerConfig, KeyConfig, Legacy, Limits, Server,
     Source,

@@ -225,7 +225,6 @@ fn read_lines(
         };
         scanned.note(at);
         match span {
-            Some(span) if at > span.to_ms.saturating_add(APART_MS) => return Ok(false),
             Some(span) if !span.holds(at) => continue,
             _ => {}
         }

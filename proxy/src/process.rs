@@ -19,7 +19,7 @@ use crate::panics::kept_up;
 use crate::reload::Reloader;
 use crate::sessions::Sessions;
 use crate::snapshots::Snapshots;
-use crate::supervisor::{self, PidFile};
+use crate::supervisor::{self, PidFile, Presence};
 use crate::tenants::Tenants;
 use arc_swap::ArcSwap;
 use camarad_config::{Config, Inputs};
@@ -103,6 +103,7 @@ pub(crate) struct Running {
     fetches: TaskTracker,
     config: Arc<Config>,
     _pid: PidFile,
+    _presence: Presence,
 }
 
 /// Builds and starts everything.
@@ -120,6 +121,20 @@ pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Runn
     };
     let state_dir = &config.server.state_dir;
     std::fs::create_dir_all(state_dir).map_err(at("server.state_dir", &state_dir.display()))?;
+    // Before anything of the state is touched: one that cannot serve must not take the
+    // process id of one that does, nor call its runs interrupted.
+    let admin_listener = TcpListener::bind(config.admin.listen).await;
+    let admin_listener = admin_listener.map_err(at("admin.listen", &config.admin.listen))?;
+    let admin_address = admin_listener.local_addr();
+    let admin_address = admin_address.map_err(at("admin.listen", &config.admin.listen))?;
+    drop(
+        TcpListener::bind(config.server.listen)
+            .await
+            .map_err(at("server.listen", &config.server.listen))?,
+    );
+    let presence = Presence::shared(state_dir);
+    let presence =
+        presence.map_err(at("sidecar.lock in server.state_dir", &state_dir.display()))?;
     let key = config.sessions.seal_key.as_ref();
     let key = key.and_then(|key| SealKey::new(key.expose().as_bytes()));
     let sessions = Sessions::open(key, state_dir);
@@ -144,10 +159,6 @@ pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Runn
     let log = JsonLines::open(target, Overflow::Drop).map_err(at("server.access_log", target))?;
     let target = &config.audit.log;
     let audit = JsonLines::open(target, Overflow::Keep).map_err(at("audit.log", target))?;
-    let admin_listener = TcpListener::bind(config.admin.listen).await;
-    let admin_listener = admin_listener.map_err(at("admin.listen", &config.admin.listen))?;
-    let admin_address = admin_listener.local_addr();
-    let admin_address = admin_address.map_err(at("admin.listen", &config.admin.listen))?;
     let behind_listener = match config.behind {
         Some(address) => {
             let listener = TcpListener::bind(address).await;
@@ -300,6 +311,7 @@ pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Runn
         fetches,
         config,
         _pid: pid,
+        _presence: presence,
     })
 }
 

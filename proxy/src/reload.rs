@@ -7,7 +7,7 @@
 use crate::edge::Front;
 use crate::generation::{BuildError, Current, Generation, Lasting, Made};
 use crate::snapshots::{Applied, Order, Outcome, Snapshots, short};
-use camarad_config::{Change, Config, Inputs, Problems, changes, load};
+use camarad_config::{Change, Config, Inputs, Problems, changes, load, told_keys};
 use camarad_policies::purge::Purge;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -98,8 +98,7 @@ impl Reloader {
         let metrics = &self.lasting.observer.metrics;
         let word = match &outcome {
             Ok(Reloaded::Applied(generation, changes)) => {
-                let keys: Vec<_> = changes.iter().map(|change| change.key.as_str()).collect();
-                let keys = keys.join(",");
+                let keys = told_keys(changes).join(",");
                 tracing::info!(asked_by, generation, keys, "other settings are in force");
                 "applied"
             }
@@ -139,7 +138,7 @@ impl Reloader {
             Reloaded::Applied(_, changes) => (&changes[..], false),
             Reloaded::Same(_) => (&[][..], true),
         };
-        let changed = changed.iter().map(|change| change.key.clone()).collect();
+        let changed = told_keys(changed);
         let reason = asked_by.to_owned();
         let kept = self.off_the_threads(move |snapshots| {
             let how = Applied {
@@ -157,7 +156,7 @@ impl Reloader {
                 if entry.rolled_back {
                     tracing::warn!(snapshot, since, "a configuration from before is in force");
                 } else {
-                    tracing::info!(snapshot, since, "the configuration is kept");
+                    tracing::debug!(snapshot, since, "the configuration is kept");
                 }
             }
             Some(Err(error)) => tracing::error!("the configuration cannot be kept: {error}"),
@@ -236,6 +235,8 @@ impl Reloader {
         self.front.swap(config.clone(), sidecar);
         self.current.store(Arc::new(generation));
         self.turn(&before.config, &config);
+        // An issuer that is gone has no keys that could be old.
+        self.lasting.observer.metrics.key_age_seconds.reset();
         // Fetches of the old generation that are under way are not kept either.
         self.lasting.cache.purge(&Purge::All);
         self.changed.send_replace(number);

@@ -190,13 +190,17 @@ impl Sessions {
     pub(crate) fn epoch(&self, user: UserId) -> u64 {
         let ended = self.ended();
         let own = ended.users.get(&user.get());
-        ended.all.number + own.map_or(0, |epoch| epoch.number)
+        let own = own.map_or(0, |epoch| epoch.number);
+        ended.all.number.saturating_add(own)
     }
 
     /// Everything that was ever ended, as one number.
     pub(crate) fn generation(&self) -> u64 {
         let ended = self.ended();
-        ended.all.number + ended.users.values().map(|epoch| epoch.number).sum::<u64>()
+        let users = ended.users.values();
+        users.fold(ended.all.number, |sum, epoch| {
+            sum.saturating_add(epoch.number)
+        })
     }
 
     /// The login says whose token it is. Gives the seal for the caller's cookie, where there is a key.
@@ -212,7 +216,7 @@ impl Sessions {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ended = self.ended().clone();
         let raised = |epoch: Epoch| Epoch {
-            number: epoch.number + 1,
+            number: epoch.number.saturating_add(1),
             at: now,
         };
         match order {

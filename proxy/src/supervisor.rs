@@ -2,15 +2,21 @@
 //! with its process id.
 //!
 //! Without `NOTIFY_SOCKET` the first is nothing. The file is for logrotate and its like; a
-//! second process with the same state directory takes it over.
+//! second process with the same state directory takes it over, so whether anybody is there
+//! is told by a lock instead, which every sidecar shares and whoever restores has alone.
 
+use rustix::fs::{FlockOperation, flock};
 use sd_notify::NotifyState;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Its name in the state directory.
 const FILE: &str = "sidecar.pid";
+/// The file that is locked.
+const LOCK: &str = "sidecar.lock";
 /// The process's name as Linux has it, 15 bytes.
 const NAME: &str = "camarad-sidecar";
 
@@ -66,6 +72,43 @@ impl Drop for PidFile {
     }
 }
 
+/// Says for as long as it is kept that somebody uses the state directory.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    _lock: File,
+}
+
+impl Presence {
+    /// One of those who serve; an error while somebody restores.
+    pub(crate) fn shared(state_dir: &Path) -> io::Result<Self> {
+        let taken = Self::take(state_dir, FlockOperation::NonBlockingLockShared);
+        taken.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::Error::other("a restore is under way there"),
+            _ => error,
+        })
+    }
+
+    /// Nobody else; an error while a sidecar is there, with whatever process id.
+    pub(crate) fn alone(state_dir: &Path) -> io::Result<Self> {
+        Self::take(state_dir, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn take(state_dir: &Path, how: FlockOperation) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).mode(0o600);
+        let file = file.open(state_dir.join(LOCK))?;
+        flock(&file, how)?;
+        Ok(Self { _lock: file })
+    }
+}
+
+/// Whether a sidecar is there, also one whose process id nobody knows any more.
+pub(crate) fn is_in_use(state_dir: &Path) -> bool {
+    // Where there is no such file, nobody ever was.
+    state_dir.join(LOCK).exists()
+        && Presence::alone(state_dir).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
 /// The process id of the sidecar that runs on a state directory. A file that a crash left
 /// behind names nobody, or somebody else.
 pub(crate) fn running_on(state_dir: &Path) -> Option<u32> {
@@ -100,6 +143,23 @@ mod tests {
             let is_ours = text == own && comm.trim_end() == NAME;
             assert_eq!(running_on(dir.path()).is_some(), is_ours, "{text:?}");
         }
+    }
+
+    #[test]
+    fn sidecars_share_a_directory_and_whoever_restores_has_it_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_in_use(dir.path()));
+        let one = Presence::shared(dir.path()).unwrap();
+        let other = Presence::shared(dir.path()).unwrap();
+        drop(one);
+        assert!(is_in_use(dir.path()));
+        assert!(Presence::alone(dir.path()).is_err());
+        drop(other);
+        assert!(!is_in_use(dir.path()));
+        let restoring = Presence::alone(dir.path()).unwrap();
+        assert!(Presence::shared(dir.path()).is_err());
+        drop(restoring);
+        Presence::shared(dir.path()).unwrap();
     }
 
     #[test]

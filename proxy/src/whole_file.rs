@@ -1,9 +1,10 @@
 //! A file that is there whole or not at all, and on the disk when [`write()`] returns.
 //!
-//! One writer at a time: two would share the name beside it.
+//! One writer at a time: two would share the name beside it. Its user alone may read it.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Writes these bytes in the place of whatever the file held.
@@ -11,7 +12,9 @@ pub(crate) fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let mut new = File::create(&beside)?;
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut new = options.open(&beside)?;
     new.write_all(bytes)?;
     new.sync_all()?;
     std::fs::rename(&beside, file)?;

@@ -133,7 +133,7 @@ async fn on_an_empty_machine_everybody_signs_in_again() {
     assert_eq!(clients(&house.at("new.db")), 2);
     assert_eq!(
         house.names("new/state"),
-        ["restored-sidecar.toml", "sessions.json"]
+        ["restored-sidecar.toml", "sessions.json", "sidecar.lock"]
     );
     let text = std::fs::read(house.at("new/state/sessions.json")).unwrap();
     let ended: Value = serde_json::from_slice(&text).unwrap();

@@ -125,12 +125,26 @@ async fn a_rollback_is_applied_and_shows_as_long_as_it_lasts() {
         "{list}"
     );
     no_secret_in(&sidecar.state_dir().join("snapshots"));
+    private(&sidecar.state_dir().join("snapshots"));
     // Read again it is still the same one, and another one ends it.
     reload(&sidecar).await;
     assert_eq!(sidecar.metric("sidecar_config_rolled_back").await, 1.0);
     write(&sidecar, SECOND);
     reload(&sidecar).await;
     assert_eq!(sidecar.metric("sidecar_config_rolled_back").await, 0.0);
+}
+
+/// Nobody else may read what is kept.
+fn private(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    for found in std::fs::read_dir(dir).unwrap() {
+        let path = found.unwrap().path();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+        if path.is_dir() {
+            private(&path);
+        }
+    }
 }
 
 fn no_secret_in(dir: &Path) {
@@ -204,6 +218,11 @@ async fn what_is_refused_is_undone_and_what_takes_a_restart_is_written_only() {
     assert_eq!(sidecar.metric("sidecar_config_refused").await, 0.0);
     assert_eq!(sidecar.metric("sidecar_config_rolled_back").await, 0.0);
     assert_eq!(mocked(&sidecar).await, "campaigns");
+    let list = done(&sidecar, &["list"]).await;
+    assert!(
+        list.lines().next().unwrap().contains("rollback undone"),
+        "{list}"
+    );
     let said = done(&sidecar, &["rollback", &id, "--write-only"]).await;
     assert!(said.contains("written, and not applied"), "{said}");
     assert!(present(&sidecar).ends_with(other));
@@ -230,6 +249,80 @@ async fn a_sidecar_that_says_nothing_is_given_up_and_nobody_is_no_error() {
     let said = done(&sidecar, &["rollback", "previous"]).await;
     assert!(said.contains("no sidecar runs"), "{said}");
     assert!(present(&sidecar).ends_with(FIRST));
+}
+
+#[tokio::test]
+async fn two_at_once_and_an_edit_meanwhile_lose_nothing() {
+    let (sidecar, _coolbits, _legacy) = started(FIRST).await;
+    write(&sidecar, SECOND);
+    reload(&sidecar).await;
+    sidecar.signal("-STOP");
+    let long = ["rollback", "previous", "--wait", "3s"];
+    let one = config(&sidecar, &long);
+    let meanwhile = async {
+        eventually("the first wrote the file", || async {
+            present(&sidecar).ends_with(FIRST)
+        })
+        .await;
+        let other = config(&sidecar, &["rollback", "latest"]).await;
+        assert_eq!(other.code, 1);
+        assert!(
+            other.err.contains("another rollback is under way"),
+            "{}",
+            other.err
+        );
+        std::fs::write(sidecar.config_file(), "# mine\n").unwrap();
+    };
+    let (one, ()) = tokio::join!(one, meanwhile);
+    sidecar.signal("-CONT");
+    assert_eq!(one.code, 1);
+    assert!(
+        one.err.contains("said nothing") && one.err.contains("not undone: "),
+        "{}",
+        one.err
+    );
+    assert_eq!(present(&sidecar), "# mine\n");
+}
+
+#[tokio::test]
+async fn a_second_sidecar_that_cannot_serve_takes_nothing_from_the_first() {
+    let (sidecar, _coolbits, _legacy) = started(FIRST).await;
+    let pid = sidecar.state_dir().join("sidecar.pid");
+    let before = std::fs::read_to_string(&pid).unwrap();
+    let output = command()
+        .arg("run")
+        .env("SIDECAR_CONFIG", sidecar.config_file())
+        .env("SIDECAR_STATE_DIR", sidecar.state_dir())
+        .env("SIDECAR_LISTEN", sidecar.address.to_string())
+        .env("SIDECAR_ADMIN_LISTEN", "127.0.0.1:0")
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("server.listen"), "{said}");
+    assert_eq!(std::fs::read_to_string(&pid).unwrap(), before);
+    // And one without its process id is still noticed.
+    std::fs::remove_file(&pid).unwrap();
+    let back = config(&sidecar, &["rollback", "latest"]).await;
+    assert!(
+        back.err.contains("sidecar.pid does not say which"),
+        "{}",
+        back.err
+    );
+}
+
+#[tokio::test]
+async fn what_would_have_to_be_waited_for_is_not_kept_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let path = pipe.display().to_string();
+    let (sidecar, _coolbits, _legacy) =
+        started(&format!("[snapshots]\ninclude = [{path:?}]\n")).await;
+    reload(&sidecar).await;
+    sidecar.says("it is no plain file").await;
 }
 
 #[tokio::test]

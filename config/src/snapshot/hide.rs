@@ -173,7 +173,9 @@ fn fill(
             .as_value_mut()
             .filter(|value| value.as_str() == Some(HIDDEN))
         {
-            let secret = other.and_then(Item::as_str).filter(|text| *text != HIDDEN);
+            let secret = other
+                .and_then(Item::as_str)
+                .filter(|text| !text.is_empty() && *text != HIDDEN);
             match secret {
                 Some(secret) => replace(value, secret),
                 None => missing.push(path),
@@ -294,6 +296,9 @@ two lines and more"""
         );
         let told = filled(&hidden, inline).unwrap_err();
         assert_eq!(told, ["issuers (as [[issuers]], one table each)"]);
+        // An empty one is none: the token may stand in a file by now.
+        let moved = FILE.replace("the-token-of-admins", "");
+        assert_eq!(filled(&kept, &moved).unwrap_err(), ["admin.token"]);
         // A hidden one is no secret to fill in.
         assert_eq!(filled(&kept, &kept).unwrap_err().len(), 4);
     }

@@ -349,7 +349,12 @@ fn key_of(problem: &str) -> Option<&str> {
     let (first, second) = (parts.next(), parts.next());
     // What comes last is the problem itself.
     let second = second.filter(|_| parts.next().is_some());
-    second.filter(is_key).or(first.filter(is_key))
+    let key = second.filter(is_key).or(first.filter(is_key))?;
+    // A name that begins with a digit is an id: a client's, of `gateway.accounts`.
+    let names = key.match_indices('.').map(|(at, _)| at);
+    let is_id = |at: &usize| key[at + 1..].starts_with(|c: char| c.is_ascii_digit());
+    let end = names.into_iter().find(is_id).unwrap_or(key.len());
+    key.get(..end)
 }
 
 /// Messages of the application's log that say that something was changed, started or

@@ -15,7 +15,7 @@ use super::swap::{Step, swap};
 use super::unpack::{ArchiveError, unpack};
 use super::{private_dir, stamp};
 use crate::sessions::restored::{Present, Restored, restored};
-use crate::supervisor::running_on;
+use crate::supervisor::{Presence, running_on};
 use crate::whole_file::sync_folder;
 use camarad_policies::backup::Member;
 use clap::Args;
@@ -64,6 +64,8 @@ pub(crate) enum RestoreError {
     Sessions(PathBuf, serde_json::Error),
     #[error("a sidecar runs on {} (process {process}): stop it first", .0.display(), process = .1)]
     Running(PathBuf, u32),
+    #[error("a sidecar uses {}, though sidecar.pid does not say which: stop it first", .0.display())]
+    InUse(PathBuf),
     #[error("{}: the archive has no app database; leave --app-db out", .0.display())]
     NoAppDatabase(PathBuf),
     #[error("these are there already: {}; --force replaces them and keeps them under replaced-<time>/", list(.0))]
@@ -106,9 +108,16 @@ pub(crate) fn restore(args: &RestoreArgs) -> Result<Vec<String>, RestoreError> {
     for step in &steps {
         settle(step, default_mode(step)).map_err(failed(&step.to))?;
     }
-    // It may have been started meanwhile.
-    is_free(state_dir)?;
     std::fs::create_dir_all(state_dir).map_err(failed(state_dir))?;
+    // It may have been started meanwhile, and is not from here on.
+    is_free(state_dir)?;
+    let _alone = match Presence::alone(state_dir) {
+        Ok(alone) => alone,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return Err(RestoreError::InUse(state_dir.clone()));
+        }
+        Err(error) => return Err(failed(state_dir)(error)),
+    };
     let now = OffsetDateTime::now_utc();
     let folders: BTreeSet<&Path> = steps.iter().filter_map(|step| step.to.parent()).collect();
     let aside_name = unused(&folders, &format!("replaced-{}", stamp(now)));

@@ -7,11 +7,12 @@
 
 use super::folder_of;
 use crate::snapshots::{Order, Outcome, Snapshots, SnapshotsError, short};
-use crate::supervisor::running_on;
+use crate::supervisor::{is_in_use, running_on};
 use crate::whole_file::sync_folder;
-use camarad_config::{Config, Inputs, Problems, Snapshot, load};
+use camarad_config::{Inputs, Problems, Snapshot, load};
+use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -61,6 +62,12 @@ pub(crate) enum RollbackError {
     Silent(Duration, u32),
     #[error("undone after {:.2} s: it was ready before, and is not any more", .0.as_secs_f64())]
     NotReady(Duration),
+    #[error("another rollback is under way on {}", .0.display())]
+    Another(PathBuf),
+    #[error("a sidecar uses {}, though sidecar.pid does not say which: reload it by hand after --write-only", .0.display())]
+    Unknown(PathBuf),
+    #[error("{0}\nnot undone: {1} was changed by somebody else meanwhile")]
+    Edited(Box<RollbackError>, String),
     #[error("process {0} cannot be told (is it another user's?): {1}; the file is as it was")]
     Signal(u32, io::Error),
     #[error("it did not come up, and cannot be undone: {}: {}; what was there is in {}", .0.display(), .1, .2.display())]
@@ -79,6 +86,8 @@ impl Rollback<'_> {
         };
         let kept = Snapshots::of(&state_dir);
         let id = kept.find(name)?.id;
+        // Two would share the order, and each undo what the other did.
+        let _turn = alone(&state_dir)?;
         let goal = kept.read(&id)?;
         if goal.file.is_none() {
             return Err(RollbackError::NoFileThen(short(&id).to_owned()));
@@ -91,10 +100,23 @@ impl Rollback<'_> {
         let before = std::fs::read(&file).map_err(failed)?;
         let text = goal.file_with_secrets_of(&String::from_utf8_lossy(&before));
         let text = text.map_err(RollbackError::Secrets)?;
-        let config = self.checked(&file, &text)?;
-        let mut words = self.differing_environment(&goal);
         let process = running_on(&state_dir).filter(|_| !self.write_only);
+        let mut words = self.differing_environment(&goal);
+        match (self.checked(&file, &text), process) {
+            (Ok(()), _) => {}
+            // Whoever serves may have secrets of its environment that this shell has not: it
+            // checks the file itself, and what it refuses is undone.
+            (Err(RollbackError::Settings(_)), Some(_)) => {
+                words.push(
+                    "note: with this shell's environment they could not be checked before".into(),
+                );
+            }
+            (Err(error), _) => return Err(error),
+        }
         let Some(process) = process else {
+            if !self.write_only && is_in_use(&state_dir) {
+                return Err(RollbackError::Unknown(state_dir));
+            }
             replace(&file, text.as_bytes()).map_err(failed)?;
             let so_far = match self.write_only {
                 true => "written, and not applied: restart the sidecar",
@@ -103,20 +125,26 @@ impl Rollback<'_> {
             words.insert(0, format!("{}: {} {so_far}", file.display(), short(&id)));
             return Ok(words.join("\n"));
         };
-        let was_ready = match &present {
-            Ok(config) => is_ready(config).await,
-            Err(_) => is_ready(&config).await,
+        // The admin listener takes a restart to move: it is where it was.
+        let admin = match &present {
+            Ok(config) => config.admin.listen.to_string(),
+            Err(_) => goal.settings["admin.listen"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
         };
+        let was_ready = is_ready(&admin).await;
         let served = Served {
             kept: &kept,
             process,
             file: &file,
             before: &before,
+            written: text.as_bytes(),
             begun,
             wait: self.wait,
         };
         let outcome = served.apply(&text, &id).await?;
-        if was_ready && !ready_again(&config).await {
+        if was_ready && !ready_again(&admin).await {
             return Err(served.undo(RollbackError::NotReady(begun.elapsed())).await);
         }
         words.insert(
@@ -132,7 +160,7 @@ impl Rollback<'_> {
     }
 
     /// The settings of the text, with the environment of now.
-    fn checked(&self, file: &Path, text: &str) -> Result<Config, RollbackError> {
+    fn checked(&self, file: &Path, text: &str) -> Result<(), RollbackError> {
         let beside = folder_of(file).join(".camarad-rollback.toml");
         let failed = |error| RollbackError::File(beside.clone(), error);
         let like = std::fs::metadata(file).map_err(failed)?;
@@ -142,7 +170,7 @@ impl Rollback<'_> {
             environment: self.inputs.environment.clone(),
         });
         std::fs::remove_file(&beside).map_err(failed)?;
-        loaded.map_err(RollbackError::Settings)
+        loaded.map(drop).map_err(RollbackError::Settings)
     }
 
     /// What the environment said then and does not say now: that is not gone back to.
@@ -170,6 +198,8 @@ struct Served<'a> {
     process: u32,
     file: &'a Path,
     before: &'a [u8],
+    /// What this rollback made of it.
+    written: &'a [u8],
     begun: Instant,
     wait: Duration,
 }
@@ -203,10 +233,15 @@ impl Served<'_> {
 
     /// Puts the file back as it was, and has the sidecar read it.
     async fn undo(&self, why: RollbackError) -> RollbackError {
+        let is_ours = std::fs::read(self.file).is_ok_and(|now| now == self.written);
+        if !is_ours {
+            return RollbackError::Edited(Box::new(why), self.file.display().to_string());
+        }
         if let Err(error) = replace(self.file, self.before) {
             let spare = self.file.with_extension("before-rollback");
             // The last resort; where it cannot be written either, the first error tells.
-            let _ = std::fs::write(&spare, self.before);
+            let _ = std::fs::metadata(self.file)
+                .and_then(|like| write_like(&spare, self.before, &like));
             return RollbackError::Stuck(self.file.to_owned(), error, spare);
         }
         // One that cannot be told, or says nothing, is told of in `why`.
@@ -246,22 +281,36 @@ impl Served<'_> {
     }
 }
 
-/// Whether the sidecar of these settings says that it is ready.
-async fn is_ready(config: &Config) -> bool {
+/// One rollback at a time.
+fn alone(state_dir: &Path) -> Result<File, RollbackError> {
+    let path = state_dir.join("rollback.lock");
+    let failed = |error| RollbackError::File(path.clone(), error);
+    let mut options = OpenOptions::new();
+    let lock = options.write(true).create(true).truncate(false).mode(0o600);
+    let lock = lock.open(&path).map_err(failed)?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(RollbackError::Another(state_dir.to_owned())),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// Whether the sidecar with this admin listener says that it is ready.
+async fn is_ready(admin: &str) -> bool {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(2));
     let Ok(client) = client.build() else {
         return false;
     };
-    let url = format!("http://{}/readyz", config.admin.listen);
+    let url = format!("http://{admin}/readyz");
     let answer = client.get(url).send().await;
     answer.is_ok_and(|answer| answer.status().is_success())
 }
 
-async fn ready_again(config: &Config) -> bool {
+async fn ready_again(admin: &str) -> bool {
     let ready = async {
-        while !is_ready(config).await {
+        while !is_ready(admin).await {
             tokio::time::sleep(LOOK).await;
         }
     };

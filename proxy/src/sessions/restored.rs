@@ -68,6 +68,9 @@ pub(crate) fn restored(
     })
 }
 
+/// The highest number that is believed.
+const MOST: u64 = 1 << 60;
+
 /// Whether everything that had been ended at the backup still is, save what was forgotten for
 /// its age.
 fn goes_on_from(archived: &Ended, present: &Ended, now: u64) -> bool {
@@ -80,7 +83,8 @@ fn goes_on_from(archived: &Ended, present: &Ended, now: u64) -> bool {
 
 fn merged(mut one: Ended, other: Ended) -> Ended {
     let later = |a: Epoch, b: Epoch| Epoch {
-        number: a.number.max(b.number),
+        // Nobody counts that far: an archive that says so must not leave no room to raise it.
+        number: a.number.max(b.number).min(MOST),
         at: a.at.max(b.at),
     };
     one.all = later(one.all, other.all);

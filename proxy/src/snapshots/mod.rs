@@ -13,7 +13,7 @@ pub(crate) use order::{Order, Outcome};
 use crate::whole_file;
 use camarad_config::{Config, Snapshot};
 use camarad_policies::hex::hex;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -209,6 +209,12 @@ impl Snapshots {
         let last = entries.iter().rev().find(|entry| entry.applied);
         let last = last.filter(|last| last.id == id);
         let rolled_back = match how.order {
+            // Put back as it was, whatever that was.
+            Some(order) if order.is_undo() => entries
+                .iter()
+                .rev()
+                .find(|entry| entry.applied && entry.id == id)
+                .is_some_and(|entry| entry.rolled_back),
             Some(order) => {
                 let goal = self.read(&order.to).ok();
                 goal.is_some_and(|goal| goal.file == snapshot.file)
@@ -218,9 +224,7 @@ impl Snapshots {
         if let (true, None, Some(last)) = (how.is_same, how.order, last) {
             return Ok(last.clone());
         }
-        let order = how
-            .order
-            .map(|order| format!("rollback to {}", short(&order.to)));
+        let order = how.order.map(Order::reason);
         let told = Told {
             reason: order.as_deref().unwrap_or(reason),
             applied: true,
@@ -291,8 +295,17 @@ pub(crate) fn taken(config: &Config) -> Snapshot {
 }
 
 fn read_bounded(path: &Path) -> io::Result<String> {
-    let file = File::open(path)?;
-    if file.metadata()?.len() > LARGEST_INCLUDED {
+    // Nothing that has to be waited for, such as a pipe.
+    let mut options = OpenOptions::new();
+    let options = options
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits() as i32);
+    let file = options.open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    if about.len() > LARGEST_INCLUDED {
         return Err(io::Error::other(format!(
             "larger than {LARGEST_INCLUDED} bytes"
         )));

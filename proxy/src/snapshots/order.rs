@@ -24,6 +24,21 @@ pub(crate) struct Order {
     pub(crate) nonce: String,
 }
 
+impl Order {
+    /// Whether the file was put back as it was.
+    pub(crate) fn is_undo(&self) -> bool {
+        self.to.is_empty()
+    }
+
+    /// As it is told.
+    pub(crate) fn reason(&self) -> String {
+        match self.is_undo() {
+            true => "rollback undone".to_owned(),
+            false => format!("rollback to {}", super::short(&self.to)),
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {

@@ -5,6 +5,7 @@
 
 use super::facts::{Difference, SettingChange, Snapshot};
 use crate::snapshots::{Entry, Snapshots, short};
+use camarad_config::told_key;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -53,11 +54,16 @@ pub(super) fn difference(state_dir: &Path, named: bool) -> Option<Difference> {
     };
     let mut changes: Vec<SettingChange> = differs
         .map(|key| SettingChange {
-            key: key.clone(),
+            key: match named {
+                true => key.clone(),
+                false => told_key(key).to_owned(),
+            },
             before: told(old.get(key), key),
             after: told(new.get(key), key),
         })
         .collect();
+    // Of what is told by one key, once is enough.
+    changes.dedup_by(|one, other| one.key == other.key);
     let more = changes.len().saturating_sub(MOST_CHANGES);
     changes.truncate(MOST_CHANGES);
     Some(Difference {
