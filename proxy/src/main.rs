@@ -65,6 +65,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
+    supervisor::keep_to_the_group();
     match Cli::parse().command {
         Command::Run { demo: true, .. } => logged("stderr", || {
             block_on(0, async {

@@ -47,6 +47,14 @@ fn tell(state: NotifyState<'_>) {
     }
 }
 
+/// What this process makes is not for everybody on the machine, however it was started.
+pub(crate) fn keep_to_the_group() {
+    use rustix::fs::Mode;
+    use rustix::process::umask;
+    let all = Mode::RWXO | Mode::WGRP;
+    umask(umask(all) | all);
+}
+
 /// The file with the process id; goes when this does, unless somebody else's is in it by then.
 pub(crate) struct PidFile {
     path: PathBuf,

@@ -312,6 +312,27 @@ async fn a_second_sidecar_that_cannot_serve_takes_nothing_from_the_first() {
     );
 }
 
+/// As under PM2, which has no umask of its own.
+#[tokio::test]
+async fn what_is_made_is_not_for_everybody() {
+    use std::os::unix::fs::PermissionsExt;
+    let (sidecar, _coolbits, _legacy) = started(FIRST).await;
+    let state = sidecar.state_dir();
+    for name in [
+        "",
+        "runs.db",
+        "owners.db",
+        "audit.jsonl",
+        "snapshots/index.jsonl",
+    ] {
+        let mode = std::fs::metadata(state.join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o027, 0, "{name}: {mode:o}");
+    }
+}
+
 #[tokio::test]
 async fn what_would_have_to_be_waited_for_is_not_kept_along() {
     let dir = tempfile::tempdir().unwrap();
@@ -331,14 +352,20 @@ async fn settings_and_files_that_are_kept_along_are_shown_without_their_secrets(
     let nginx = dir.path().join("camarad.conf");
     std::fs::write(
         &nginx,
-        "listen 80;\nproxy_set_header X-Token \"word of mine\";\n",
+        "listen 80;\nproxy_set_header X-Token \"word of mine\";\nset $seal words-of-a-file-that-only-a-setting-names;\n",
     )
     .unwrap();
+    let seal = dir.path().join("seal").display().to_string();
+    std::fs::write(&seal, "words-of-a-file-that-only-a-setting-names\n").unwrap();
     let path = nginx.display().to_string();
-    let include = format!("[snapshots]\ninclude = [{path:?}]\n");
+    let include =
+        format!("[snapshots]\ninclude = [{path:?}]\n[sessions]\nseal_key_file = {seal:?}\n");
     let (sidecar, _coolbits, _legacy) = started(&include).await;
     let shown = done(&sidecar, &["show", "latest", "--file", &path]).await;
-    assert_eq!(shown, "listen 80;\nproxy_set_header X-Token \"***\";\n");
+    assert_eq!(
+        shown,
+        "listen 80;\nproxy_set_header X-Token \"***\";\nset $seal ***;\n"
+    );
     let shown = done(&sidecar, &["show", "latest"]).await;
     for part in [
         ": start",

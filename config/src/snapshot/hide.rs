@@ -16,12 +16,12 @@ pub(super) const HIDDEN: &str = "***";
 /// Shorter texts would be found where no secret is.
 const LEAST: usize = 8;
 
-/// A name that a secret goes by, and what it is set to.
+/// A name that a secret goes by, and what it is set to: a quoted text, or the rest of the line.
 static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let name = r"[\w.-]*(?:secret|token|passw(?:or)?d|api_?key|seal_?key|private_?key|authorization)[\w.-]*";
-    let value = r#""[^"\n]*"|'[^'\n]*'|`[^`\n]*`"#;
+    let name = r"[\w.-]*(?:secret|token|passw(?:or)?d|passphrase|pwd|api[_-]?key|[_-]key|seal_?key|private_?key|auth|cookie|credential)[\w.-]*";
+    let quoted = r#""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\\n]|\\.)*`"#;
     let set = format!(
-        r#"(?i)(?<name>{name})(?:(?<sep>["']?[ \t]*(?:=>|[:=])[ \t]*)(?<value>{value}|[^\s,;}}"'`]+)|(?<blank>[ \t]+)(?<said>{value}|[^\s;"'`]+;))"#
+        r#"(?i)(?<name>{name})(?:(?<sep>["']?[ \t]*(?:=>|[:=])[ \t]*)(?<value>{quoted}|[^\s;][^;\n]*)|(?<blank>[ \t]+)(?<said>{quoted}|[^\n;]+;))"#
     );
     Regex::new(&set).ok()
 });
@@ -30,8 +30,14 @@ static PEM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----").ok()
 });
 
-static LOGIN: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"://[^\s/@"']+:[^\s/@"']+@"#).ok());
+static BEARER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?i)\b(bearer|basic)[ \\]+[^\s"';]+"#).ok());
+
+static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"://[^\s/@"']+@"#).ok());
+
+/// A variable of nginx, a shell or Node, which names a secret and is none.
+static VARIABLE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^(?:\$(?:\w+|\{\w+\})|process\.env\.\w+)$").ok());
 
 /// Whether a key's value is a secret, by its last name.
 pub(crate) fn is_secret_name(name: &str) -> bool {
@@ -40,13 +46,16 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 
 /// Any text without what looks like a secret in it, and without those that are known.
 pub(super) fn hidden(text: &str, known: &[Secret]) -> String {
-    let (Some(assigned), Some(pem), Some(login)) = (&*ASSIGNED, &*PEM, &*LOGIN) else {
+    let (Some(assigned), Some(pem), Some(bearer), Some(login)) =
+        (&*ASSIGNED, &*PEM, &*BEARER, &*LOGIN)
+    else {
         // A pattern that cannot be read hides everything; a test holds that it can.
         return HIDDEN.to_owned();
     };
     let text = pem.replace_all(text, HIDDEN);
     let text = login.replace_all(&text, format!("://{HIDDEN}@"));
     let text = assigned.replace_all(&text, |found: &Captures<'_>| assignment(found));
+    let text = bearer.replace_all(&text, format!("$1 {HIDDEN}"));
     without(&text, known)
 }
 
@@ -57,13 +66,24 @@ fn assignment(found: &Captures<'_>) -> String {
         None => (part("name"), part("blank"), part("said")),
     };
     let last = name.to_ascii_lowercase();
-    let names_a_place = ["file", "path", "url", "claim", "dir", "name"];
-    let bare = value.trim_matches(['"', '\'', '`', ';']);
+    let names_a_place = [
+        "file",
+        "path",
+        "url",
+        "claim",
+        "dir",
+        "certificate_key",
+        "cache_key",
+    ];
+    let bare = value.trim_matches(['"', '\'', '`', ';', ',']);
+    let is_variable = VARIABLE.as_ref().is_some_and(|one| one.is_match(bare));
     let is_no_secret = names_a_place.iter().any(|end| last.ends_with(end))
         || bare.is_empty()
-        || bare.starts_with(['$', '{', '/'])
-        || bare.starts_with("process.env")
-        || matches!(bare, "true" | "false" | "null" | "on" | "off" | HIDDEN);
+        || is_variable
+        || matches!(
+            bare,
+            "true" | "false" | "null" | "on" | "off" | "{" | HIDDEN
+        );
     if is_no_secret {
         return found.get(0).map_or("", |whole| whole.as_str()).to_owned();
     }
@@ -85,32 +105,50 @@ pub(super) fn hidden_toml(text: &str, known: &[Secret]) -> String {
         return hidden(text, known);
     };
     Hide.visit_document_mut(&mut document);
-    let text = document.to_string();
-    let lines = text.split_inclusive('\n').map(|line| {
-        let (said, comment) = line.split_at(comment_in(line).unwrap_or(line.len()));
-        format!("{said}{}", hidden(comment, &[]))
-    });
-    without(&lines.collect::<String>(), known)
+    let text = with_comments(&document.to_string(), |comment| hidden(comment, &[]));
+    without(&text, known)
 }
 
-/// Where the comment of a line begins.
-fn comment_in(line: &str) -> Option<usize> {
-    let mut quote = None;
-    let mut is_escaped = false;
-    for (at, c) in line.char_indices() {
-        match (quote, c) {
-            (None, '#') => return Some(at),
-            (None, '"' | '\'') => quote = Some(c),
-            (Some('"'), '\\') if !is_escaped => {
-                is_escaped = true;
+/// TOML with every comment as `change` has it. Reads strings only as far as to know where
+/// they end.
+fn with_comments(text: &str, change: impl Fn(&str) -> String) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['#', '"', '\'']) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let length = match from.as_bytes() {
+            [b'#', ..] => {
+                let end = from.find('\n').unwrap_or(from.len());
+                out.push_str(&change(&from[..end]));
+                rest = &from[end..];
                 continue;
             }
-            (Some(open), c) if open == c && !is_escaped => quote = None,
-            _ => {}
-        }
-        is_escaped = false;
+            [b'"', b'"', b'"', ..] => string(from, "\"\"\"", true),
+            [b'\'', b'\'', b'\'', ..] => string(from, "\'\'\'", false),
+            [b'"', ..] => string(from, "\"", true),
+            _ => string(from, "'", false),
+        };
+        let (string, after) = from.split_at(length);
+        out.push_str(string);
+        rest = after;
     }
-    None
+    out + rest
+}
+
+/// How long the string is that the text begins with.
+fn string(text: &str, quote: &str, has_escapes: bool) -> usize {
+    let mut at = quote.len();
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with(quote) {
+            return at + quote.len();
+        }
+        let mut chars = rest.chars();
+        let first = chars.next();
+        let escaped = chars.next().filter(|_| has_escapes && first == Some('\\'));
+        at += first.map_or(0, char::len_utf8) + escaped.map_or(0, char::len_utf8);
+    }
+    text.len()
 }
 
 struct Hide;
@@ -258,6 +296,33 @@ two lines and more"""
     }
 
     #[test]
+    fn comments_are_found_behind_whatever_strings_there_are() {
+        for (text, expected) in [
+            (
+                "a = \"\"\"\nx # token = \"no\"\n\"\"\" # token = \"yes\"\n",
+                "a = \"\"\"\nx # token = \"no\"\n\"\"\" # token = \"***\"\n",
+            ),
+            (
+                "a = '''it's # x''' # secret = \"b\"",
+                "a = '''it's # x''' # secret = \"***\"",
+            ),
+            (
+                "a = \"\\\"# \" # secret = \"b\"",
+                "a = \"\\\"# \" # secret = \"***\"",
+            ),
+            (
+                "# it's a token = \"b\"\nb = 1",
+                "# it's a token = \"***\"\nb = 1",
+            ),
+            ("a = \"ă\" # secret = \"b\"", "a = \"ă\" # secret = \"***\""),
+            ("a = \"open", "a = \"open"),
+        ] {
+            let found = with_comments(text, |comment| hidden(comment, &[]));
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
     fn secrets_are_filled_in_from_the_present_file_issuers_by_name() {
         let kept = hidden_toml(FILE, &[]);
         let swapped = FILE
@@ -324,6 +389,37 @@ two lines and more"""
                 "proxy_set_header Authorization \"***\";",
             ),
             ("secure_link_secret word;", "secure_link_secret ***;"),
+            (
+                "curl -H \"Authorization: Bearer tok\"",
+                "curl -H \"Authorization: ***",
+            ),
+            (
+                "proxy_set_header Authorization Basic\\ X;",
+                "proxy_set_header Authorization ***;",
+            ),
+            ("-H 'x: Bearer tok'", "-H 'x: Bearer ***'"),
+            ("DB_PASSWORD=ab,rest of it", "DB_PASSWORD=***"),
+            (
+                "Environment=\"APP_SECRET=two rest\"",
+                "Environment=\"APP_SECRET=***",
+            ),
+            ("secret = \"ab\\\"rest\"", "secret = \"***\""),
+            ("secret = \"begins here", "secret = \"***\""),
+            ("TOKEN=/base64/+x==", "TOKEN=***"),
+            ("TOKEN=$2y$10$abc", "TOKEN=***"),
+            ("TOKEN_NAME=x", "TOKEN_NAME=***"),
+            ("X-Api-Key: abc", "X-Api-Key: ***"),
+            ("STRIPE_KEY=abc", "STRIPE_KEY=***"),
+            ("MYSQL_PWD=abc", "MYSQL_PWD=***"),
+            ("passphrase: abc", "passphrase: ***"),
+            ("TWILIO_AUTH=abc", "TWILIO_AUTH=***"),
+            ("SECRET: process.env.S || 'x',", "SECRET: ***"),
+            ("redis://:pw@h", "redis://***@h"),
+            ("https://ghp_x@github.com", "https://***@github.com"),
+            (
+                "ssl_certificate_key /etc/k.pem;",
+                "ssl_certificate_key /etc/k.pem;",
+            ),
             (
                 "proxy_set_header X-Token $http_x;",
                 "proxy_set_header X-Token $http_x;",

@@ -58,9 +58,16 @@ pub enum SnapshotError {
 }
 
 impl Snapshot {
-    /// Of a configuration, with other files as path and text.
-    pub fn of(config: &Config, version: &str, included: Vec<(String, String)>) -> Self {
-        let known = config.settings.secrets();
+    /// Of a configuration, with other files as path and text. `from_files` are secrets that
+    /// the configuration only names the files of: they must not stand in other files either.
+    pub fn of(
+        config: &Config,
+        version: &str,
+        included: Vec<(String, String)>,
+        from_files: Vec<Secret>,
+    ) -> Self {
+        let mut known = config.settings.secrets();
+        known.extend(from_files);
         let source = &config.source;
         Self {
             format: FORMAT.to_owned(),
@@ -146,7 +153,7 @@ mod tests {
         };
         let nginx = "proxy_set_header X-Internal-Token \"0123456789abcdef-admin\";".to_owned();
         let included = vec![("/etc/nginx/x.conf".to_owned(), nginx)];
-        Snapshot::of(&load(&inputs).unwrap(), "1", included)
+        Snapshot::of(&load(&inputs).unwrap(), "1", included, Vec::new())
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod order;
 pub(crate) use order::{Order, Outcome};
 
 use crate::whole_file;
-use camarad_config::{Config, Snapshot};
+use camarad_config::{Config, Secret, Snapshot, leaves};
 use camarad_policies::hex::hex;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
@@ -291,7 +291,18 @@ pub(crate) fn taken(config: &Config) -> Snapshot {
             }
         }
     }
-    Snapshot::of(config, env!("CARGO_PKG_VERSION"), included)
+    let version = env!("CARGO_PKG_VERSION");
+    Snapshot::of(config, version, included, secrets_in_files(config))
+}
+
+/// What the files of secrets hold, as far as they can be read.
+fn secrets_in_files(config: &Config) -> Vec<Secret> {
+    let all = leaves(&config.settings);
+    let named = all.iter().filter(|(key, _)| key.ends_with("_file"));
+    let paths = named.filter_map(|(_, value)| value.as_str().filter(|path| !path.is_empty()));
+    // One that cannot be read now was told when the settings were.
+    let texts = paths.filter_map(|path| read_bounded(Path::new(path)).ok());
+    texts.map(|text| Secret::new(text.trim())).collect()
 }
 
 fn read_bounded(path: &Path) -> io::Result<String> {
