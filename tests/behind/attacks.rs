@@ -19,7 +19,10 @@ fn dates(connector: &str, account: &str) -> String {
 async fn past_us() -> (Sidecar, StandIn, StandIn) {
     let coolbits = StandIn::start("coolbits").await;
     let mut legacy = StandIn::start("legacy").await;
-    let setup = Setup::default().set("SIDECAR_COOLBITS_LISTEN", "127.0.0.1:0");
+    // A ledger that forgets soon: what is withheld stays it.
+    let setup = Setup::default()
+        .set("SIDECAR_COOLBITS_LISTEN", "127.0.0.1:0")
+        .set("SIDECAR__LEDGER__RUNS_PER_CLIENT", 1);
     let sidecar = setup.start(&coolbits, &legacy).await;
     legacy.ask_coolbits_at(&coolbits.url()).await;
     (sidecar, coolbits, legacy)
@@ -97,10 +100,26 @@ async fn figures_that_did_not_come_through_us_are_withheld() {
         .await
         .json();
     let id = list[0]["id"].clone();
-    for what in ["", "/trace", "/trace?format=csv"] {
-        let target = format!("GET /api/orchestrator/history/{id}{what}");
-        let got = sidecar.route(&alice(), "10", &target, "").await;
-        assert!(!got.text().contains(&clicks.to_string()), "{what}: {got:?}");
+    for forgotten in [false, true] {
+        if forgotten {
+            let again = sidecar.route(&alice(), "10", EXECUTE, &body()).await;
+            assert_eq!(again.status, 502, "{again:?}");
+        }
+        for what in ["", "/trace", "/trace?format=csv"] {
+            let target = format!("GET /api/orchestrator/history/{id}{what}");
+            let got = sidecar.route(&alice(), "10", &target, "").await;
+            let text = got.text();
+            assert!(!text.contains(&clicks.to_string()), "{what}: {text}");
+        }
+        let straight = Ask::get(&format!("{}/api/orchestrator/history/{id}", legacy.url()))
+            .with("Cookie", "camarad_user_id=1")
+            .client("10")
+            .send()
+            .await;
+        assert!(
+            straight.text().contains(&clicks.to_string()),
+            "{straight:?}"
+        );
     }
 }
 

@@ -191,6 +191,18 @@ impl Ledger {
         .await
     }
 
+    /// Forgets what handles stood for: what was read by them is nobody's to see.
+    pub(crate) async fn forget_handles(&self, handles: Vec<String>) -> Result<(), LedgerError> {
+        self.with(move |file, _| {
+            let mut forget = file.prepare_cached("DELETE FROM handles WHERE handle = ?1")?;
+            for handle in handles {
+                forget.execute([handle])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// What handles of a user's runs stood for, as far as that is known.
     pub(crate) async fn accounts_of(
         &self,

@@ -226,6 +226,14 @@ impl Sidecar {
                 Err(refusal) => Err(refusal),
             };
             let (ran, done) = completed(fetched, &ready, lease.as_ref());
+            if done.sources.iter().any(|one| one.source == WITHHELD) {
+                // What the app keeps of it stays untold, also when this row is forgotten.
+                let handles = lease.iter().flat_map(Lease::all);
+                let handles = handles.map(|(id, _)| id.clone()).collect();
+                if let Err(error) = ledger.forget_handles(handles).await {
+                    tracing::error!("runs.db: handles of a withheld run stay: {error}");
+                }
+            }
             // From here on its handles are nobody's.
             drop(lease);
             let status = done.status;

@@ -41,9 +41,7 @@ impl Sidecar {
             let run = key(row, permit).and_then(|key| found.get(&key));
             if run.is_some_and(|run| run.is_withheld()) {
                 // Its caller was not told either.
-                for name in ["results", "steps"] {
-                    row.insert(name.to_owned(), json!([]));
-                }
+                withhold(row);
                 row.insert("status".to_owned(), json!("error"));
             }
             annotate::history_row(row, run);
@@ -52,7 +50,8 @@ impl Sidecar {
     }
 
     /// What the app keeps of runs, with the accounts that their handles stood for. A handle
-    /// that nobody knows any more is nothing: it must not be taken for an account.
+    /// that nobody knows any more is nothing: it must not be taken for an account, and whose
+    /// figures were read by it nobody can say, so they are not told.
     pub(super) async fn with_accounts(&self, user: UserId, kept: Value) -> Value {
         let all = handle_like(&kept, MOST_HANDLES);
         if all.is_empty() {
@@ -64,11 +63,21 @@ impl Sidecar {
             BTreeMap::new()
         });
         let named = named_as_accounts(&kept);
-        let account = |id: &str| {
-            let known = known.get(id).cloned();
-            known.or_else(|| named.contains(id).then(String::new))
-        };
+        let mut kept = kept;
+        if named.iter().any(|id| !known.contains_key(id))
+            && let Some(row) = kept.as_object_mut()
+        {
+            withhold(row);
+        }
+        let account = |id: &str| known.get(id).cloned();
         revealed(kept, &account)
+    }
+}
+
+/// Takes everything off a run that figures may stand in.
+fn withhold(row: &mut Map<String, Value>) {
+    for name in ["results", "steps"] {
+        row.insert(name.to_owned(), json!([]));
     }
 }
 
