@@ -3,7 +3,7 @@
 # make test    everything that must hold; what .ci/run calls
 # make check   formatting, lints, documentation, and licences where cargo-deny is installed
 # make fuzz    random requests through the sidecar to a real Flask; DIFFERENTIAL_SEED repeats a run
-# make bench   measurements, outside of what every build needs
+# make bench   measurements beside HAProxy, nginx and bare Pingora; make bench-full takes longer
 # make bench-retrieval the baseline of RAG v2: how well and how fast embedded indexes answer
 # make soak    ten minutes of mixed faults at load, which must leave nothing behind
 
@@ -19,6 +19,7 @@ demo-run: needs # writes state/demo-run/
 test: needs-test
 	cargo test --quiet
 	cargo test --quiet -p camarad-retrieval
+	cargo test --quiet -p camarad-bench
 
 fuzz: needs-test
 	@seed=$${DIFFERENTIAL_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
@@ -34,13 +35,10 @@ check: needs
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
 
-bench: needs-bench # writes bench/results/peers.md, lanes.md, dashboard.md, egress.md and clients.md
+bench: needs-bench # under five minutes; writes bench/results/peers.md, peers.json and egress.md
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
-	target/release/camarad-bench peers
+	target/release/camarad-bench peers --quick
 	target/release/camarad-bench egress
-	target/release/camarad-bench clients
-	target/release/camarad-bench lanes
-	target/release/camarad-bench dashboard
 
 RETRIEVAL = target/release/retrieval eval --dataset bench/retrieval/dataset
 
@@ -51,9 +49,13 @@ bench-retrieval: needs # writes bench/results/retrieval.md, .json and retrieval-
 	$(RETRIEVAL) --system bm25 --system fts5 --others 20000 \
 	  --markdown bench/results/retrieval-others.md
 
-bench-full: needs-bench # the same with more rounds of peers
+bench-full: needs-bench # all of bench/results/ but the soak, and the table of the README
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
-	target/release/camarad-bench peers full
+	target/release/camarad-bench peers --full
+	target/release/camarad-bench egress
+	target/release/camarad-bench clients
+	target/release/camarad-bench lanes
+	target/release/camarad-bench dashboard
 
 soak: needs # writes bench/results/soak.md; SOAK_SECONDS sets the length
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench

@@ -19,6 +19,8 @@ need curl curl
 if [ "${1:-}" = bench ]; then
     need nginx nginx
     need haproxy haproxy
+    need openssl openssl # the key pair for RS256
+    need setpriv util-linux
     [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || missing="$missing libnginx-mod-http-lua"
     ls /usr/lib/*/lua/5.1/cjson.so >/dev/null 2>&1 || missing="$missing lua-cjson"
 fi

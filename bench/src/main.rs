@@ -1,6 +1,7 @@
 //! Measurements of the real release binary, each in one run, written to `results/`.
 //!
 //!     peers     the same work done by HAProxy, by nginx with Lua, and by a bare Pingora
+//!               (`--quick`, `--full`, `--only S2,S3`, `--rounds N`)
 //!     lanes     what a request costs in each lane, against a bare Pingora and the app itself
 //!     egress    what looking an answer through costs, per byte
 //!     dashboard the connectors page, replayed: hits, misses, fallbacks
@@ -30,19 +31,20 @@ fn main() -> io::Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         // Pingora's server makes its own runtimes.
-        ["pass-through", listen, upstream, threads] => pass_through::run(listen, upstream, threads),
+        ["pass-through", listen, upstream] => pass_through::run(listen, upstream),
         ["client", which, target, path, method] => {
             block_on(clients::child(which, target, path, method))
         }
         ["egress"] => egress::measure(),
-        ["peers"] => block_on(peers::measure(5)),
-        ["peers", "full"] => block_on(peers::measure(11)),
+        ["peers", ref options @ ..] => peers::measure(options),
+        // Children of `peers`.
+        ["upstream", listen] => peers::upstream::run(listen),
         ["lanes"] => block_on(lanes::measure()),
         ["dashboard"] => block_on(dashboard::measure()),
         ["clients"] => block_on(clients::measure()),
         ["soak"] => block_on(soak::soak()),
         _ => Err(io::Error::other(
-            "expected one of: peers [full], lanes, dashboard, egress, clients, soak",
+            "expected one of: peers, lanes, dashboard, egress, clients, soak",
         )),
     }
 }

@@ -25,10 +25,13 @@ impl ProxyHttp for Bare {
 }
 
 /// Serves until it is ended.
-pub(crate) fn run(listen: &str, upstream: &str, threads: &str) -> io::Result<()> {
+pub(crate) fn run(listen: &str, upstream: &str) -> io::Result<()> {
     let upstream = upstream.parse().map_err(io::Error::other)?;
     let conf = ServerConf {
-        threads: threads.parse().map_err(io::Error::other)?,
+        threads: crate::table::cores(),
+        // Ends at once when it is asked to: nobody's requests are at stake.
+        grace_period_seconds: Some(0),
+        graceful_shutdown_timeout_seconds: Some(0),
         ..ServerConf::default()
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);

@@ -10,8 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// The secret of every token here.
-pub(crate) const SECRET: &str = "the-secret-of-the-bench-longer-than-32-bytes";
+const SECRET: &str = "the secret of the bench, longer than 32 bytes";
 /// For what the soak reads and changes on the admin listener.
 pub(crate) const ADMIN_TOKEN: &str = "the admin token of the bench";
 
@@ -21,7 +20,7 @@ pub(crate) fn own_binary() -> io::Result<PathBuf> {
 }
 
 /// The sidecar's binary beside this one.
-fn sidecar_binary() -> io::Result<PathBuf> {
+pub(crate) fn sidecar_binary() -> io::Result<PathBuf> {
     let binary = own_binary()?.with_file_name("camarad-sidecar");
     match binary.exists() {
         true => Ok(binary),
@@ -38,11 +37,6 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// One that was started elsewhere.
-    pub(crate) fn new(address: SocketAddr, child: Child) -> Self {
-        Self { address, child }
-    }
-
     fn id(&self) -> io::Result<String> {
         let id = self.child.id().ok_or(io::ErrorKind::NotFound)?;
         Ok(id.to_string())
@@ -198,18 +192,15 @@ pub(crate) struct PassThrough {
 
 impl PassThrough {
     pub(crate) async fn start(legacy: &StandIn) -> io::Result<Self> {
-        Self::start_with(legacy, crate::table::cores()).await
-    }
-
-    /// The same with so many workers.
-    pub(crate) async fn start_with(legacy: &StandIn, threads: usize) -> io::Result<Self> {
-        let free = free_address().await?;
+        // Pingora's server cannot tell which port 0 became, so one is picked before.
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await?
+            .local_addr()?;
         let child = Command::new(own_binary()?)
             .args([
                 "pass-through",
                 &free.to_string(),
                 &legacy.process.address.to_string(),
-                &threads.to_string(),
             ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -219,37 +210,14 @@ impl PassThrough {
             address: free,
             child,
         };
-        reachable(free).await?;
-        Ok(Self { process })
-    }
-}
-
-/// An address that is free: servers that cannot tell which port 0 became are given one.
-pub(crate) async fn free_address() -> io::Result<SocketAddr> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    listener.local_addr()
-}
-
-/// Comes back when somebody listens there.
-pub(crate) async fn reachable(address: SocketAddr) -> io::Result<()> {
-    for _ in 0..500 {
-        if tokio::net::TcpStream::connect(address).await.is_ok() {
-            return Ok(());
+        for _ in 0..500 {
+            if tokio::net::TcpStream::connect(free).await.is_ok() {
+                return Ok(Self { process });
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        Err(io::Error::other("the pass-through did not start"))
     }
-    Err(io::Error::other(format!("nobody listens at {address}")))
-}
-
-/// Whom a token is for.
-pub(crate) struct Claims {
-    pub(crate) user: u64,
-    pub(crate) client: u64,
-}
-
-/// A token that names its client as a list, and as the number that HAProxy can read.
-pub(crate) fn token_for(Claims { user, client }: Claims) -> String {
-    signed(json!({"uid": user, "clients": [client], "client": client}))
 }
 
 /// A token of user 1 with client 10.
@@ -259,7 +227,7 @@ pub(crate) fn token() -> String {
 
 /// A token of this user with this client.
 pub(crate) fn token_of(user: u64, client: u64) -> String {
-    token_for(Claims { user, client })
+    signed(json!({"uid": user, "clients": [client]}))
 }
 
 /// A token of this user that names no clients: the app's own list of them counts.
@@ -267,14 +235,11 @@ pub(crate) fn token_of_user(user: u64) -> String {
     signed(json!({"uid": user}))
 }
 
-/// A token with these claims; it ends in two hours where they do not say when.
-pub(crate) fn signed(mut claims: Value) -> String {
+fn signed(mut claims: Value) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    if claims["exp"].is_null() {
-        claims["exp"] = json!(now.as_secs() + 7200);
-    }
+    claims["exp"] = json!(now.as_secs() + 7200);
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap_or_default()
 }

@@ -1,0 +1,157 @@
+//! The goals, and whether a run met them. Pure.
+
+use super::bare;
+use super::rounds::Cell;
+use super::sidecar;
+
+/// What a figure of the sidecar's is compared with.
+#[derive(Clone, Copy)]
+enum Against {
+    /// The cheapest of what a user would pick instead, in the same scenario.
+    BestPeer,
+    /// A bare Pingora that passes S1 on.
+    BarePingora,
+    /// The sidecar's own S2.
+    OwnS2,
+}
+
+/// The goals for CPU per request: scenario, what it is compared with, and the most that the ratio may be.
+const GOALS: &[(&str, Against, f64)] = &[
+    ("S1", Against::BarePingora, 1.05),
+    ("S2", Against::BestPeer, 0.85),
+    ("S2", Against::BarePingora, 1.0),
+    ("S2b", Against::BestPeer, 0.45),
+    ("S2b", Against::OwnS2, 1.05),
+    ("S3", Against::BestPeer, 0.65),
+    ("S4", Against::BestPeer, 0.70),
+];
+
+/// One goal beside its figure.
+#[derive(Debug, PartialEq)]
+pub(super) struct Judged {
+    pub(super) goal: String,
+    pub(super) figure: String,
+    pub(super) met: bool,
+}
+
+/// What a run says to the goals it has figures for; `alternatives` are the peers that a user
+/// would pick instead.
+pub(super) fn judge(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
+    let mut judged = Vec::new();
+    for (scenario, against, most) in GOALS {
+        let other = match against {
+            Against::BestPeer => best(cells, alternatives, scenario, cost),
+            Against::BarePingora => cell(cells, bare::NAME, "S1"),
+            Against::OwnS2 => cell(cells, sidecar::NAME, "S2"),
+        };
+        let ours = cell(cells, sidecar::NAME, scenario);
+        let (Some(ours), Some(other)) = (ours, other) else {
+            continue;
+        };
+        let (Some(own), Some(theirs)) = (cost(ours), cost(other)) else {
+            continue;
+        };
+        let name = match against {
+            Against::BestPeer => format!("the best peer's ({})", other.peer),
+            Against::BarePingora => "bare Pingora's S1".to_owned(),
+            Against::OwnS2 => "S2's".to_owned(),
+        };
+        let ratio = own / theirs;
+        judged.push(Judged {
+            goal: format!("{scenario}: CPU at most {most:.2} × {name}"),
+            figure: format!("{own:.1} / {theirs:.1} µs = {ratio:.2}"),
+            met: ratio <= *most,
+        });
+    }
+    for scenario in super::scenario::SCENARIOS {
+        let ours = cell(cells, sidecar::NAME, scenario.id).and_then(p99);
+        let other = best(cells, alternatives, scenario.id, p99);
+        if let (Some(own), Some(other)) = (ours, other)
+            && let Some(theirs) = p99(other)
+        {
+            judged.push(Judged {
+                goal: format!(
+                    "{}: p99 at the fixed rate at most the best peer's ({})",
+                    scenario.id, other.peer
+                ),
+                figure: format!("{own:.0} / {theirs:.0} µs"),
+                met: own <= theirs,
+            });
+        }
+    }
+    judged
+}
+
+/// The cell of a peer in a scenario.
+pub(super) fn cell<'a>(cells: &'a [Cell], peer: &str, scenario: &str) -> Option<&'a Cell> {
+    cells
+        .iter()
+        .find(|cell| cell.peer == peer && cell.scenario == scenario)
+}
+
+/// The best of these peers in a scenario.
+pub(super) fn best<'a>(
+    cells: &'a [Cell],
+    peers: &[&str],
+    scenario: &str,
+    figure: impl Fn(&Cell) -> Option<f64>,
+) -> Option<&'a Cell> {
+    let of = cells
+        .iter()
+        .filter(|cell| cell.scenario == scenario && peers.contains(&cell.peer.as_str()));
+    let known = of.filter_map(|cell| Some((figure(cell)?, cell)));
+    known
+        .min_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, cell)| cell)
+}
+
+/// CPU per request, the median.
+pub(super) fn cost(cell: &Cell) -> Option<f64> {
+    cell.of(|round| round.cpu_micros)
+        .map(|spread| spread.median)
+}
+
+fn p99(cell: &Cell) -> Option<f64> {
+    cell.at_rate(|round| round.p99).map(|spread| spread.median)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::samples;
+    use super::*;
+
+    #[test]
+    fn goals_are_held_against_the_cheapest_peer_and_against_bare_pingora() {
+        let cells = samples(&[
+            ("sidecar", "S1", 21.0, 0.0),
+            ("bare Pingora", "S1", 20.0, 0.0),
+            ("HAProxy", "S1", 1.0, 0.0),
+            ("sidecar", "S2", 19.0, 100.0),
+            ("HAProxy", "S2", 22.0, 120.0),
+            ("nginx + Lua", "S2", 24.0, 90.0),
+        ]);
+        let judged = judge(&cells, &["HAProxy", "nginx + Lua"]);
+        let found: Vec<_> = judged
+            .iter()
+            .map(|one| (one.figure.as_str(), one.met))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("21.0 / 20.0 µs = 1.05", true),
+                ("19.0 / 22.0 µs = 0.86", false),
+                ("19.0 / 20.0 µs = 0.95", true),
+                ("100 / 90 µs", false),
+            ]
+        );
+        assert!(judged[1].goal.contains("HAProxy") && judged[3].goal.contains("nginx"));
+    }
+
+    #[test]
+    fn a_goal_without_its_figures_is_not_judged() {
+        assert_eq!(
+            judge(&samples(&[("sidecar", "S2", 19.0, 0.0)]), &["HAProxy"]),
+            []
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! The sidecar side by side with what a user would pick instead: the same work, on the same
+//! machine, in interleaved rounds. Written to `results/peers.md` and `results/peers.json`.
+//!
+//! Whatever is measured has one CPU, load and upstream the other. Every peer is checked to do
+//! the work before; one that does not ends the run. A busy machine makes figures worthless:
+//! rounds in which others were busy are marked.
+
+mod bare;
+mod checks;
+mod goals;
+mod haproxy;
+mod machine;
+mod nginx;
+mod peer;
+mod process;
+mod report;
+mod rounds;
+mod scenario;
+mod sidecar;
+mod site;
+mod statistics;
+pub(crate) mod upstream;
+mod wire;
+
+use peer::Peer;
+use process::Running;
+use rounds::Cell;
+use scenario::{SCENARIOS, Scenario, Setup, Status};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// What a run is asked for.
+#[derive(Debug, PartialEq)]
+struct Options {
+    full: bool,
+    rounds: usize,
+    length: Duration,
+    only: Vec<String>,
+}
+
+impl Options {
+    fn parse(arguments: &[&str]) -> io::Result<Self> {
+        let full = arguments.contains(&"--full");
+        let (rounds, length) = if full { (9, 3) } else { (3, 1) };
+        let mut options = Self {
+            full,
+            rounds,
+            length: Duration::from_secs(length),
+            only: Vec::new(),
+        };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match *argument {
+                "--full" | "--quick" => {}
+                "--rounds" => {
+                    let number = arguments.next().and_then(|value| value.parse().ok());
+                    let number = number.filter(|number| *number > 0);
+                    options.rounds =
+                        number.ok_or_else(|| io::Error::other("--rounds wants a number from 1"))?;
+                }
+                "--only" => {
+                    let list = arguments.next().copied().unwrap_or_default();
+                    options.only = list.split(',').map(str::to_owned).collect();
+                }
+                other => {
+                    return Err(io::Error::other(format!(
+                        "{other}: expected --quick, --full, --rounds N or --only S2,S3"
+                    )));
+                }
+            }
+        }
+        let known = |id: &String| SCENARIOS.iter().any(|scenario| scenario.id == id);
+        match options.only.iter().find(|id| !known(id)) {
+            None => Ok(options),
+            Some(unknown) => {
+                let ids: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.id).collect();
+                Err(io::Error::other(format!(
+                    "{unknown:?} is no scenario: {}",
+                    ids.join(", ")
+                )))
+            }
+        }
+    }
+
+    fn wants(&self, scenario: &Scenario) -> bool {
+        self.only.is_empty() || self.only.iter().any(|id| id == scenario.id)
+    }
+}
+
+/// One scenario of one peer, ready to be measured.
+struct Ready {
+    scenario: &'static Scenario,
+    instance: (usize, Setup),
+    ask: wire::Ask,
+    cell: Cell,
+}
+
+/// Measures, and writes the results.
+///
+/// # Errors
+/// If a peer is missing, does not start or does not do the work: with its name and its words.
+pub(crate) fn measure(arguments: &[&str]) -> io::Result<()> {
+    let options = Options::parse(arguments)?;
+    process::pin(process::cpus().1)?;
+    // Sleeping to the microsecond, not to the next 50 of them.
+    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
+    let (site, peers) = (site::Site::new()?, peer::all());
+    let mut running = BTreeMap::<(usize, Setup), Running>::new();
+    let mut ready = Vec::new();
+    for scenario in SCENARIOS.iter().filter(|scenario| options.wants(scenario)) {
+        for (at, peer) in peers
+            .iter()
+            .enumerate()
+            .filter(|(_, peer)| peer.can(scenario))
+        {
+            let instance = (at, scenario.setup);
+            if let Entry::Vacant(place) = running.entry(instance) {
+                let started = peer.start(scenario.setup, &site)?;
+                checks::check(peer.as_ref(), scenario.setup, &started, &site)?;
+                say(&format!(
+                    "{} ({:?}) does the work",
+                    peer.name(),
+                    scenario.setup
+                ));
+                place.insert(started);
+            }
+            let target = running[&instance].address;
+            ready.push(prepare(scenario, peer.as_ref(), instance, target, &site)?);
+        }
+    }
+    for round in 0..options.rounds {
+        for one in &mut ready {
+            let processes = (&running[&one.instance], &site.upstream);
+            let length = one.scenario.length(options.length);
+            let done = rounds::capacity(round, one.scenario, &one.ask, processes, length);
+            one.cell
+                .capacity
+                .push(done.map_err(|error| named(one, &error))?);
+        }
+        for one in ready.iter_mut().filter(|one| one.scenario.timed) {
+            let processes = (&running[&one.instance], &site.upstream);
+            let done = rounds::timed(round, one.scenario, &one.ask, processes, options.length);
+            one.cell
+                .timed
+                .push(done.map_err(|error| named(one, &error))?);
+        }
+        say(&format!("round {} of {}", round + 1, options.rounds));
+    }
+    let cells: Vec<Cell> = ready.into_iter().map(|one| one.cell).collect();
+    publish(&options, &peers, &cells)
+}
+
+fn named(one: &Ready, error: &io::Error) -> io::Error {
+    io::Error::other(format!("{}, {}: {error}", one.cell.peer, one.scenario.id))
+}
+
+/// The request, and what this peer must answer to it.
+fn prepare(
+    scenario: &'static Scenario,
+    peer: &dyn Peer,
+    instance: (usize, Setup),
+    target: std::net::SocketAddr,
+    site: &site::Site,
+) -> io::Result<Ready> {
+    let request = scenario.request(site)?;
+    let (status, _) = wire::once(target, &request)?;
+    let good = match scenario.status {
+        Status::Good => status == 200,
+        Status::Refused => matches!(status, 403 | 404),
+    };
+    if !good {
+        return Err(io::Error::other(format!(
+            "{}, {}: answered {status}",
+            peer.name(),
+            scenario.id
+        )));
+    }
+    let cell = Cell {
+        peer: peer.name().to_owned(),
+        scenario: scenario.id.to_owned(),
+        ..Cell::default()
+    };
+    Ok(Ready {
+        scenario,
+        instance,
+        ask: wire::Ask {
+            target,
+            request,
+            status,
+        },
+        cell,
+    })
+}
+
+fn publish(options: &Options, peers: &[Box<dyn Peer>], cells: &[Cell]) -> io::Result<()> {
+    let machine = machine::describe();
+    let alternatives = peers
+        .iter()
+        .filter(|peer| peer.is_alternative())
+        .map(|peer| peer.name());
+    let alternatives: Vec<&str> = alternatives.collect();
+    let (proxy_cpu, load_cpu) = process::cpus();
+    let text = |name: &str| machine[name].as_str().unwrap_or_default().to_owned();
+    let changed = if machine["uncommitted_changes"] == true {
+        " with uncommitted changes"
+    } else {
+        ""
+    };
+    let line = format!(
+        "{} cores ({}), Linux {}, commit {}{changed}; {} interleaved rounds of {} s, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
+        machine["cores"],
+        text("cpu"),
+        text("kernel"),
+        text("commit"),
+        options.rounds,
+        options.length.as_secs(),
+    );
+    let versions = peers
+        .iter()
+        .map(|peer| (peer.name().to_owned(), peer.version()));
+    let about = report::About {
+        line,
+        peers: versions.collect(),
+        alternatives,
+    };
+    let judged = goals::judge(cells, &about.alternatives);
+    let goals: Vec<_> = judged
+        .iter()
+        .map(|one| json!({"goal": one.goal, "figure": one.figure, "met": one.met}))
+        .collect();
+    let raw = json!({
+        "machine": machine,
+        "peers": about.peers.iter().map(|(name, version)| json!({"name": name, "version": version})).collect::<Vec<_>>(),
+        "settings": {
+            "full": options.full, "rounds": options.rounds, "round_seconds": options.length.as_secs(),
+            "rate": rounds::RATE, "proxy_cpu": proxy_cpu, "load_cpu": load_cpu, "disturbed_above": statistics::OTHERS,
+        },
+        "goals": goals,
+        "cells": cells,
+    });
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::write(folder.join("results/peers.json"), format!("{raw:#}\n"))?;
+    crate::table::publish("peers.md", &report::whole(&about, cells, &judged))?;
+    // The README shows whole runs only.
+    if options.full && options.only.is_empty() {
+        report::write_readme(
+            &folder.join("../README.md"),
+            &report::short(&about, cells, &judged),
+        )?;
+    }
+    Ok(())
+}
+
+#[allow(clippy::print_stderr)] // A run takes minutes; whoever waits wants to know.
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_or_named_when_they_are_wrong() {
+        let quick = Options::parse(&["--only", "S2,S3", "--rounds", "2"]).expect("good");
+        assert_eq!((quick.full, quick.rounds, quick.only.len()), (false, 2, 2));
+        assert!(
+            Options::parse(&["--full"]).is_ok_and(|options| options.full && options.rounds == 9)
+        );
+        for (wrong, word) in [
+            (vec!["--only", "S99"], "S99"),
+            (vec!["--rounds", "0"], "--rounds"),
+            (vec!["-x"], "-x"),
+        ] {
+            let error = Options::parse(&wrong).expect_err("wrong").to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The results as people read them. Pure but for [`write`].
+
+use super::bare;
+use super::goals::{Judged, best, cell, cost};
+use super::rounds::{Cell, RATE};
+use super::scenario::SCENARIOS;
+use super::statistics::{LEFT, OTHERS, Spread};
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+const BEGIN: &str = "<!-- bench:begin -->";
+const END: &str = "<!-- bench:end -->";
+
+/// Names and settings of a run.
+pub(super) struct About {
+    /// One line: machine, kernel, commit, length and number of rounds.
+    pub(super) line: String,
+    pub(super) peers: Vec<(String, String)>,
+    pub(super) alternatives: Vec<&'static str>,
+}
+
+/// All tables.
+pub(super) fn whole(about: &About, cells: &[Cell], judged: &[Judged]) -> String {
+    let mut out = format!("# The sidecar and its peers\n\n{}\n\n", about.line);
+    for (name, version) in &about.peers {
+        put(&mut out, &format!("- {name}: {version}"));
+    }
+    put(
+        &mut out,
+        "\nHow it is measured, and what it does not say: [bench/README.md](../README.md). Medians (least to most) of the rounds that count.\n",
+    );
+    for scenario in scenarios(cells) {
+        put(&mut out, &format!("- {}: {}", scenario.id, scenario.words));
+    }
+    put(&mut out, "\n## Goals");
+    out += &goals(judged);
+    put(&mut out, "\n## CPU µs per request");
+    out += &table(about, cells, |cell| {
+        cell.of(|round| round.cpu_micros).map(|of| shown(of, 1))
+    });
+    put(
+        &mut out,
+        "\nAs a share of the best peer's, and of bare Pingora's (its S1 where it does not do the work); round by round:",
+    );
+    out += &shares(about, cells);
+    put(
+        &mut out,
+        "\n## Requests/s on one CPU\n\n≥: the proxy had CPU left, load or upstream were slower.",
+    );
+    out += &table(about, cells, |cell| {
+        let busy = cell.of(|round| round.busy)?.median;
+        let rate = shown(cell.of(|round| round.per_second)?, 0);
+        Some(if busy < 0.95 {
+            format!("≥ {rate}")
+        } else {
+            rate
+        })
+    });
+    put(
+        &mut out,
+        &format!(
+            "\n## Latency at {RATE:.0} requests/s, µs from when a request was due: p50 / p99 / p99.9"
+        ),
+    );
+    out += &table(about, cells, |cell| {
+        let of =
+            |figure: fn(&super::rounds::Timed) -> f64| cell.at_rate(figure).map(|of| of.median);
+        let (p50, p99, p999) = (of(|at| at.p50)?, of(|at| at.p99)?, of(|at| at.p999)?);
+        Some(format!("{p50:.0} / {p99:.0} / {p999:.0}"))
+    });
+    put(&mut out, "\n## Resident memory after a round, MiB");
+    out += &table(about, cells, |cell| {
+        cell.of(|round| round.resident_kib as f64 / 1024.0)
+            .map(|of| shown(of, 1))
+    });
+    put(
+        &mut out,
+        "\n## What load and upstream cost, CPU µs per request",
+    );
+    out += &table(about, cells, |cell| {
+        let (load, upstream) = (
+            cell.of(|round| round.load_micros)?,
+            cell.of(|round| round.upstream_micros)?,
+        );
+        Some(format!("{:.1} + {:.1}", load.median, upstream.median))
+    });
+    put(&mut out, "\n## Disturbed rounds");
+    out += &disturbed(cells);
+    out
+}
+
+/// The table of the README: CPU per request, and the goals.
+pub(super) fn short(about: &About, cells: &[Cell], judged: &[Judged]) -> String {
+    let mut out = format!("{}\n\nCPU µs per request, medians:", about.line);
+    out += &table(about, cells, |cell| {
+        cost(cell).map(|median| format!("{median:.1}"))
+    });
+    put(&mut out, "");
+    out += &goals(judged);
+    out
+}
+
+fn put(out: &mut String, line: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{line}");
+}
+
+fn shown(of: Spread, places: usize) -> String {
+    format!(
+        "{:.places$} ({:.places$} to {:.places$})",
+        of.median, of.least, of.most
+    )
+}
+
+fn scenarios(cells: &[Cell]) -> impl Iterator<Item = &'static super::scenario::Scenario> {
+    let measured = |id: &str| cells.iter().any(|cell| cell.scenario == id);
+    SCENARIOS
+        .iter()
+        .filter(move |scenario| measured(scenario.id))
+}
+
+/// Peers down, scenarios across.
+fn table(about: &About, cells: &[Cell], figure: impl Fn(&Cell) -> Option<String>) -> String {
+    let ids: Vec<&str> = scenarios(cells).map(|scenario| scenario.id).collect();
+    let mut out = format!(
+        "\n| | {} |\n|---|{}\n",
+        ids.join(" | "),
+        "---|".repeat(ids.len())
+    );
+    for (peer, _) in &about.peers {
+        let row = ids.iter().map(|id| {
+            cell(cells, peer, id)
+                .and_then(&figure)
+                .unwrap_or_else(|| "–".to_owned())
+        });
+        put(
+            &mut out,
+            &format!("| {peer} | {} |", row.collect::<Vec<_>>().join(" | ")),
+        );
+    }
+    out
+}
+
+fn shares(about: &About, cells: &[Cell]) -> String {
+    table(about, cells, |one| {
+        let best = best(cells, &about.alternatives, &one.scenario, cost);
+        let same = cell(cells, bare::NAME, &one.scenario);
+        let bare = same.or_else(|| cell(cells, bare::NAME, "S1"));
+        let of = |other: Option<&Cell>| {
+            let ratio = other.and_then(|other| one.ratio(other));
+            ratio.map_or_else(|| "–".to_owned(), |ratio| shown(ratio, 2))
+        };
+        Some(format!("{}; {}", of(best), of(bare)))
+    })
+}
+
+fn goals(judged: &[Judged]) -> String {
+    let mut out = "\n| goal | this run | |\n|---|---|---|\n".to_owned();
+    for Judged { goal, figure, met } in judged {
+        let met = if *met { "met" } else { "**not met**" };
+        put(&mut out, &format!("| {goal} | {figure} | {met} |"));
+    }
+    out
+}
+
+fn disturbed(cells: &[Cell]) -> String {
+    let mut out = format!(
+        "\nOthers used more than {:.0} % of the machine's CPU time, or it was stolen. Left out where at least {LEFT} others are left.\n\n",
+        OTHERS * 100.0
+    );
+    let before = out.len();
+    for cell in cells {
+        let capacity = cell
+            .capacity
+            .iter()
+            .map(|round| ("", round.round, round.noise));
+        let timed = cell
+            .timed
+            .iter()
+            .map(|round| (" at the fixed rate", round.round, round.noise));
+        for (kind, round, noise) in capacity.chain(timed).filter(|(.., noise)| noise.disturbed) {
+            let others = noise.others * 100.0;
+            let (peer, scenario, load) = (&cell.peer, &cell.scenario, noise.load_average_before);
+            put(
+                &mut out,
+                &format!(
+                    "- {scenario}, {peer}, round {}{kind}: {others:.0} % (load average before: {load:.2})",
+                    round + 1
+                ),
+            );
+        }
+    }
+    if out.len() == before {
+        put(&mut out, "None.");
+    }
+    out
+}
+
+/// Puts the short table between the markers of the README.
+///
+/// # Errors
+/// If the file cannot be read or written, or has no markers.
+pub(super) fn write_readme(readme: &Path, short: &str) -> io::Result<()> {
+    let text = std::fs::read_to_string(readme)?;
+    let text = between(&text, short);
+    let text =
+        text.ok_or_else(|| io::Error::other(format!("README.md lacks {BEGIN} and {END}")))?;
+    std::fs::write(readme, text)
+}
+
+fn between(text: &str, short: &str) -> Option<String> {
+    let begin = text.find(BEGIN)? + BEGIN.len();
+    let end = begin + text[begin..].find(END)?;
+    Some(format!("{}\n{short}\n{}", &text[..begin], &text[end..]))
+}
+
+/// Cells of one round each: peer, scenario, CPU per request, p99 (none if 0).
+#[cfg(test)]
+pub(super) fn samples(of: &[(&str, &str, f64, f64)]) -> Vec<Cell> {
+    use super::rounds::{Capacity, Noise, Timed};
+    let noise = Noise {
+        others: 0.0,
+        load_average_before: 0.0,
+        disturbed: false,
+    };
+    let cell = |(peer, scenario, cpu_micros, p99): &(&str, &str, f64, f64)| Cell {
+        peer: (*peer).to_owned(),
+        scenario: (*scenario).to_owned(),
+        capacity: vec![Capacity {
+            round: 0,
+            per_second: 1e6 / cpu_micros,
+            cpu_micros: *cpu_micros,
+            busy: 0.5,
+            load_micros: 4.0,
+            upstream_micros: 5.0,
+            resident_kib: 2048,
+            reconnects: 0,
+            noise,
+        }],
+        timed: match p99 {
+            0.0 => Vec::new(),
+            p99 => vec![Timed {
+                round: 0,
+                p50: 1.0,
+                p99: *p99,
+                p999: 2.0 * p99,
+                noise,
+            }],
+        },
+    };
+    of.iter().map(cell).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about() -> About {
+        let peers = [("sidecar", "1"), ("HAProxy", "2")]
+            .map(|(name, version)| (name.to_owned(), version.to_owned()));
+        About {
+            line: "2 cores.".to_owned(),
+            peers: peers.into(),
+            alternatives: vec!["HAProxy"],
+        }
+    }
+
+    #[test]
+    fn tables_have_a_row_for_each_peer_and_a_column_for_each_scenario() {
+        let mut cells = samples(&[
+            ("sidecar", "S2", 20.0, 150.0),
+            ("HAProxy", "S2", 25.0, 0.0),
+            ("sidecar", "S3", 10.0, 0.0),
+        ]);
+        cells[0].capacity[0].noise.disturbed = true;
+        let judged = super::super::goals::judge(&cells, &about().alternatives);
+        let out = whole(&about(), &cells, &judged);
+        for line in [
+            "| | S2 | S3 |",
+            "| sidecar | 20.0 (20.0 to 20.0) | 10.0 (10.0 to 10.0) |",
+            "| HAProxy | 25.0 (25.0 to 25.0) | – |",
+            "| sidecar | 0.80 (0.80 to 0.80); – | –; – |",
+            "| sidecar | ≥ 50000 (50000 to 50000) | ≥ 100000 (100000 to 100000) |",
+            "| sidecar | 1 / 150 / 300 | – |",
+            "| S2: CPU at most 0.85 × the best peer's (HAProxy) | 20.0 / 25.0 µs = 0.80 | met |",
+            "- S2, sidecar, round 1: 0 % (load average before: 0.00)",
+        ] {
+            assert!(out.contains(line), "{line} is not in\n{out}");
+        }
+    }
+
+    #[test]
+    fn the_readme_keeps_what_is_outside_of_the_markers() {
+        let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
+        assert_eq!(
+            between(&text, "new"),
+            Some(format!("before\n{BEGIN}\nnew\n{END}\nafter\n"))
+        );
+        assert_eq!(between("no markers", "new"), None);
+        assert_eq!(between(&format!("{END}{BEGIN}"), "new"), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! One round of one peer, and everything that a run has seen.
+
+use super::machine::{Times, load_average};
+use super::process::Running;
+use super::scenario::Scenario;
+use super::statistics::{OTHERS, Spread, counted, percentile, ratios, spread};
+use super::wire::{Ask, closed, open};
+use serde::Serialize;
+use std::io;
+use std::time::Duration;
+
+/// Requests a second in rounds at a fixed rate.
+pub(super) const RATE: f64 = 2000.0;
+
+/// What the machine did besides.
+#[derive(Serialize, Clone, Copy)]
+pub(super) struct Noise {
+    /// Share of all CPU time that others used or that was stolen.
+    pub(super) others: f64,
+    pub(super) load_average_before: f64,
+    pub(super) disturbed: bool,
+}
+
+/// A round in which 32 connections ask as fast as they are answered.
+#[derive(Serialize, Clone)]
+pub(super) struct Capacity {
+    pub(super) round: usize,
+    pub(super) per_second: f64,
+    pub(super) cpu_micros: f64,
+    /// Share of its CPU that the proxy used: below 1, load or upstream were slower.
+    pub(super) busy: f64,
+    pub(super) load_micros: f64,
+    pub(super) upstream_micros: f64,
+    pub(super) resident_kib: u64,
+    pub(super) reconnects: u64,
+    pub(super) noise: Noise,
+}
+
+/// A round at a fixed rate; latencies from when requests were due, µs.
+#[derive(Serialize, Clone)]
+pub(super) struct Timed {
+    pub(super) round: usize,
+    pub(super) p50: f64,
+    pub(super) p99: f64,
+    pub(super) p999: f64,
+    pub(super) noise: Noise,
+}
+
+/// All rounds of a peer in a scenario.
+#[derive(Serialize, Default, Clone)]
+pub(super) struct Cell {
+    pub(super) peer: String,
+    pub(super) scenario: String,
+    pub(super) capacity: Vec<Capacity>,
+    pub(super) timed: Vec<Timed>,
+}
+
+impl Cell {
+    /// A figure over the rounds of capacity that count.
+    pub(super) fn of(&self, figure: impl Fn(&Capacity) -> f64) -> Option<Spread> {
+        let rounds = counted(&self.capacity, |round| round.noise.disturbed);
+        spread(rounds.into_iter().map(figure))
+    }
+
+    /// A figure over the rounds at a fixed rate that count.
+    pub(super) fn at_rate(&self, figure: impl Fn(&Timed) -> f64) -> Option<Spread> {
+        let rounds = counted(&self.timed, |round| round.noise.disturbed);
+        spread(rounds.into_iter().map(figure))
+    }
+
+    /// CPU per request as a share of another's, round by round.
+    pub(super) fn ratio(&self, other: &Self) -> Option<Spread> {
+        let cost = |cell: &Self| -> Vec<(usize, f64)> {
+            let rounds = counted(&cell.capacity, |round| round.noise.disturbed);
+            rounds
+                .into_iter()
+                .map(|round| (round.round, round.cpu_micros))
+                .collect()
+        };
+        ratios(&cost(self), &cost(other))
+    }
+}
+
+/// What took part in a round, and its CPU time before.
+struct Watch<'a> {
+    proxy: &'a Running,
+    upstream: &'a Running,
+    times: Times,
+    cpu: [Duration; 3],
+    load_average: f64,
+}
+
+impl<'a> Watch<'a> {
+    fn start(proxy: &'a Running, upstream: &'a Running) -> io::Result<Self> {
+        let load_average = load_average();
+        let cpu = Self::cpu(proxy, upstream)?;
+        Ok(Self {
+            proxy,
+            upstream,
+            times: Times::now()?,
+            cpu,
+            load_average,
+        })
+    }
+
+    /// Of the proxy, the upstream and the load.
+    fn cpu(proxy: &Running, upstream: &Running) -> io::Result<[Duration; 3]> {
+        Ok([
+            proxy.cpu(),
+            upstream.cpu(),
+            crate::processes::cpu_of("self")?,
+        ])
+    }
+
+    fn end(&self) -> io::Result<([f64; 3], Noise)> {
+        let (times, now) = (Times::now()?, Self::cpu(self.proxy, self.upstream)?);
+        let mut used = [0.0; 3];
+        for (used, (now, before)) in used.iter_mut().zip(now.iter().zip(&self.cpu)) {
+            *used = now.saturating_sub(*before).as_secs_f64();
+        }
+        let others = self.times.others(times, used.iter().sum());
+        let disturbed = others > OTHERS;
+        let load_average_before = self.load_average;
+        Ok((
+            used,
+            Noise {
+                others,
+                load_average_before,
+                disturbed,
+            },
+        ))
+    }
+}
+
+/// As fast as it goes.
+pub(super) fn capacity(
+    round: usize,
+    scenario: &Scenario,
+    ask: &Ask,
+    (proxy, upstream): (&Running, &Running),
+    length: Duration,
+) -> io::Result<Capacity> {
+    // Connections, caches and branch predictors first.
+    closed(ask, scenario.connections, length / 8)?;
+    let watch = Watch::start(proxy, upstream)?;
+    let outcome = closed(ask, scenario.connections, length)?;
+    let ([proxy_cpu, upstream_cpu, load_cpu], noise) = watch.end()?;
+    if outcome.requests == 0 {
+        return Err(io::Error::other(format!(
+            "{}: no request was answered",
+            scenario.id
+        )));
+    }
+    let each = |seconds: f64| seconds * 1e6 / outcome.requests as f64;
+    Ok(Capacity {
+        round,
+        per_second: outcome.requests as f64 / outcome.took.as_secs_f64(),
+        cpu_micros: each(proxy_cpu),
+        busy: proxy_cpu / outcome.took.as_secs_f64(),
+        load_micros: each(load_cpu),
+        upstream_micros: each(upstream_cpu),
+        resident_kib: proxy.resident(),
+        reconnects: outcome.reconnects,
+        noise,
+    })
+}
+
+/// At a fixed rate.
+pub(super) fn timed(
+    round: usize,
+    scenario: &Scenario,
+    ask: &Ask,
+    (proxy, upstream): (&Running, &Running),
+    length: Duration,
+) -> io::Result<Timed> {
+    open(ask, scenario.connections, RATE, length / 8)?;
+    let watch = Watch::start(proxy, upstream)?;
+    let mut outcome = open(ask, scenario.connections, RATE, length)?;
+    let (_, noise) = watch.end()?;
+    let mut at = |share| percentile(&mut outcome.latencies, share).as_secs_f64() * 1e6;
+    Ok(Timed {
+        round,
+        p50: at(0.5),
+        p99: at(0.99),
+        p999: at(0.999),
+        noise,
+    })
+}

@@ -1,0 +1,118 @@
+//! Medians, spreads, percentiles, ratios; and which rounds count. Pure.
+
+use std::time::Duration;
+
+/// A round is disturbed when others used more than this share of the machine's CPU time.
+pub(super) const OTHERS: f64 = 0.05;
+/// Disturbed rounds are left out when at least so many others are left.
+pub(super) const LEFT: usize = 3;
+
+/// What a figure was over the rounds that count.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Spread {
+    pub(super) least: f64,
+    pub(super) median: f64,
+    pub(super) most: f64,
+}
+
+/// The spread of these values; none of none.
+pub(super) fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let (least, most) = (*values.first()?, *values.last()?);
+    let half = values.len() / 2;
+    let median = match values.len() % 2 {
+        0 => f64::midpoint(values[half - 1], values[half]),
+        _ => values[half],
+    };
+    Some(Spread {
+        least,
+        median,
+        most,
+    })
+}
+
+/// The value that this share of the values does not exceed (nearest rank).
+pub(super) fn percentile(values: &mut [Duration], share: f64) -> Duration {
+    values.sort_unstable();
+    let rank = (share * values.len() as f64).ceil() as usize;
+    values.get(rank.max(1) - 1).copied().unwrap_or_default()
+}
+
+/// The rounds that count: the undisturbed ones if there are enough of them, else all.
+pub(super) fn counted<T>(rounds: &[T], disturbed: impl Fn(&T) -> bool) -> Vec<&T> {
+    let quiet: Vec<&T> = rounds.iter().filter(|round| !disturbed(round)).collect();
+    if quiet.len() >= LEFT {
+        quiet
+    } else {
+        rounds.iter().collect()
+    }
+}
+
+/// Ratios of rounds with the same number, which ran one after the other.
+pub(super) fn ratios(ours: &[(usize, f64)], theirs: &[(usize, f64)]) -> Option<Spread> {
+    let pairs = ours.iter().filter_map(|(round, value)| {
+        let (_, other) = theirs.iter().find(|(number, _)| number == round)?;
+        (*other > 0.0).then(|| value / other)
+    });
+    spread(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_the_middle_or_between_the_two_middles() {
+        for (values, median) in [
+            (vec![3.0, 1.0, 2.0], 2.0),
+            (vec![4.0, 1.0, 2.0, 3.0], 2.5),
+            (vec![7.0], 7.0),
+        ] {
+            assert_eq!(spread(values).map(|spread| spread.median), Some(median));
+        }
+        assert_eq!(spread([]), None);
+        assert_eq!(
+            spread([2.0, 9.0, 1.0]),
+            Some(Spread {
+                least: 1.0,
+                median: 2.0,
+                most: 9.0
+            })
+        );
+    }
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let mut values: Vec<Duration> = (1..=1000).rev().map(Duration::from_micros).collect();
+        for (share, micros) in [(0.5, 500), (0.99, 990), (0.999, 999), (1.0, 1000)] {
+            assert_eq!(
+                percentile(&mut values, share),
+                Duration::from_micros(micros)
+            );
+        }
+        assert_eq!(percentile(&mut [], 0.5), Duration::ZERO);
+    }
+
+    #[test]
+    fn disturbed_rounds_are_left_out_only_while_three_others_are_left() {
+        let disturbed = |round: &i32| *round < 0;
+        assert_eq!(counted(&[1, -2, 3, 4], disturbed), [&1, &3, &4]);
+        assert_eq!(counted(&[1, -2, 3, -4], disturbed), [&1, &-2, &3, &-4]);
+    }
+
+    #[test]
+    fn ratios_compare_rounds_of_the_same_number() {
+        let ours = [(0, 10.0), (1, 30.0), (3, 8.0)];
+        let theirs = [(0, 20.0), (1, 20.0), (2, 1.0), (3, 0.0)];
+        assert_eq!(
+            ratios(&ours, &theirs),
+            Some(Spread {
+                least: 0.5,
+                median: 1.0,
+                most: 1.5
+            })
+        );
+        assert_eq!(ratios(&ours, &[]), None);
+    }
+}

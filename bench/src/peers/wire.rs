@@ -1,0 +1,416 @@
+//! The load: HTTP/1.1 over keep-alive connections, one thread, one epoll loop.
+//!
+//! Requests are bytes made before; of an answer only its status and `Content-Length` are
+//! read, so an answer in chunks is an error. No pipelining. *Closed*: each connection asks
+//! again as soon as it has its answer, which measures capacity. *Open*: requests have a time
+//! at which they are due, whatever has become of the earlier ones, and latency counts from
+//! that time; a stall shows in every request that was due meanwhile (no coordinated omission).
+
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// What an answer's or a request's head says.
+pub(super) struct Head {
+    /// Length of the head, with its empty line.
+    pub(super) end: usize,
+    pub(super) content_length: usize,
+}
+
+impl Head {
+    /// The value of a header, its name in lower case; `head` may be longer than the head.
+    pub(super) fn value<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+        let mut at = 0;
+        while let Some(end) = memchr::memchr(b'\n', &head[at..]) {
+            let line = &head[at..at + end];
+            at += end + 1;
+            if line.len() > name.len()
+                && line[name.len()] == b':'
+                && line[..name.len()].eq_ignore_ascii_case(name)
+            {
+                return Some(line[name.len() + 1..].trim_ascii());
+            }
+        }
+        None
+    }
+}
+
+/// The head, once it is there to its end.
+pub(super) fn head_of(bytes: &[u8]) -> Option<Head> {
+    let end = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
+    let length = Head::value(&bytes[..end], b"content-length");
+    let length = length.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    Some(Head {
+        end,
+        content_length: length.unwrap_or(0),
+    })
+}
+
+/// What is asked, over and over.
+#[derive(Clone)]
+pub(super) struct Ask {
+    pub(super) target: SocketAddr,
+    pub(super) request: Vec<u8>,
+    /// What every answer must say.
+    pub(super) status: u16,
+}
+
+/// What became of a round.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) requests: u64,
+    pub(super) took: Duration,
+    /// Connections that the other side ended, and that were made again.
+    pub(super) reconnects: u64,
+    /// Of each request, from when it was due; empty in a closed loop.
+    pub(super) latencies: Vec<Duration>,
+}
+
+/// One request on a connection of its own: status and body.
+pub(super) fn once(target: SocketAddr, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+    let mut stream = TcpStream::connect(target)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(request)?;
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 16 * 1024]);
+    loop {
+        if let Some(head) = head_of(&bytes)
+            && bytes.len() >= head.end + head.content_length
+        {
+            return Ok((status_of(&bytes)?, bytes.split_off(head.end)));
+        }
+        match stream.read(&mut chunk)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            read => bytes.extend_from_slice(&chunk[..read]),
+        }
+    }
+}
+
+fn status_of(bytes: &[u8]) -> io::Result<u16> {
+    let digits = bytes
+        .get(9..12)
+        .and_then(|digits| std::str::from_utf8(digits).ok());
+    let status = digits.and_then(|digits| digits.parse().ok());
+    status.ok_or_else(|| io::Error::other("an answer without a status"))
+}
+
+/// As many as go, for this long.
+pub(super) fn closed(ask: &Ask, connections: usize, length: Duration) -> io::Result<Outcome> {
+    let mut load = Load::new(ask, connections)?;
+    let started = Instant::now();
+    for at in 0..connections {
+        load.send(at, started)?;
+    }
+    loop {
+        load.wait(None)?;
+        let now = Instant::now();
+        if now >= started + length {
+            load.outcome.took = now - started;
+            return Ok(load.outcome);
+        }
+        while let Some((at, _)) = load.done.pop() {
+            load.send(at, now)?;
+        }
+    }
+}
+
+/// This many a second, for this long.
+pub(super) fn open(
+    ask: &Ask,
+    connections: usize,
+    rate: f64,
+    length: Duration,
+) -> io::Result<Outcome> {
+    let mut load = Load::new(ask, connections)?;
+    let total = (rate * length.as_secs_f64()) as usize;
+    let started = Instant::now();
+    let due = |number: usize| started + Duration::from_secs_f64(number as f64 / rate);
+    // Each connection has every n-th request; what is due while it is busy waits for it.
+    let mut next: Vec<usize> = (0..connections).collect();
+    let mut idle = vec![true; connections];
+    let mut first = 0;
+    loop {
+        let now = Instant::now();
+        while let Some((at, latency)) = load.done.pop() {
+            load.outcome.latencies.push(latency);
+            idle[at] = true;
+            if next[at] < total && due(next[at]) <= now {
+                load.send(at, due(next[at]))?;
+                (next[at], idle[at]) = (next[at] + connections, false);
+            }
+        }
+        if load.outcome.latencies.len() >= total {
+            load.outcome.took = started.elapsed();
+            return Ok(load.outcome);
+        }
+        while first < total && due(first) <= now {
+            let at = first % connections;
+            if idle[at] && next[at] == first {
+                load.send(at, due(first))?;
+                (next[at], idle[at]) = (first + connections, false);
+            }
+            first += 1;
+        }
+        let pause = (first < total).then(|| due(first).saturating_duration_since(Instant::now()));
+        load.wait(Some(pause.unwrap_or(Duration::from_secs(10))))?;
+        if Instant::now() > started + length + Duration::from_secs(20) {
+            return Err(io::Error::other(
+                "the fixed rate is far above what this peer can do",
+            ));
+        }
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// Bytes of the request that went out, and those of a large answer's body still to come.
+    sent: usize,
+    left: Option<usize>,
+    due: Instant,
+}
+
+struct Load<'a> {
+    ask: &'a Ask,
+    epoll: rustix::fd::OwnedFd,
+    connections: Vec<Connection>,
+    events: Vec<epoll::Event>,
+    scratch: Vec<u8>,
+    /// Connections that have their answer, and how long it took since it was due.
+    done: Vec<(usize, Duration)>,
+    outcome: Outcome,
+}
+
+impl<'a> Load<'a> {
+    fn new(ask: &'a Ask, connections: usize) -> io::Result<Self> {
+        let mut load = Load {
+            ask,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            connections: Vec::new(),
+            events: Vec::with_capacity(256),
+            scratch: vec![0; 256 * 1024],
+            done: Vec::new(),
+            outcome: Outcome::default(),
+        };
+        for at in 0..connections {
+            let stream = load.connect(at)?;
+            let (buffer, due) = (Vec::with_capacity(4096), Instant::now());
+            load.connections.push(Connection {
+                stream,
+                buffer,
+                sent: 0,
+                left: None,
+                due,
+            });
+        }
+        Ok(load)
+    }
+
+    fn connect(&self, at: usize) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(self.ask.target)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let data = epoll::EventData::new_u64(at as u64);
+        epoll::add(&self.epoll, &stream, data, epoll::EventFlags::IN)?;
+        Ok(stream)
+    }
+
+    fn send(&mut self, at: usize, due: Instant) -> io::Result<()> {
+        let connection = &mut self.connections[at];
+        (connection.due, connection.sent, connection.left) = (due, 0, None);
+        connection.buffer.clear();
+        self.go_on(at)
+    }
+
+    /// Writes what is left of the request.
+    fn go_on(&mut self, at: usize) -> io::Result<()> {
+        loop {
+            let connection = &mut self.connections[at];
+            let left = &self.ask.request[connection.sent..];
+            if left.is_empty() {
+                return self.expect(at, epoll::EventFlags::IN);
+            }
+            match connection.stream.write(left) {
+                Ok(written) => connection.sent += written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return self.expect(at, epoll::EventFlags::IN | epoll::EventFlags::OUT);
+                }
+                Err(error) if ended(&error) => self.again(at)?,
+                Err(error) => return Err(error),
+            }
+            let connection = &self.connections[at];
+            if connection.sent == self.ask.request.len() && self.ask.request.len() < 16 * 1024 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn expect(&self, at: usize, flags: epoll::EventFlags) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(at as u64);
+        epoll::modify(&self.epoll, &self.connections[at].stream, data, flags)?;
+        Ok(())
+    }
+
+    /// The other side ended the connection; the request is sent on a new one.
+    fn again(&mut self, at: usize) -> io::Result<()> {
+        self.outcome.reconnects += 1;
+        if self.outcome.reconnects > 10_000 + self.outcome.requests {
+            return Err(io::Error::other("connections end without an answer"));
+        }
+        let stream = self.connect(at)?;
+        let connection = &mut self.connections[at];
+        (connection.stream, connection.sent) = (stream, 0);
+        Ok(())
+    }
+
+    /// Waits for answers; with a pause at most so long, to the microsecond, where epoll
+    /// itself counts in milliseconds.
+    fn wait(&mut self, pause: Option<Duration>) -> io::Result<()> {
+        if let Some(pause) = pause {
+            let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
+            let nanos = i64::from(pause.subsec_nanos());
+            let pause = Timespec {
+                tv_sec: seconds,
+                tv_nsec: nanos,
+            };
+            let mut wanted = [PollFd::new(&self.epoll, PollFlags::IN)];
+            if rustix::event::poll(&mut wanted, Some(&pause))? == 0 {
+                return Ok(());
+            }
+        }
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        let most = Timespec {
+            tv_sec: if pause.is_some() { 0 } else { 10 },
+            tv_nsec: 0,
+        };
+        epoll::wait(
+            &self.epoll,
+            rustix::buffer::spare_capacity(&mut events),
+            Some(&most),
+        )?;
+        for event in &events {
+            let at = usize::try_from(event.data.u64()).map_err(io::Error::other)?;
+            let flags = event.flags;
+            if flags.contains(epoll::EventFlags::OUT) {
+                self.go_on(at)?;
+            }
+            if flags
+                .intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR)
+            {
+                self.read(at)?;
+            }
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    fn read(&mut self, at: usize) -> io::Result<()> {
+        loop {
+            let connection = &mut self.connections[at];
+            let read = match connection.stream.read(&mut self.scratch) {
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if ended(&error) => 0,
+                Err(error) => return Err(error),
+            };
+            if read == 0 {
+                // In the middle of an answer, an end is an error.
+                if connection.left.is_some() || !connection.buffer.is_empty() {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
+                let waiting = connection.sent > 0;
+                self.again(at)?;
+                return if waiting { self.go_on(at) } else { Ok(()) };
+            }
+            let arrived = &self.scratch[..read];
+            let left = match connection.left {
+                Some(left) => left.saturating_sub(read),
+                None => {
+                    connection.buffer.extend_from_slice(arrived);
+                    let Some(head) = head_of(&connection.buffer) else {
+                        continue;
+                    };
+                    let status = status_of(&connection.buffer)?;
+                    if status != self.ask.status {
+                        let text =
+                            String::from_utf8_lossy(&connection.buffer[..head.end]).into_owned();
+                        return Err(io::Error::other(format!(
+                            "expected {}, got {text}",
+                            self.ask.status
+                        )));
+                    }
+                    (head.end + head.content_length).saturating_sub(connection.buffer.len())
+                }
+            };
+            connection.left = Some(left);
+            if left == 0 {
+                (connection.left, connection.sent) = (None, 0);
+                connection.buffer.clear();
+                self.outcome.requests += 1;
+                self.done.push((at, connection.due.elapsed()));
+                return Ok(());
+            }
+            // A small answer is there at once; only of a large one more is waiting.
+            if read < self.scratch.len() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn ended(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn heads_are_read_whatever_the_case_of_their_names() {
+        let bytes = b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 12\r\nX: y\r\n\r\nbody";
+        let head = head_of(bytes).expect("whole");
+        assert_eq!((head.end, head.content_length), (bytes.len() - 4, 12));
+        assert!(head_of(&bytes[..20]).is_none());
+    }
+
+    /// One stall of 200 ms at the third request must show in all that were due meanwhile.
+    #[test]
+    fn a_stall_counts_for_every_request_that_was_due() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let target = listener.local_addr().expect("an address");
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let (mut seen, mut buffer) = (0, [0; 1024]);
+            while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                seen += 1;
+                if seen == 3 {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    .expect("written");
+            }
+        });
+        let ask = Ask {
+            target,
+            request: b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+            status: 200,
+        };
+        // 40 requests 10 ms apart: the stall delays about 20 of them, by 200 ms downwards.
+        let outcome = open(&ask, 1, 100.0, Duration::from_millis(400)).expect("all answered");
+        server.join().expect("ended");
+        assert_eq!(outcome.latencies.len(), 40);
+        let late = outcome
+            .latencies
+            .iter()
+            .filter(|latency| **latency >= Duration::from_millis(50));
+        // At least those due in the first 150 ms of the stall, on however slow a machine.
+        assert!(late.count() >= 15);
+    }
+}
