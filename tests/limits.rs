@@ -327,8 +327,8 @@ async fn a_caller_that_takes_nothing_is_let_go() {
     // More than the sockets in between hold.
     raw.send(head("GET /static/judge/bytes/60000000", "")).await;
     assert!(raw.wait_for_bytes().await);
-    eventually("it is given up", || async {
-        sidecar.metric("sidecar_in_flight").await == 0.0
+    eventually("it is given up, and told", || async {
+        sidecar.metric("sidecar_in_flight").await == 0.0 && !sidecar.records().is_empty()
     })
     .await;
     let record = sidecar.records().pop().unwrap();

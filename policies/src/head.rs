@@ -56,12 +56,23 @@ pub struct Head {
 /// [`Refusal::HostInvalid`]; [`Refusal::PathMalformed`] for
 /// targets that are no path and query.
 pub fn examine(bytes: &[u8], seen: usize, limits: &Limits) -> Result<Option<Head>, Refusal> {
+    let head = examine_with(bytes, seen, limits, |_, _| ())?;
+    Ok(head.map(|(head, ())| head))
+}
+
+/// The same, and what `read` makes of the head's bytes and lines.
+pub fn examine_with<T>(
+    bytes: &[u8],
+    seen: usize,
+    limits: &Limits,
+    read: impl FnOnce(&[u8], &Lines<'_>) -> T,
+) -> Result<Option<(Head, T)>, Refusal> {
     let from = seen.saturating_sub(3);
     let end = find(bytes, from, b"\r\n\r\n").map(|at| at + 4);
     let head = &bytes[..end.unwrap_or(bytes.len())];
     // Some servers end a line at LF alone, and would see another head than we do.
-    let is_bare = |at: usize| head[at] == b'\n' && (at == 0 || head[at - 1] != b'\r');
-    if (from..head.len()).any(is_bare) {
+    let is_bare = |at: usize| at == 0 || head[at - 1] != b'\r';
+    if memchr::memchr_iter(b'\n', &head[from..]).any(|at| is_bare(from + at)) {
         return Err(Refusal::HeadMalformed);
     }
     if target_of(head).len() > limits.target {
@@ -71,7 +82,7 @@ pub fn examine(bytes: &[u8], seen: usize, limits: &Limits) -> Result<Option<Head
         return Err(Refusal::HeadTooLarge);
     }
     match end {
-        Some(_) => parse(head).map(Some),
+        Some(_) => parse(head, read).map(Some),
         None => Ok(None),
     }
 }
@@ -105,10 +116,35 @@ fn start_of(head: &[u8]) -> usize {
     if head.starts_with(b"\r\n") { 2 } else { 0 }
 }
 
-fn parse(head: &[u8]) -> Result<Head, Refusal> {
+/// The lines of a whole head.
+pub struct Lines<'a> {
+    /// Of the request line.
+    pub method: &'a [u8],
+    /// Of the request line, raw.
+    pub target: &'a [u8],
+    /// HTTP/1.`minor`: 0 or 1.
+    pub minor: u8,
+    /// The header lines, in their order.
+    pub fields: &'a [httparse::Header<'a>],
+}
+
+/// Room for header lines to be read into.
+pub type Room<'a> = [httparse::Header<'a>; MOST_FIELDS];
+
+/// Room that is empty.
+pub const EMPTY: Room<'static> = [httparse::EMPTY_HEADER; MOST_FIELDS];
+
+/// Splits a whole head into its lines.
+///
+/// # Errors
+/// [`Refusal::HeadMalformed`], [`Refusal::HeadTooLarge`] for too many lines,
+/// [`Refusal::VersionUnsupported`], [`Refusal::PathMalformed`].
+pub fn lines<'a>(head: &'a [u8], room: &'a mut Room<'a>) -> Result<Lines<'a>, Refusal> {
     // Three words and two spaces: what a lenient parser could read otherwise is not let through.
-    let words: Vec<&[u8]> = line_of(head).split(|b| *b == b' ').collect();
-    let &[method, target, version] = &words[..] else {
+    let mut words = line_of(head).split(|b| *b == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
         return Err(Refusal::HeadMalformed);
     };
     if method.is_empty() || target.is_empty() || target.iter().any(|b| *b < 0x21 || *b == 0x7f) {
@@ -127,9 +163,8 @@ fn parse(head: &[u8]) -> Result<Head, Refusal> {
         other if other.starts_with(b"HTTP/") => return Err(Refusal::VersionUnsupported),
         _ => return Err(Refusal::HeadMalformed),
     };
-    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    let lines = &head[start_of(head) + line_of(head).len() + 2..];
-    let fields = match httparse::parse_headers(lines, &mut fields) {
+    let rest = &head[start_of(head) + line_of(head).len() + 2..];
+    let fields = match httparse::parse_headers(rest, room) {
         Ok(httparse::Status::Complete((_, fields))) => fields,
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
         _ => return Err(Refusal::HeadMalformed),
@@ -139,12 +174,24 @@ fn parse(head: &[u8]) -> Result<Head, Refusal> {
     if !method.iter().all(is_method) {
         return Err(Refusal::HeadMalformed);
     }
-    hosts(fields)?;
-    Ok(Head {
-        length: head.len(),
-        framing: framing(fields, minor)?,
-        keep_alive: keep_alive(fields, minor),
+    Ok(Lines {
+        method,
+        target,
+        minor,
+        fields,
     })
+}
+
+fn parse<T>(head: &[u8], read: impl FnOnce(&[u8], &Lines<'_>) -> T) -> Result<(Head, T), Refusal> {
+    let mut room = EMPTY;
+    let lines = lines(head, &mut room)?;
+    hosts(lines.fields)?;
+    let examined = Head {
+        length: head.len(),
+        framing: framing(lines.fields, lines.minor)?,
+        keep_alive: keep_alive(lines.fields, lines.minor),
+    };
+    Ok((examined, read(head, &lines)))
 }
 
 fn values<'a>(fields: &'a [httparse::Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {

@@ -22,6 +22,7 @@ pub mod breaker;
 pub mod briefs;
 pub mod cache_key;
 pub mod cache_status;
+pub mod chunks;
 pub mod conversations;
 pub mod cookies;
 pub mod csrf;

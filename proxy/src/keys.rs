@@ -8,7 +8,7 @@ use crate::observe::Observer;
 use crate::sessions::now;
 use arc_swap::ArcSwap;
 use camarad_config::{IssuerConfig, KeyConfig};
-use camarad_policies::identity::{Issuer, KeyedIssuer, Token, Verified, by_login, identify};
+use camarad_policies::identity::{Issuer, KeyedIssuer, Verified, by_login, identify};
 use camarad_policies::keys::KeySet;
 use camarad_policies::refusal::Refusal;
 use quick_cache::sync::Cache;
@@ -35,7 +35,7 @@ pub(crate) struct KeyStore {
     issuers: Vec<Held>,
     /// The issuer whose tokens the app's login judges, if there is one.
     login: Option<Issuer>,
-    verified: Cache<[u8; 32], Remembered>,
+    verified: Cache<Box<str>, Remembered>,
     /// Changes with every change of keys.
     generation: AtomicU64,
     http: reqwest::Client,
@@ -112,12 +112,11 @@ impl KeyStore {
 
     /// Verifies a token with the keys of now, fetching published ones once if its key is not known.
     ///
-    /// What passed is remembered by the whole token's hash, for at most
+    /// What passed is remembered by the whole token, for at most
     /// [`REMEMBERED`], never past its end and never past a change of keys.
     pub(crate) async fn identify(&self, token: &str) -> Result<Verified, Refusal> {
-        let hash = *Token::new(token).hash();
         let generation = self.generation.load(Ordering::SeqCst);
-        if let Some(known) = self.verified.get(&hash)
+        if let Some(known) = self.verified.get(token)
             && known.generation == generation
             && known.at.elapsed() < REMEMBERED
             && known.verified.expires().is_none_or(|end| now() < end)
@@ -130,7 +129,7 @@ impl KeyStore {
             generation,
             at: Instant::now(),
         };
-        self.verified.insert(hash, remembered);
+        self.verified.insert(token.into(), remembered);
         Ok(verified)
     }
 

@@ -58,14 +58,19 @@ pub(crate) async fn kept_up<F: Future<Output = ()>>(observer: Arc<Observer>, wor
     }
 }
 
+/// The header by which a test asks.
+pub(crate) const BREAK_AT: &str = "x-break-at";
+
 /// Breaks on purpose where a test asked for it; nothing at all outside of tests.
-#[cfg(test)]
+#[inline(always)]
 pub(crate) fn break_for_test(place: &str, headers: &http::HeaderMap) {
-    if headers.get("x-break-at").is_some_and(|at| at == place) {
+    break_where_asked(place, || Some(headers.get(BREAK_AT)?.as_bytes()));
+}
+
+/// The same, where headers are no map.
+#[inline(always)]
+pub(crate) fn break_where_asked<'a>(place: &str, asked: impl FnOnce() -> Option<&'a [u8]>) {
+    if cfg!(test) && asked().is_some_and(|at| at == place.as_bytes()) {
         unreachable!("asked to break at {place}");
     }
 }
-
-#[cfg(not(test))]
-#[inline(always)]
-pub(crate) fn break_for_test(_: &str, _: &http::HeaderMap) {}

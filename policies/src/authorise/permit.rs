@@ -86,7 +86,7 @@ impl Permit {
     }
 
     /// The rule that applies.
-    pub fn rule(&self) -> &Rule {
+    pub fn rule(&self) -> &Arc<Rule> {
         &self.rule
     }
 

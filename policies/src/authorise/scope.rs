@@ -13,31 +13,41 @@ use crate::matrix::{ActiveClient, ClientScope, Found, Place, Rule, UserWide};
 use crate::normalise::Asked;
 use crate::refusal::Refusal;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The clients an identity may use, from everything that is known about it.
 #[derive(Clone, Debug)]
 pub struct Reach {
     /// The token names its clients: nothing else is in reach.
     limited: bool,
-    ids: Vec<ClientId>,
+    /// Sorted.
+    ids: Arc<[ClientId]>,
 }
 
 impl Reach {
     /// Those of the claim and those created with this token; or, without a claim, the app's own list.
     pub(super) fn new(claim: &Clients, tenancy: &Tenancy<'_>) -> Self {
         let listed = tenancy.directory.unwrap_or_default();
+        let limited = matches!(claim, Clients::Claimed(_));
         let mut ids = match claim {
-            Clients::Claimed(claimed) => claimed.clone(),
+            // A claim may be long, and is sorted.
+            Clients::Claimed(claimed) if tenancy.created.is_empty() => {
+                let ids = claimed.clone();
+                return Self { limited, ids };
+            }
+            Clients::Claimed(claimed) => claimed.to_vec(),
             Clients::Unclaimed => listed.to_vec(),
         };
-        let limited = matches!(claim, Clients::Claimed(_));
         if limited {
             // An id is given out again after its client is deleted: the list has the last word.
             ids.extend(tenancy.created.iter().filter(|id| listed.contains(id)));
         }
         ids.sort_unstable();
         ids.dedup();
-        Self { limited, ids }
+        Self {
+            limited,
+            ids: ids.into(),
+        }
     }
 
     /// Whether this client is in reach.

@@ -214,7 +214,7 @@ fn verify(parts: &Parts<'_>, keyed: &KeyedIssuer<'_>, now: u64) -> Result<Verifi
         by_login: false,
         clients: clients(claims, &issuer.clients_claim)?,
         token: Token::new(parts.token),
-        issuer: issuer.name.clone(),
+        issuer: issuer.name.as_str().into(),
         forward_to_coolbits: issuer.forward_to_coolbits,
     })
 }
@@ -249,7 +249,7 @@ pub fn by_login(token: &str, issuer: &str, forward_to_coolbits: bool) -> Result<
         user: None,
         clients: Clients::Unclaimed,
         token: Token::new(token),
-        issuer: issuer.to_owned(),
+        issuer: issuer.into(),
         forward_to_coolbits,
         expires: None,
         issued: None,
@@ -295,7 +295,7 @@ fn clients(claims: &Map<String, Value>, claim: &str) -> Result<Clients, Refusal>
     };
     ids.sort_unstable();
     ids.dedup();
-    Ok(Clients::Claimed(ids))
+    Ok(Clients::Claimed(ids.into()))
 }
 
 /// A JSON integer or string, as the text that the id grammar reads.

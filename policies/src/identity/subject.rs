@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Clients {
     /// Those that the token names, sorted.
-    Claimed(Vec<ClientId>),
+    Claimed(Arc<[ClientId]>),
     /// The token says nothing about clients; the app's own list has to be asked.
     Unclaimed,
 }
@@ -27,7 +27,7 @@ pub struct Identity {
     pub(super) user: UserId,
     pub(super) clients: Clients,
     pub(super) token: Token,
-    pub(super) issuer: String,
+    pub(super) issuer: Arc<str>,
     pub(super) forward_to_coolbits: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct Verified {
     pub(super) user: Option<UserId>,
     pub(super) clients: Clients,
     pub(super) token: Token,
-    pub(super) issuer: String,
+    pub(super) issuer: Arc<str>,
     pub(super) forward_to_coolbits: bool,
     pub(super) expires: Option<u64>,
     pub(super) issued: Option<u64>,

@@ -1,4 +1,4 @@
-//! The listener: accepting connections for Pingora's proxy, and draining them.
+//! The listener: accepting connections, and draining them.
 //!
 //! Pingora's own server binds by name and cannot tell which port 0 became, and
 //! its shutdown always sleeps the whole grace period. `HttpProxy` is made for a
@@ -6,6 +6,7 @@
 
 use super::Sidecar;
 use super::connection::Host;
+use super::hooks::StreamLane;
 use crate::observe::Observer;
 use crate::panics::kept_up;
 use arc_swap::ArcSwap;
@@ -54,7 +55,9 @@ pub(crate) struct Front {
 
 /// What one generation of the settings serves with.
 pub(super) struct Serving {
-    pub(super) proxy: Arc<HttpProxy<Sidecar>>,
+    pub(super) sidecar: Arc<Sidecar>,
+    /// For what it streams.
+    pub(super) proxy: Arc<HttpProxy<StreamLane>>,
     pub(super) config: Arc<Config>,
 }
 
@@ -66,8 +69,11 @@ impl Serving {
             max_retries: 2,
             ..ServerConf::default()
         };
+        let sidecar = Arc::new(sidecar);
+        let lane = StreamLane(sidecar.clone());
         Self {
-            proxy: Arc::new(http_proxy(&Arc::new(conf), sidecar)),
+            sidecar,
+            proxy: Arc::new(http_proxy(&Arc::new(conf), lane)),
             config,
         }
     }

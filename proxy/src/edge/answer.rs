@@ -1,8 +1,9 @@
 //! Answers of our own, and the one place that writes them.
 
 use super::context::Context;
+use super::exchange::{Exchange, Tags};
 use crate::budget::Held;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use camarad_policies::cookies::SEAL;
 use camarad_policies::limit::Level;
 use camarad_policies::normalise::METHODS;
@@ -12,22 +13,25 @@ use camarad_policies::seal::LIFE;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
 use serde_json::json;
+use std::io;
 use std::time::Duration;
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
-
-/// IMF-fixdate (RFC 9110, section 5.6.7).
-const HTTP_DATE: &[BorrowedFormatItem<'_>] = format_description!(
-    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-);
 
 /// Our tag of who produced the figures.
 pub(super) const SOURCE: HeaderName = HeaderName::from_static("x-camarad-source");
 /// Our id of the request.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is written about every answer: an upstream's own would make two of them.
+const OURS: [HeaderName; 5] = [
+    header::DATE,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    SOURCE,
+    REQUEST_ID,
+];
 
 /// A whole answer.
 pub(super) struct Answer {
@@ -145,95 +149,125 @@ impl Answer {
         }
     }
 
-    /// The bytes of this answer where there is no session to write it; closes the connection.
-    pub(super) fn last_words(&self, request_id: &str, method: &str) -> Vec<u8> {
+    /// Writes the head as it goes out, with the tags of every answer.
+    pub(super) fn write_head(&self, out: &mut BytesMut, tags: &Tags<'_>, keep: bool) {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let date = OffsetDateTime::now_utc()
-            .format(&HTTP_DATE)
-            .unwrap_or_default();
-        let mut bytes = format!(
-            "HTTP/1.1 {} {}\r\nDate: {date}\r\nConnection: close\r\nContent-Length: {}\r\n\
-             X-Request-Id: {request_id}\r\nX-Camarad-Source: {}\r\n",
-            status.as_u16(),
-            status.canonical_reason().unwrap_or_default(),
-            self.body.len(),
-            self.source.as_str(),
-        )
-        .into_bytes();
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(status.as_str().as_bytes());
+        out.extend_from_slice(b" ");
+        out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+        out.extend_from_slice(b"\r\n");
+        let mut line = |name: &str, value: &[u8]| {
+            for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+                out.extend_from_slice(piece);
+            }
+        };
+        line("Date", get_cached_date().as_bytes());
+        line(
+            "Connection",
+            if keep { "keep-alive" } else { "close" }.as_bytes(),
+        );
+        if !matches!(self.status, 204 | 304) {
+            line("Content-Length", self.body.len().to_string().as_bytes());
+        }
         for (name, value) in &self.headers {
-            bytes.extend_from_slice(name.as_str().as_bytes());
-            bytes.extend_from_slice(b": ");
-            bytes.extend_from_slice(value.as_bytes());
-            bytes.extend_from_slice(b"\r\n");
+            if !OURS.contains(name) {
+                line(name.as_str(), value.as_bytes());
+            }
         }
-        bytes.extend_from_slice(b"\r\n");
-        if method != "HEAD" {
-            bytes.extend_from_slice(&self.body);
+        line("X-Camarad-Source", self.source.as_str().as_bytes());
+        line("X-Request-Id", tags.request_id.as_bytes());
+        if let Some(cookie) = tags.cookie {
+            line("Set-Cookie", cookie.as_bytes());
         }
-        bytes
+        out.extend_from_slice(b"\r\n");
     }
 }
 
-/// Refuses: notes it in the record and writes the answer.
-pub(super) async fn refuse(
+impl Exchange {
+    /// Refuses: notes it in the record and writes the answer.
+    pub(super) async fn refuse(
+        &mut self,
+        context: &mut Context,
+        refusal: Refusal,
+    ) -> io::Result<()> {
+        if refusal.leaves_body() {
+            // What is left of the body would read as the next request.
+            self.close_after();
+        }
+        let answer = refused(context, refusal);
+        self.answer(context, answer).await
+    }
+
+    /// Writes a whole answer, with the tags that every answer carries.
+    pub(super) async fn answer(&mut self, context: &mut Context, answer: Answer) -> io::Result<()> {
+        context.record.source = Some(answer.source);
+        let cookie = seal(context);
+        let tags = Tags {
+            request_id: &context.record.request_id,
+            cookie: cookie.as_deref(),
+        };
+        let written = self.write(&answer, &tags).await;
+        // Until here the body was held.
+        drop(answer.held);
+        written
+    }
+}
+
+/// The answer to what is refused, which is noted in the record.
+fn refused(context: &mut Context, refusal: Refusal) -> Answer {
+    context.record.refuse(refusal);
+    let answer = Answer::refusal(refusal, &context.record.request_id, context.is_api);
+    match context.level {
+        Some(level) => answer.limited(level, refusal),
+        None => answer,
+    }
+}
+
+/// Refuses where Pingora has the request.
+pub(super) async fn refuse_streamed(
     session: &mut Session,
     context: &mut Context,
     refusal: Refusal,
 ) -> pingora::Result<()> {
-    context.record.refuse(refusal);
-    if refusal.leaves_body() {
-        // What is left of the body would read as the next request.
-        session.set_keepalive(None);
-    }
-    let mut answer = Answer::refusal(refusal, &context.record.request_id, context.is_api);
-    if let Some(level) = context.level {
-        answer = answer.limited(level, refusal);
-    }
-    write(session, context, answer).await
-}
-
-/// Writes a whole answer, with the tags that every answer carries.
-pub(super) async fn write(
-    session: &mut Session,
-    context: &mut Context,
-    answer: Answer,
-) -> pingora::Result<()> {
+    // Pingora would announce keep-alive and then close.
+    session.set_keepalive(None);
+    let answer = refused(context, refusal);
     context.record.source = Some(answer.source);
     let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
     for (name, value) in answer.headers {
         head.append_header(name, value)?;
     }
     tag(&mut head, context)?;
-    let bodiless = matches!(answer.status, 204 | 304);
-    if !bodiless {
-        head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
-    }
-    let silent = bodiless || context.record.method == "HEAD" || answer.body.is_empty();
+    head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    let is_silent = context.record.method == "HEAD" || answer.body.is_empty();
     session
-        .write_response_header(Box::new(head), silent)
+        .write_response_header(Box::new(head), is_silent)
         .await?;
-    if !silent {
+    if !is_silent {
         session.write_response_body(Some(answer.body), true).await?;
     }
-    // Until here the body was held.
-    drop(answer.held);
     Ok(())
 }
 
-/// The tags of every answer, ours or passed through; an upstream's own are replaced.
+/// The tags of an answer that Pingora passes on; an upstream's own are replaced.
 pub(super) fn tag(head: &mut ResponseHeader, context: &Context) -> pingora::Result<()> {
     let source = context.record.source.unwrap_or(Source::Sidecar);
     head.insert_header(SOURCE, source.as_str())?;
     head.insert_header(REQUEST_ID, context.record.request_id.as_str())?;
-    if let Some(seal) = &context.seal {
-        let https = context
-            .forwarded
-            .as_ref()
-            .is_some_and(|said| said.proto == "https");
-        let secure = if https { "; Secure" } else { "" };
-        let cookie =
-            format!("{SEAL}={seal}; Path=/; Max-Age={LIFE}; HttpOnly; SameSite=Lax{secure}");
+    if let Some(cookie) = seal(context) {
         head.append_header(header::SET_COOKIE, cookie)?;
     }
     Ok(())
+}
+
+/// `Set-Cookie` with a new seal, where there is one.
+fn seal(context: &Context) -> Option<String> {
+    let seal = context.seal.as_ref()?;
+    let forwarded = context.forwarded.as_ref();
+    let is_https = forwarded.is_some_and(|said| said.proto == "https");
+    let secure = if is_https { "; Secure" } else { "" };
+    Some(format!(
+        "{SEAL}={seal}; Path=/; Max-Age={LIFE}; HttpOnly; SameSite=Lax{secure}"
+    ))
 }

@@ -4,14 +4,14 @@ use super::Sidecar;
 use super::answer::Answer;
 use super::context::Context;
 use super::decide::Decision;
+use super::exchange::Exchange;
 use super::look_through::in_mode;
-use super::upstream_request;
+use super::upstream_request::{Sender, of_caller};
 use bytes::Bytes;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::request_ids;
 use http::header;
-use pingora::proxy::Session;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ impl Sidecar {
     /// Passes a request to the app, held whole.
     pub(super) async fn whole(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &mut Context,
         decision: Decision,
     ) -> Result<Answer, Refusal> {
@@ -32,9 +32,10 @@ impl Sidecar {
         } = decision;
         let body = match body {
             Some(body) => body,
-            None => self.read_body(session, context).await?,
+            None => self.read_body(exchange, context).await?,
         };
-        let head = upstream_request::whole(session.req_header(), &permit, context, &body.bytes);
+        let sender = Sender::of(context);
+        let head = of_caller(exchange.head(), &permit, sender, body.bytes.len());
         let mut head = head.map_err(|_| Refusal::Internal)?;
         if let Some(kind) = body.kind {
             head.insert_header(header::CONTENT_TYPE, kind)
@@ -51,7 +52,7 @@ impl Sidecar {
         let fetch = Box::pin(self.legacy.fetch(head, body.bytes.clone(), time));
         // A caller that goes away ends a read, never a write.
         let outcome = match is_safe {
-            true => unless_left(session, fetch).await?,
+            true => exchange.unless_left(fetch).await?,
             false => fetch.await,
         };
         let code = match &outcome {
@@ -95,11 +96,11 @@ impl Sidecar {
     /// The same, for an answer that is made up and gets tagged as such.
     pub(super) async fn made_up(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &mut Context,
         decision: Decision,
     ) -> Result<Answer, Refusal> {
-        let answer = self.whole(session, context, decision).await?;
+        let answer = self.whole(exchange, context, decision).await?;
         Ok(match (200..300).contains(&answer.status) {
             true => Answer {
                 body: splice_source(answer.body),
@@ -108,27 +109,6 @@ impl Sidecar {
             },
             false => answer,
         })
-    }
-}
-
-/// Waits for an answer for as long as the caller does.
-pub(super) async fn unless_left<T>(
-    session: &mut Session,
-    mut work: impl Future<Output = T> + Unpin,
-) -> Result<T, Refusal> {
-    let left = async {
-        // The body is read, so all that can come is the end; what is pipelined stays with the line.
-        while session
-            .as_downstream_mut()
-            .read_body_or_idle(true)
-            .await
-            .is_ok()
-        {}
-    };
-    tokio::select! {
-        biased;
-        done = &mut work => Ok(done),
-        () = left => Err(Refusal::ClientClosed),
     }
 }
 

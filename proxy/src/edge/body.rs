@@ -6,14 +6,12 @@
 
 use super::Sidecar;
 use super::context::Context;
+use super::exchange::Exchange;
 use crate::budget::Held;
 use bytes::{Bytes, BytesMut};
 use camarad_policies::fields::Fields;
 use camarad_policies::head::Framing;
 use camarad_policies::refusal::Refusal;
-use http::header;
-use pingora::ErrorType;
-use pingora::proxy::Session;
 
 /// A body that is held whole, and its share of the budget.
 pub(super) struct Whole {
@@ -38,15 +36,15 @@ impl Sidecar {
     /// Refuses what the head already tells is too much, or not understood.
     pub(super) fn check_body(
         &self,
-        session: &Session,
+        exchange: &Exchange,
         context: &Context,
         limit: u64,
     ) -> Result<(), Refusal> {
         if matches!(context.framing, Framing::Length(length) if length > limit) {
             return Err(Refusal::BodyTooLarge);
         }
-        let expected = session.req_header().headers.get(header::EXPECT);
-        match expected.is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        let expected = exchange.head().get("expect");
+        match expected.is_none_or(|value| value.eq_ignore_ascii_case(b"100-continue")) {
             true => Ok(()),
             false => Err(Refusal::ExpectationUnknown),
         }
@@ -55,36 +53,26 @@ impl Sidecar {
     /// Reads the body whole, within its limits and the budget of all.
     pub(super) async fn read_body(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &Context,
     ) -> Result<Whole, Refusal> {
         let limits = &self.config.limits;
-        self.check_body(session, context, limits.body as u64)?;
+        self.check_body(exchange, context, limits.body as u64)?;
         let mut held = self.budget.hold();
         let mut room = 0;
         if let Framing::Length(length) = context.framing {
             room = usize::try_from(length).map_err(|_| Refusal::BodyTooLarge)?;
             held.more(room).map_err(|_| Refusal::Overloaded)?;
         }
-        let waits = session.req_header().headers.contains_key(header::EXPECT);
-        let session = session.as_downstream_mut();
-        if waits && !session.is_body_empty() {
-            // Pingora sends none by itself.
-            session
-                .write_continue_response()
-                .await
-                .map_err(|_| Refusal::BodyIncomplete)?;
+        let waits = exchange.head().get("expect").is_some();
+        if waits {
+            exchange.send_continue().await?;
         }
         let read = async {
             let mut whole = BytesMut::with_capacity(room);
             loop {
-                let chunk = match session.read_request_body().await {
-                    Ok(Some(chunk)) => chunk,
-                    Ok(None) => return Ok(whole.freeze()),
-                    Err(error) if *error.etype() == ErrorType::ReadTimedout => {
-                        return Err(Refusal::BodyTimeout);
-                    }
-                    Err(_) => return Err(Refusal::BodyIncomplete),
+                let Some(chunk) = exchange.read_body().await? else {
+                    return Ok(whole.freeze());
                 };
                 let length = whole.len() + chunk.len();
                 if length > limits.body {

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::decide::Decision;
 use super::guard::Looked;
 use super::keeping::{fallback, keep, stand_in, told, unkept, unless_everybodys};
-use super::upstream_request;
+use super::upstream_request::{Sender, whole};
 use crate::cache::{Cached, FetchBroke, Fetched, Keep};
 use crate::gateway::Answerer;
 use crate::panics::counted;
@@ -27,7 +27,7 @@ use camarad_policies::operation::Operation;
 use camarad_policies::record::{CacheResult, Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::ttl::jittered;
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use std::time::{Duration, Instant};
 
@@ -98,14 +98,18 @@ impl Sidecar {
     ) -> Result<Answer, Refusal> {
         let Decision { permit, looked, .. } = decision;
         let key = self.key(&permit, 0).ok_or(Refusal::Internal)?;
-        let head = self.plain_head(&permit, context)?;
         let (legacy, observer) = (self.legacy.clone(), self.observer.clone());
         let (ttl, time) = (self.kept_for(&permit), self.config.legacy.read_timeout);
         let class = permit.rule().cache.map(|cache| cache.class);
         let is_made_up = permit.rule().serve == Serve::MadeUp;
+        let (asked, request_id) = (permit.clone(), context.record.request_id.clone());
         let fetch = move || async move {
             let started = Instant::now();
-            let fetch = Box::pin(legacy.fetch(head, Bytes::new(), time));
+            let fetch = Box::pin(async {
+                let head = plain_head(&asked, legacy.authority(), &request_id);
+                let head = head.ok_or(Refusal::Internal)?;
+                legacy.fetch(head, Bytes::new(), time).await
+            });
             let fetched = counted(&observer, fetch).await;
             let code = match &fetched {
                 Ok(fetched) if fetched.status >= 500 => "http_5xx",
@@ -161,33 +165,6 @@ impl Sidecar {
         let seconds = permit.rule().cache.map_or(0, |cache| cache.seconds);
         let whole = Duration::from_secs(seconds);
         jittered(whole * self.config.cache.ttl_percent / 100, fastrand::f64())
-    }
-
-    /// The head of a request that says what was decided, and nothing of the caller's own.
-    fn plain_head(&self, permit: &Permit, context: &Context) -> Result<RequestHeader, Refusal> {
-        let permit = Permit::clone(permit).without_own_cookies();
-        let head = || -> pingora::Result<RequestHeader> {
-            let mut head = RequestHeader::build("GET", permit.path().as_str().as_bytes(), None)?;
-            head.insert_header(header::HOST, self.config.legacy.authority.as_str())?;
-            head.insert_header(header::ACCEPT, "application/json")?;
-            let mut head = upstream_request::whole(&head, &permit, context, &Bytes::new())?;
-            // What the app makes of these would be given to others.
-            for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"] {
-                head.remove_header(name);
-            }
-            if permit
-                .rule()
-                .cache
-                .is_some_and(|cache| cache.class == Class::Shared)
-            {
-                // Everybody's answer is nobody's question.
-                for name in ["cookie", "authorization", "x-user-id", "x-client-id"] {
-                    head.remove_header(name);
-                }
-            }
-            Ok(head)
-        };
-        head().map_err(|_| Refusal::Internal)
     }
 
     /// Gives an answer to one caller: looked through for them, with its headers.
@@ -269,4 +246,27 @@ impl Sidecar {
             },
         )
     }
+}
+
+/// The head of a request that says what was decided, and nothing of the caller's own.
+fn plain_head(permit: &Permit, authority: &str, request_id: &str) -> Option<RequestHeader> {
+    let permit = permit.clone().without_own_cookies();
+    let fields = [
+        (header::HOST, HeaderValue::from_str(authority).ok()?),
+        (header::ACCEPT, HeaderValue::from_static("application/json")),
+    ];
+    let sender = Sender {
+        request_id,
+        // What the app makes of it would be given to others.
+        forwarded: None,
+    };
+    let mut head = whole("GET", fields.into_iter(), &permit, sender, 0).ok()?;
+    let class = permit.rule().cache.map(|cache| cache.class);
+    if class == Some(Class::Shared) {
+        // Everybody's answer is nobody's question.
+        for name in ["cookie", "authorization", "x-user-id", "x-client-id"] {
+            head.remove_header(name);
+        }
+    }
+    Some(head)
 }

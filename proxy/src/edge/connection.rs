@@ -6,14 +6,20 @@
 
 use super::accept::{Front, Phase, Serving};
 use super::answer::Answer;
+use super::context::Context;
+use super::exchange::{Exchange, Tags, Times};
+use super::handle::Handled;
 use super::line::{Line, Patience};
+use super::request_head::RequestHead;
 use crate::observe::Observer;
-use crate::panics::caught;
+use crate::panics::{BREAK_AT, break_where_asked, caught};
+use bytes::BytesMut;
 use camarad_policies::head::{Framing, Head, method_of, target_of};
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,12 +37,12 @@ pub(super) struct Host {
     pub(super) phase: watch::Receiver<Phase>,
 }
 
-/// What the connection knows about a request that its head alone does not say.
+/// What the connection gives Pingora's hooks along with a request.
 pub(super) struct Arrival {
     /// No further request is wanted on this connection.
     pub(super) last: bool,
-    /// How the body is framed.
-    pub(super) framing: Framing,
+    /// What was decided.
+    pub(super) context: Context,
     /// What the hooks tell back.
     pub(super) told: Arc<Told>,
 }
@@ -44,7 +50,7 @@ pub(super) struct Arrival {
 /// What the hooks tell the connection.
 #[derive(Default)]
 pub(super) struct Told {
-    /// They have the request, and will tell the record.
+    /// They have the request, and will tell its record.
     pub(super) met: AtomicBool,
     /// An answer without a framing of its own broke off, which an orderly end would
     /// hide from a caller who takes the end of the connection for the end of the body.
@@ -67,7 +73,7 @@ impl Host {
                 },
                 head: limits.head_timeout,
             };
-            let head = match line
+            let (head, read) = match line
                 .next_head(&limits.head, patience, self.closing(served == 0))
                 .await
             {
@@ -86,7 +92,7 @@ impl Host {
             // Pingora reads chunks ahead of where they end, so what follows them cannot be kept.
             let chunked = head.framing == Framing::Chunked;
             let last = !head.keep_alive || chunked || served >= limits.keepalive_requests;
-            match self.request(&serving, line, &head, last).await {
+            match self.request(&serving, line, &head, read, last).await {
                 Some((back, true)) => line = back,
                 Some((back, _)) => return back.close().await,
                 None => return,
@@ -102,16 +108,65 @@ impl Host {
         line.close().await;
     }
 
-    /// Lets Pingora answer one request; gives the line back, and whether it can be used again.
+    /// Answers one request; gives the line back, and whether it can be used again.
     async fn request(
         &self,
         serving: &Arc<Serving>,
         line: Line,
         head: &Head,
+        read: RequestHead,
         last: bool,
     ) -> Option<(Line, bool)> {
         let limits = &serving.config.limits;
-        let method = method_of(&line.ahead()[..head.length]).to_owned();
+        let times = Times {
+            read: limits.body_timeout,
+            write: limits.write_timeout,
+        };
+        let keep = !last && !*self.front.stopping().borrow();
+        let mut exchange = Exchange::new(line, head, read, keep, times);
+        let sidecar = &serving.sidecar;
+        let mut context = Context::new(&self.observer.metrics.in_flight, head.framing);
+        let handled = {
+            // Pinned, or it would be moved into what catches.
+            let work = pin!(sidecar.handle(&mut exchange, &mut context));
+            caught(&self.observer, work).await
+        };
+        match handled {
+            Some(Ok(Handled::Stream)) => {
+                let line = exchange.into_stream();
+                return self.stream(serving, line, context, last).await;
+            }
+            // A caller that could not be answered; the record says what was tried.
+            Some(Ok(Handled::Answered) | Err(_)) => {}
+            None if exchange.told().is_some() => exchange.close_after(),
+            None => {
+                exchange.close_after();
+                let refused = exchange.refuse(&mut context, Refusal::Internal);
+                // Counted where it is caught; the record is told either way.
+                let _ = caught(&self.observer, refused).await;
+            }
+        }
+        // 499: the caller left before there was an answer.
+        let (status, sent) = exchange.told().map_or((499, 0), |t| (t.status, t.bytes));
+        let tell = async {
+            break_where_asked("logging", || exchange.head().get(BREAK_AT));
+            sidecar.tell(&mut context, status, sent);
+        };
+        // Counted where it is caught; there is nobody left to answer.
+        let _ = caught(&self.observer, tell).await;
+        exchange.into_line()
+    }
+
+    /// Lets Pingora stream a request that is decided.
+    async fn stream(
+        &self,
+        serving: &Arc<Serving>,
+        line: Line,
+        context: Context,
+        last: bool,
+    ) -> Option<(Line, bool)> {
+        let limits = &serving.config.limits;
+        let method = context.record.method.clone();
         let told = Arc::new(Told::default());
         let (loan, home) = line.lend();
         let mut session = ServerSession::new_http1(Box::new(loan));
@@ -120,7 +175,7 @@ impl Host {
         session.set_write_timeout(Some(limits.write_timeout));
         session.set_connection_user_context(Some(Box::new(Arrival {
             last,
-            framing: head.framing,
+            context,
             told: told.clone(),
         })));
         let work = serving
@@ -163,16 +218,18 @@ impl Host {
         let target = target_of(line.ahead());
         let is_api = target.starts_with(b"/api/") || !target.starts_with(b"/");
         let answer = Answer::refusal(refusal, &record.request_id, is_api);
-        let bytes = answer.last_words(&record.request_id, &record.method);
-        if record.method != "HEAD" {
-            record.bytes_sent = answer.body.len();
-        }
+        let tags = Tags {
+            request_id: &record.request_id,
+            cookie: None,
+        };
+        let mut head = BytesMut::new();
+        answer.write_head(&mut head, &tags, false);
+        let is_silent = record.method == "HEAD";
+        let body: &[u8] = if is_silent { &[] } else { &answer.body };
+        record.bytes_sent = body.len();
+        let patience = self.front.serving().config.limits.write_timeout;
         // The caller may be gone; the record is told either way.
-        let _ = tokio::time::timeout(
-            self.front.serving().config.limits.write_timeout,
-            line.write(&bytes),
-        )
-        .await;
+        let _ = line.send(&head, body, patience).await;
     }
 
     fn record(&self, line: &Line, method: &str, refusal: Refusal) -> Record {
@@ -181,7 +238,7 @@ impl Host {
             route: "none".into(),
             area: "none".into(),
             method: method.to_owned(),
-            peer: line.peer(),
+            peer: line.peer().map(|peer| peer.to_string()),
             status: refusal.answer().status,
             duration_ms: line.since_head().as_secs_f64() * 1000.0,
             ..Record::default()

@@ -1,4 +1,4 @@
-//! What one request carries from hook to hook.
+//! What one request carries from its head to its record.
 
 use super::connection::Told;
 use crate::limiter::Who;
@@ -55,7 +55,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(in_flight: &IntGauge) -> Self {
+    /// Of a request whose head is here.
+    pub(super) fn new(in_flight: &IntGauge, framing: Framing) -> Self {
         in_flight.inc();
         Self {
             record: Record {
@@ -64,6 +65,16 @@ impl Context {
                 area: "none".into(),
                 ..Record::default()
             },
+            framing,
+            in_flight: InFlight(Some(in_flight.clone())),
+            ..Self::none()
+        }
+    }
+
+    /// Of no request.
+    pub(super) fn none() -> Self {
+        Self {
+            record: Record::default(),
             started: Instant::now(),
             told: None,
             framing: Framing::Length(0),
@@ -82,7 +93,7 @@ impl Context {
             legacy_started: None,
             legacy_took: None,
             legacy_outcome: "ok",
-            in_flight: InFlight(in_flight.clone()),
+            in_flight: InFlight(None),
         }
     }
 
@@ -99,15 +110,17 @@ impl Context {
 
     /// Requests being answered, this one among them.
     pub(super) fn in_flight(&self) -> i64 {
-        self.in_flight.0.get()
+        self.in_flight.0.as_ref().map_or(0, IntGauge::get)
     }
 }
 
 /// Counts a request for as long as its context lives, however it ends.
-struct InFlight(IntGauge);
+struct InFlight(Option<IntGauge>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.dec();
+        if let Some(gauge) = &self.0 {
+            gauge.dec();
+        }
     }
 }

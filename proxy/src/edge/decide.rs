@@ -3,8 +3,10 @@
 use super::Sidecar;
 use super::body::Whole;
 use super::context::Context;
+use super::exchange::Exchange;
 use super::guard::Looked;
 use super::refusing::who;
+use super::request_head::plain;
 use camarad_policies::authorise::{Permit, Tenancy, authorise, named, says_where};
 use camarad_policies::body;
 use camarad_policies::csrf::{self, Origins};
@@ -17,8 +19,6 @@ use camarad_policies::matrix::{Found, Mode, Rule, is_api};
 use camarad_policies::normalise::{Asked, Credential, RawRequest, normalise};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{Plan, Switch, route};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use pingora::proxy::Session;
 use std::sync::Arc;
 
 /// What was decided about a request.
@@ -37,12 +37,12 @@ impl Sidecar {
     /// Decides, and notes in the record what was found on the way.
     pub(super) async fn decide(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &mut Context,
     ) -> Result<Decision, Refusal> {
         let switch = self.switch.current();
-        let mut asked = read(session, context)?;
-        self.place(session, context)?;
+        let mut asked = read(exchange, context)?;
+        self.place(exchange, context)?;
         let found = self.matrix.find(&asked.method, &asked.path);
         context.record.path = asked.path.to_string();
         context.record.route.clone_from(&found.rule.name);
@@ -58,7 +58,7 @@ impl Sidecar {
             // A public rule looks past it; the record does not.
             context.record.code = Some(refusal.answer().code);
         }
-        self.check_site(session, context, &asked, &found)?;
+        self.check_site(exchange, context, &asked, &found)?;
         let mut whole = None;
         let mut fields = None;
         let mut broken = None;
@@ -72,8 +72,8 @@ impl Sidecar {
             || (is_held && !is_navigation(&asked.method));
         if let (true, Ok(Some(_))) = (reads_body, &identity) {
             // Only for somebody who is known: nobody else may make us hold a body.
-            let read = self.read_body(session, context).await?;
-            match read_as(&found.rule, &read, session, &mut asked) {
+            let read = self.read_body(exchange, context).await?;
+            match read_as(&found.rule, &read, exchange, &mut asked) {
                 Ok(read) => fields = read,
                 Err(refusal) => broken = Some(refusal),
             }
@@ -134,17 +134,12 @@ impl Sidecar {
     }
 
     /// Where the request came from and which host it is for.
-    fn place(&self, session: &Session, context: &mut Context) -> Result<(), Refusal> {
+    fn place(&self, exchange: &Exchange, context: &mut Context) -> Result<(), Refusal> {
         let server = &self.config.server;
-        let headers = &session.req_header().headers;
-        let all = |name: &str| {
-            let values = headers.get_all(name).iter();
-            let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
-            (!values.is_empty()).then(|| values.join(", "))
-        };
-        let peer = session.client_addr().and_then(|address| address.as_inet());
+        let all = |name: &str| exchange.head().joined(name);
         let host = all("host").unwrap_or_default();
-        if let Some(peer) = peer {
+        if let Some(peer) = exchange.peer() {
+            context.record.peer = Some(peer.to_string());
             let (x_for, x_proto) = (all("x-forwarded-for"), all("x-forwarded-proto"));
             let (x_host, named) = (all("x-forwarded-host"), all("forwarded"));
             let said = Said {
@@ -167,13 +162,13 @@ impl Sidecar {
     /// Refuses what a page of another site made the caller's browser do.
     fn check_site(
         &self,
-        session: &Session,
+        exchange: &Exchange,
         context: &Context,
         asked: &Asked,
         found: &Found,
     ) -> Result<(), Refusal> {
-        let headers = &session.req_header().headers;
-        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+        let head = exchange.head();
+        let text = |name: &str| head.get(name).map(|value| plain(value).unwrap_or(""));
         let forwarded = context.forwarded.as_ref();
         let proto = forwarded.map_or("http", |said| said.proto);
         let host = forwarded
@@ -217,12 +212,12 @@ fn is_navigation(method: &str) -> bool {
 fn read_as(
     rule: &Rule,
     body: &Whole,
-    session: &Session,
+    exchange: &Exchange,
     asked: &mut Asked,
 ) -> Result<Option<Fields>, Refusal> {
-    let headers = &session.req_header().headers;
+    let head = exchange.head();
     let is_read = rule.reads_fields() || !rule.body_clients.is_empty();
-    if is_read && headers.contains_key(CONTENT_ENCODING) {
+    if is_read && head.get("content-encoding").is_some() {
         return Err(Refusal::BodyMalformed);
     }
     if !rule.body_clients.is_empty() {
@@ -231,44 +226,30 @@ fn read_as(
     if !rule.reads_fields() {
         return Ok(None);
     }
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
+    let kind = head.get("content-type").and_then(plain);
     Fields::read(&body.bytes, kind, rule.form).map(Some)
 }
 
 /// Reads the head as it stood on the wire.
-fn read(session: &Session, context: &mut Context) -> Result<Asked, Refusal> {
-    let head = session.req_header();
-    context.record.method = head.method.to_string();
-    // Pingora drops a fragment and folds other forms of target; we want to see them, to refuse.
-    let raw = match session.as_downstream().as_http1() {
-        Some(http1) => http1.get_headers_raw_bytes(),
-        None => return Err(Refusal::PathMalformed),
-    };
-    let target = raw.split(|b| *b == b' ').nth(1).unwrap_or_default();
+fn read(exchange: &Exchange, context: &mut Context) -> Result<Asked, Refusal> {
+    let head = exchange.head();
+    context.record.method = head.method().to_owned();
+    // As it came: the parsed one has no fragment, and we want to see one, to refuse.
+    let target = head.target();
     let cut = target.iter().position(|b| *b == b'?');
     let (path, query) = match cut {
         Some(at) => (&target[..at], &target[at + 1..]),
         None => (target, &target[target.len()..]),
     };
-    context.is_api = path.starts_with(b"/api/")
-        || !path.starts_with(b"/")
-        || !is_navigation(head.method.as_str());
-    let headers: Vec<(&str, &[u8])> = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
-    let id = head.headers.get("x-request-id");
-    let id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
+    context.is_api =
+        path.starts_with(b"/api/") || !path.starts_with(b"/") || !is_navigation(head.method());
+    let headers: Vec<(&str, &[u8])> = head.pairs().collect();
+    let id = head.get("x-request-id").and_then(plain).map(str::to_owned);
     context.record.client_request_id = id.clone().filter(|id| id.len() <= 128);
     context.asked_request_id = id;
-    let tags = head.headers.get_all("if-none-match").iter();
-    let tags: Vec<&str> = tags.filter_map(|tag| tag.to_str().ok()).collect();
-    context.if_none_match = (!tags.is_empty()).then(|| tags.join(","));
+    context.if_none_match = head.joined("if-none-match");
     normalise(&RawRequest {
-        method: head.method.as_str(),
+        method: head.method(),
         path,
         query,
         headers: &headers,

@@ -58,6 +58,11 @@ impl Legacy {
         }
     }
 
+    /// Host and port of the app.
+    pub(super) fn authority(&self) -> &str {
+        &self.config.authority
+    }
+
     /// Where the app is.
     pub(super) async fn peer(&self) -> pingora::Result<Box<HttpPeer>> {
         let legacy = &self.config;
@@ -172,13 +177,9 @@ impl Legacy {
             held.more(chunk.len()).map_err(|_| Refusal::Overloaded)?;
             whole.extend_from_slice(chunk);
         }
-        let kept = super::upstream_request::forwardable(&answer.headers);
-        let headers = kept
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()));
         Ok(Fetched {
             status: answer.status.as_u16(),
-            headers: headers.collect(),
+            headers: super::upstream_request::forwardable(&answer.headers),
             body: whole.freeze(),
             held,
         })

@@ -10,9 +10,10 @@
 //! What was read beyond the request stays here for the next one. Not here: what
 //! a head means, and what is answered.
 
+use super::request_head::RequestHead;
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
-use camarad_policies::head::{Framing, Head, Limits, examine};
+use camarad_policies::head::{Framing, Head, Limits, examine_with};
 use camarad_policies::refusal::Refusal;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
@@ -20,6 +21,7 @@ use pingora::protocols::{
     TimingDigest, UniqueID, UniqueIDType,
 };
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,8 +86,8 @@ impl Line {
     }
 
     /// The address at the other end.
-    pub(super) fn peer(&self) -> Option<String> {
-        self.digest.peer_addr().map(ToString::to_string)
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.digest.peer_addr()?.as_inet().copied()
     }
 
     /// What has come in of the head that is being read.
@@ -105,7 +107,7 @@ impl Line {
         limits: &Limits,
         patience: Patience,
         closing: impl Future<Output = ()>,
-    ) -> Result<Option<Head>, Refusal> {
+    ) -> Result<Option<(Head, RequestHead)>, Refusal> {
         let mut seen = 0;
         let mut until = Instant::now() + patience.idle;
         let mut closing = std::pin::pin!(closing);
@@ -117,13 +119,15 @@ impl Line {
                     self.began = Instant::now();
                     until = self.began + patience.head;
                 }
-                if let Some(head) = examine(&self.ahead, seen, limits)? {
+                if let Some((head, read)) =
+                    examine_with(&self.ahead, seen, limits, RequestHead::new)?
+                {
                     self.left = match head.framing {
                         Framing::Length(body) => Some(body.saturating_add(head.length as u64)),
                         Framing::Chunked => None,
                     };
                     self.answered = false;
-                    return Ok(Some(head));
+                    return Ok(Some((head, read)));
                 }
                 seen = self.ahead.len();
             }
@@ -153,11 +157,65 @@ impl Line {
         (loan, home)
     }
 
-    /// Writes an answer where there is no Pingora to do it.
-    pub(super) async fn write(&mut self, answer: &[u8]) -> io::Result<()> {
+    /// What has come in and was not asked for, to be read from.
+    pub(super) fn ahead_mut(&mut self) -> &mut BytesMut {
+        &mut self.ahead
+    }
+
+    /// Takes off the head that was read; what follows is its body, and the next request.
+    pub(super) fn take_head(&mut self, length: usize) {
+        self.ahead.advance(length);
+        self.left = Some(0);
+    }
+
+    /// Undoes [`Self::take_head`]; `body` is the length of what follows, if that is known.
+    pub(super) fn put_back(&mut self, head: &[u8], body: Option<u64>) {
+        let mut whole = BytesMut::with_capacity(head.len() + self.ahead.len());
+        whole.extend_from_slice(head);
+        whole.extend_from_slice(&self.ahead);
+        self.ahead = whole;
+        self.left = body.map(|body| body.saturating_add(head.len() as u64));
+    }
+
+    /// Reads what comes next behind what is here; 0 at the end.
+    pub(super) async fn read_more(&mut self) -> io::Result<usize> {
+        self.ahead.reserve(READ_AHEAD);
+        self.socket.read_buf(&mut self.ahead).await
+    }
+
+    /// Comes when the caller has left; what they send meanwhile is kept.
+    pub(super) async fn gone(&mut self) {
+        // A broken connection is a caller who left.
+        let _ = std::future::poll_fn(|cx| self.poll_gone(cx)).await;
+    }
+
+    /// Sends two pieces, in one system call where the socket takes them.
+    ///
+    /// # Errors
+    /// If the caller is gone, or has not taken it all within `patience`.
+    pub(super) async fn send(
+        &mut self,
+        mut head: &[u8],
+        mut body: &[u8],
+        patience: Duration,
+    ) -> io::Result<()> {
         self.answered = true;
-        self.socket.write_all(answer).await?;
-        self.socket.flush().await
+        let socket = self.socket.get_ref();
+        if push(socket, &mut head, &mut body)? {
+            return Ok(());
+        }
+        let rest = async {
+            loop {
+                socket.writable().await?;
+                if push(socket, &mut head, &mut body)? {
+                    return Ok(());
+                }
+            }
+        };
+        match tokio::time::timeout(patience, rest).await {
+            Ok(sent) => sent,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     /// Closes so that the last answer arrives: a close with bytes unread is a
@@ -197,7 +255,7 @@ impl Line {
     /// Nothing more of this request is to be read: only whether the caller leaves is.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.ahead.len() < MOST_AHEAD {
-            self.ahead.reserve(1024);
+            self.ahead.reserve(READ_AHEAD);
             let read = self.socket.read_buf(&mut self.ahead);
             match ready!(std::pin::pin!(read).poll(cx)) {
                 // With the next request here already, an end of sending is no leaving.
@@ -239,6 +297,22 @@ impl Line {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Sends what the socket takes now of two pieces; true once that is all.
+fn push(socket: &TcpStream, head: &mut &[u8], body: &mut &[u8]) -> io::Result<bool> {
+    while !head.is_empty() || !body.is_empty() {
+        let pieces = [io::IoSlice::new(head), io::IoSlice::new(body)];
+        let sent = match socket.try_write_vectored(&pieces) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(sent) => sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let of_head = sent.min(head.len());
+        (*head, *body) = (&head[of_head..], &body[sent - of_head..]);
+    }
+    Ok(true)
 }
 
 /// Where a line comes back to.

@@ -2,7 +2,8 @@
 //!
 //! The only reader of raw headers, the only writer of our answers, and the only
 //! caller of Pingora's hooks. It decides nothing: `policies` does, and this
-//! carries the plan out in one of two lanes: Pingora streams, or [`api_lane`] answers.
+//! carries the plan out ([`handle`]) in one of two lanes: what is answered whole is an
+//! [`exchange`] of ours on the caller's [`line`], what streams is Pingora's ([`hooks`]).
 
 mod accept;
 mod accounts;
@@ -19,9 +20,11 @@ mod context;
 mod conversations;
 mod decide;
 mod directory;
+mod exchange;
 mod failure;
 mod ga4;
 mod guard;
+mod handle;
 mod hooks;
 mod keeping;
 mod legacy;
@@ -30,6 +33,7 @@ mod look_through;
 mod own;
 mod owner;
 mod refusing;
+mod request_head;
 mod runs;
 mod upstream_request;
 

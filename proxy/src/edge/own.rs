@@ -8,12 +8,13 @@
 use super::Sidecar;
 use super::context::Context;
 use super::legacy::Fetched;
-use super::upstream_request;
+use super::upstream_request::{Sender, whole};
 use bytes::Bytes;
 use camarad_policies::authorise::{Tenancy, authorise};
 use camarad_policies::identity::Identity;
 use camarad_policies::ids::ClientId;
 use camarad_policies::normalise::{RawRequest, normalise};
+use http::header::{self, HeaderValue};
 use pingora::http::RequestHeader;
 use std::time::Instant;
 
@@ -86,17 +87,16 @@ impl Sidecar {
             ..Tenancy::default()
         };
         let permit = authorise(asked, Ok(identity), found, &tenancy).ok()?;
-        let mut head = RequestHeader::build(*method, path.as_bytes(), None).ok()?;
-        head.insert_header("host", host).ok()?;
-        if !body.is_empty() {
-            head.insert_header("content-type", "application/json")
-                .ok()?;
-        }
-        let mut head = upstream_request::whole(&head, &permit, context, body).ok()?;
+        let host = HeaderValue::from_bytes(host).ok()?;
+        let json = HeaderValue::from_static("application/json");
+        let json = (!body.is_empty()).then_some((header::CONTENT_TYPE, json));
+        let fields = [(header::HOST, host)].into_iter().chain(json);
         // An id of its own: the app takes a known one for a repetition.
-        let id = format!("{}-lookup", context.record.request_id);
-        head.insert_header("x-request-id", id).ok()?;
-        Some(head)
+        let sender = Sender {
+            request_id: &format!("{}-lookup", context.record.request_id),
+            ..Sender::of(context)
+        };
+        whole(method, fields, &permit, sender, body.len()).ok()
     }
 
     /// The same about something that only the caller's user may know of. `read`

@@ -3,29 +3,31 @@
 //! nothing of the caller's survives by default.
 
 use super::context::Context;
-use bytes::Bytes;
+use super::request_head::RequestHead;
 use camarad_policies::authorise::Permit;
-use http::header::{self, HeaderMap, HeaderName};
+use camarad_policies::forwarded::Forwarded;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
 /// Headers of one connection (RFC 9110, section 7.6.1), and those that would keep
 /// an answer from coming whole and plain.
-const NOT_FORWARDED: [HeaderName; 15] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    header::RANGE,
-    header::IF_RANGE,
-    header::IF_NONE_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_MATCH,
-    header::IF_UNMODIFIED_SINCE,
+const NOT_FORWARDED: [&str; 16] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "expect",
+    "range",
+    "if-range",
+    "if-none-match",
+    "if-modified-since",
+    "if-match",
+    "if-unmodified-since",
 ];
 
 /// Headers by which some server or framework lets a caller say what it alone
@@ -45,103 +47,167 @@ const NEVER_FORWARDED: [&str; 12] = [
     "front-end-https",
 ];
 
-/// Makes a head say what was decided.
+/// Headers that are ours to set, or nobody's.
+const MANAGED: [&str; 11] = [
+    "x-client-id",
+    "x-user-id",
+    "authorization",
+    "cookie",
+    "x-request-id",
+    "x-camarad-source",
+    "x-internal-token",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+];
+
+/// Where a request comes from and under which id it goes on.
+#[derive(Clone, Copy)]
+pub(super) struct Sender<'a> {
+    pub(super) request_id: &'a str,
+    /// `None`: the answer may be somebody else's as well.
+    pub(super) forwarded: Option<&'a Forwarded>,
+}
+
+impl<'a> Sender<'a> {
+    pub(super) fn of(context: &'a Context) -> Self {
+        Self {
+            request_id: &context.record.request_id,
+            forwarded: context.forwarded.as_ref(),
+        }
+    }
+}
+
+/// Makes a head say what was decided; for what is streamed, where the rest stays.
 pub(super) fn shape(
     head: &mut RequestHeader,
     permit: &Permit,
-    context: &Context,
+    sender: Sender<'_>,
 ) -> pingora::Result<()> {
     head.set_raw_path(permit.target().as_bytes())?;
-    // WSGI folds `_` and `-` in names: what looks like nothing we know may be something there.
-    let folding = head
-        .headers
-        .keys()
-        .filter(|name| name.as_str().contains('_'));
-    for name in folding.cloned().collect::<Vec<_>>() {
+    let names = head.headers.keys();
+    let left = names.filter(|name| is_folding(name.as_str()) || is_ours_or_nobodys(name.as_str()));
+    for name in left.cloned().collect::<Vec<_>>() {
         head.remove_header(&name);
     }
-    for name in NEVER_FORWARDED {
-        head.remove_header(name);
-    }
-    for (name, value) in managed(permit, context) {
-        match value {
-            Some(value) => head.insert_header(name, value)?,
-            None => drop(head.remove_header(name)),
-        }
+    for (name, value) in decided(permit, sender) {
+        head.append_header(name, value)?;
     }
     Ok(())
 }
 
-/// The head of a request whose answer is wanted whole and plain.
-pub(super) fn whole(
-    head: &RequestHeader,
+/// The head of a caller's request whose answer is wanted whole and plain.
+pub(super) fn of_caller(
+    head: &RequestHead,
     permit: &Permit,
-    context: &Context,
-    body: &Bytes,
+    sender: Sender<'_>,
+    body: usize,
 ) -> pingora::Result<RequestHeader> {
-    let mut head = head.clone();
-    for name in of_connection(&head.headers) {
-        head.remove_header(&name);
+    let named: Vec<&[u8]> = head
+        .all("connection")
+        .flat_map(|value| value.split(|b| *b == b','))
+        .map(<[u8]>::trim_ascii)
+        .collect();
+    let goes_on = |name: &str| {
+        let is_named = |named: &&[u8]| named.eq_ignore_ascii_case(name.as_bytes());
+        // It is said anew, so that the answer comes plain.
+        let is_coding = name.eq_ignore_ascii_case("accept-encoding");
+        let stays = is_coding || is_among(name, &NOT_FORWARDED) || named.iter().any(is_named);
+        !stays && !is_folding(name) && !is_ours_or_nobodys(name)
+    };
+    whole(head.method(), head.owned(goes_on), permit, sender, body)
+}
+
+/// The head of a request whose answer is wanted whole and plain, with these headers and
+/// what was decided.
+pub(super) fn whole(
+    method: &str,
+    fields: impl Iterator<Item = (HeaderName, HeaderValue)>,
+    permit: &Permit,
+    sender: Sender<'_>,
+    body: usize,
+) -> pingora::Result<RequestHeader> {
+    let target = permit.target();
+    let mut head = RequestHeader::build_no_case(method, target.as_bytes(), Some(24))?;
+    for (name, value) in fields.chain(decided(permit, sender)) {
+        head.append_header(name, value)?;
     }
-    shape(&mut head, permit, context)?;
-    head.set_version(http::Version::HTTP_11);
-    head.insert_header(header::ACCEPT_ENCODING, "identity")?;
-    if !head.method.is_safe() || !body.is_empty() {
-        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    let identity = HeaderValue::from_static("identity");
+    head.append_header(header::ACCEPT_ENCODING, identity)?;
+    if !head.method.is_safe() || body > 0 {
+        head.append_header(header::CONTENT_LENGTH, HeaderValue::from(body))?;
     }
     Ok(head)
 }
 
 /// The headers of an answer that may go on.
-pub(super) fn forwardable(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = headers.clone();
-    for name in of_connection(headers) {
-        kept.remove(name);
-    }
-    kept
-}
-
-/// The names that belong to one connection: the known ones and those it names.
-fn of_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let named = headers.get_all(header::CONNECTION).iter();
-    let named = named.flat_map(|value| value.to_str().unwrap_or_default().split(','));
-    let named = named.filter_map(|name| name.trim().parse().ok());
-    named
-        .chain(NOT_FORWARDED)
-        .chain([HeaderName::from_static("keep-alive")])
+pub(super) fn forwardable(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let goes_on =
+        |name: &HeaderName| !named.contains(name) && !NOT_FORWARDED.contains(&name.as_str());
+    headers
+        .iter()
+        .filter(|(name, _)| goes_on(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
 
-/// A header to set, or with `None` to remove.
-type Managed = (&'static str, Option<String>);
+/// WSGI folds `_` and `-` in names: what looks like nothing we know may be something there.
+fn is_folding(name: &str) -> bool {
+    name.contains('_')
+}
 
-fn managed(permit: &Permit, context: &Context) -> Vec<Managed> {
+fn is_ours_or_nobodys(name: &str) -> bool {
+    is_among(name, &NEVER_FORWARDED) || is_among(name, &MANAGED)
+}
+
+fn is_among(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
+/// What was decided, as headers. What cannot be one is left out: it is not said then.
+fn decided(
+    permit: &Permit,
+    sender: Sender<'_>,
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
     let identity = permit.upstream_identity();
-    let forwarded = context.forwarded.as_ref();
+    let forwarded = sender.forwarded;
     let chain = forwarded.map(|said| {
         let chain: Vec<String> = said.chain.iter().map(ToString::to_string).collect();
         chain.join(", ")
     });
-    vec![
-        ("x-client-id", identity.client_id),
-        ("x-user-id", identity.user_id),
-        ("authorization", identity.authorization),
-        ("cookie", identity.cookie),
-        ("x-request-id", Some(context.record.request_id.clone())),
-        ("x-camarad-source", None),
-        ("x-internal-token", identity.internal_token),
-        // Said with the names that the app's world knows; one form is enough.
-        ("forwarded", None),
-        ("x-forwarded-for", chain),
+    let all = [
+        (HeaderName::from_static("x-client-id"), identity.client_id),
+        (HeaderName::from_static("x-user-id"), identity.user_id),
+        (header::AUTHORIZATION, identity.authorization),
+        (header::COOKIE, identity.cookie),
         (
-            "x-forwarded-proto",
+            HeaderName::from_static("x-request-id"),
+            Some(sender.request_id.to_owned()),
+        ),
+        (
+            HeaderName::from_static("x-internal-token"),
+            identity.internal_token,
+        ),
+        // Said with the names that the app's world knows; `Forwarded` is not said as well.
+        (HeaderName::from_static("x-forwarded-for"), chain),
+        (
+            HeaderName::from_static("x-forwarded-proto"),
             forwarded.map(|said| said.proto.to_owned()),
         ),
         (
-            "x-forwarded-host",
+            HeaderName::from_static("x-forwarded-host"),
             forwarded.and_then(|said| said.host.clone()),
         ),
-    ]
+    ];
+    all.into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?)))
 }
 
 #[cfg(test)]
@@ -163,7 +229,7 @@ mod tests {
             headers.append(name, value.parse().unwrap());
         }
         let kept = forwardable(&headers);
-        let kept: Vec<&str> = kept.keys().map(HeaderName::as_str).collect();
+        let kept: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(kept, ["accept"]);
     }
 }

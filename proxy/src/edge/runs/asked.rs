@@ -7,6 +7,7 @@ use super::super::decide::Decision;
 use super::super::guard;
 use super::super::own::Question;
 use super::Tenant;
+use crate::edge::exchange::Exchange;
 use camarad_policies::authorise::Permit;
 use camarad_policies::body::object;
 use camarad_policies::guardrails::{Finding, Situation, Verdict};
@@ -15,7 +16,6 @@ use camarad_policies::ids::ObjectId;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::Switch;
 use camarad_policies::run::asked::{Named, named};
-use pingora::proxy::Session;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -54,13 +54,13 @@ impl Sidecar {
     /// Whose request it is, and its body.
     pub(super) async fn asking(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &Context,
         decision: Decision,
     ) -> Result<Asking, Refusal> {
         let body = match decision.body {
             Some(body) => body,
-            None => self.read_body(session, context).await?,
+            None => self.read_body(exchange, context).await?,
         };
         Ok(Asking {
             tenant: Tenant::of(&decision.permit)?,

@@ -4,6 +4,7 @@ use super::super::Sidecar;
 use super::super::answer::Answer;
 use super::super::context::Context;
 use super::super::decide::Decision;
+use crate::edge::exchange::Exchange;
 use crate::gateway::Answerer;
 use camarad_policies::authorise::Permit;
 use camarad_policies::briefs::{Briefed, asked, composed};
@@ -11,7 +12,6 @@ use camarad_policies::matrix::Mode;
 use camarad_policies::path::CanonicalPath;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{Plan, Switch, route};
-use pingora::proxy::Session;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ impl Sidecar {
     /// as it is.
     pub(super) async fn brief(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &mut Context,
         decision: Decision,
     ) -> Result<Answer, Refusal> {
         let (permit, switch) = (decision.permit.clone(), decision.switch.clone());
-        let answer = self.whole(session, context, decision).await?;
+        let answer = self.whole(exchange, context, decision).await?;
         if answer.status != 200 {
             return Ok(answer);
         }

@@ -5,12 +5,14 @@ use super::super::answer::Answer;
 use super::super::context::Context;
 use super::super::decide::Decision;
 use super::super::legacy::Fetched;
-use super::super::upstream_request;
+use super::super::upstream_request::{Sender, of_caller};
 use super::asked::{Flow, violations, warnings};
 use super::leased::{Told, told_answer};
 use super::once::{digest, past_answer};
 use super::own_json;
 use crate::behind::Lease;
+use crate::edge::exchange::Exchange;
+use crate::edge::request_head::RequestHead;
 use crate::ledger::{Begun, Completion, NewRun, now_ms};
 use bytes::Bytes;
 use camarad_policies::authorise::Permit;
@@ -20,7 +22,6 @@ use camarad_policies::refusal::Refusal;
 use camarad_policies::run::{Source as RunSource, Status, WITHHELD, annotate};
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
-use pingora::proxy::Session;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -58,15 +59,15 @@ impl Sidecar {
     /// Looks at a flow, and has the app run it.
     pub(super) async fn execute(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &mut Context,
         decision: Decision,
     ) -> Result<Answer, Refusal> {
-        let asking = self.asking(session, context, decision).await?;
+        let asking = self.asking(exchange, context, decision).await?;
         let (permit, tenant, named) = (&asking.permit, asking.tenant, &asking.named);
         let asked = self.flow_asked(context, &asking).await?;
         let hash = asked.hash(permit.path().as_str());
-        let once = digest(session, &asking, "execute")?;
+        let once = digest(exchange, &asking, "execute")?;
         if let Some(answer) = self.once(once, &hash).await? {
             return self.passed(context, permit, named, answer).await;
         }
@@ -99,7 +100,7 @@ impl Sidecar {
             Err(answer) => return self.passed(context, permit, named, answer).await,
         };
         let body = Bytes::from(asked.forwarded(leased.flow).to_string());
-        let head = head(session.req_header(), permit, context, &body);
+        let head = head(exchange.head(), permit, context, &body);
         let head = head.ok_or(Refusal::Internal);
         self.change(permit);
         let ran = self
@@ -113,11 +114,11 @@ impl Sidecar {
     /// Looks at a flow, and says what would be said of it.
     pub(super) async fn validate(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &mut Context,
         decision: Decision,
     ) -> Result<Answer, Refusal> {
-        let asking = self.asking(session, context, decision).await?;
+        let asking = self.asking(exchange, context, decision).await?;
         let asked = self.flow_asked(context, &asking).await?;
         let seen = self.look_at(context, &asking, &asked.flow).await?;
         Ok(own_json(200, &told(&asked, &seen.verdict)))
@@ -295,7 +296,9 @@ impl Sidecar {
         mut answer: Answer,
     ) -> Result<Answer, Refusal> {
         if (200..300).contains(&answer.status) {
-            answer.body = self.egress(context, permit, looked, answer.body).await?;
+            answer.body = self
+                .egress(context, permit, looked, answer.body)
+                .await?;
         }
         Ok(answer)
     }
@@ -340,12 +343,12 @@ fn withheld() -> Vec<RunSource> {
 
 /// The head of a request that runs a flow, from the caller's own.
 fn head(
-    own: &RequestHeader,
+    own: &RequestHead,
     permit: &Permit,
     context: &Context,
     body: &Bytes,
 ) -> Option<RequestHeader> {
-    let mut head = upstream_request::whole(own, permit, context, body).ok()?;
+    let mut head = of_caller(own, permit, Sender::of(context), body.len()).ok()?;
     head.insert_header(header::CONTENT_TYPE, "application/json")
         .ok()?;
     head.remove_header("idempotency-key");

@@ -20,6 +20,7 @@ use super::Sidecar;
 use super::answer::Answer;
 use super::context::Context;
 use super::decide::Decision;
+use crate::edge::exchange::Exchange;
 use crate::kept::Kept;
 use crate::ledger::{Ledger, LedgerError};
 use camarad_policies::authorise::Permit;
@@ -27,7 +28,6 @@ use camarad_policies::ids::{ClientId, UserId};
 use camarad_policies::matrix::{Act, ClientScope};
 use camarad_policies::refusal::Refusal;
 use http::header;
-use pingora::proxy::Session;
 use serde_json::Value;
 use situation::{Known, Links};
 use std::collections::BTreeSet;
@@ -87,26 +87,26 @@ impl Sidecar {
     /// Answers what is asked about runs.
     pub(super) async fn runs(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &mut Context,
         decision: Decision,
         act: Act,
     ) -> Result<Answer, Refusal> {
         let reported = context.record.reported.is_some() || !decision.permit.is_scoped();
         match act {
-            Act::Templates => self.templates(session, context, decision).await,
-            Act::Brief => self.brief(session, context, decision).await,
+            Act::Templates => self.templates(exchange, context, decision).await,
+            Act::Brief => self.brief(exchange, context, decision).await,
             // A repetition could not be told from a new run.
-            Act::Execute if reported && has_key(session) => Err(Refusal::LedgerUnavailable),
+            Act::Execute if reported && has_key(exchange) => Err(Refusal::LedgerUnavailable),
             // What would have been refused goes by as if nobody looked, and is not written down.
-            Act::Execute if reported => self.whole(session, context, decision).await,
-            Act::Execute => self.execute(session, context, decision).await,
-            Act::Validate => self.validate(session, context, decision).await,
+            Act::Execute if reported => self.whole(exchange, context, decision).await,
+            Act::Execute => self.execute(exchange, context, decision).await,
+            Act::Validate => self.validate(exchange, context, decision).await,
             Act::Trace => {
                 self.trace(context, &decision.permit, &decision.looked)
                     .await
             }
-            Act::Replay => self.replay(session, context, decision).await,
+            Act::Replay => self.replay(exchange, context, decision).await,
         }
     }
 
@@ -156,8 +156,8 @@ fn own_json(status: u16, body: &Value) -> Answer {
 }
 
 /// Whether a request wants to be made once.
-fn has_key(session: &Session) -> bool {
-    session.req_header().headers.contains_key("idempotency-key")
+fn has_key(exchange: &Exchange) -> bool {
+    exchange.head().get("idempotency-key").is_some()
 }
 
 /// Texts that a list of rows has under a name, in lower case.

@@ -3,6 +3,8 @@
 use super::super::Sidecar;
 use super::super::answer::Answer;
 use super::asked::Asking;
+use crate::edge::exchange::Exchange;
+use crate::edge::request_head::plain;
 use crate::ledger::{Once, Past, now_ms};
 use bytes::Bytes;
 use camarad_policies::authorise::Reach;
@@ -10,21 +12,20 @@ use camarad_policies::idempotency::Key;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
 use http::header::{self, HeaderName};
-use pingora::proxy::Session;
 
 /// That this is the answer of an earlier request.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The digest of the request's key, where it has one.
 pub(super) fn digest(
-    session: &Session,
+    exchange: &Exchange,
     asking: &Asking,
     act: &str,
 ) -> Result<Option<[u8; 32]>, Refusal> {
-    let values = session.req_header().headers.get_all("idempotency-key");
+    let values = exchange.head().all("idempotency-key");
     let mut texts = Vec::new();
     for value in values {
-        texts.push(value.to_str().map_err(|_| Refusal::IdempotencyKeyInvalid)?);
+        texts.push(plain(value).ok_or(Refusal::IdempotencyKeyInvalid)?);
     }
     let key = Key::read(&texts).map_err(|_| Refusal::IdempotencyKeyInvalid)?;
     let (user, client) = (asking.tenant.user.get(), asking.tenant.client.get());

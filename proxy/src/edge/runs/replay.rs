@@ -9,6 +9,7 @@ use super::asked::Flow;
 use super::execute::told;
 use super::once::digest;
 use super::{Tenant, own_json};
+use crate::edge::exchange::Exchange;
 use crate::ledger::{Completion, NewRun, now_ms};
 use bytes::Bytes;
 use camarad_policies::authorise::Permit;
@@ -18,7 +19,6 @@ use camarad_policies::request_ids;
 use camarad_policies::run::diff::diff;
 use camarad_policies::run::trace::steps;
 use camarad_policies::run::{Run, Status};
-use pingora::proxy::Session;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -35,11 +35,11 @@ impl Sidecar {
     /// Runs the flow of a recorded run again, or says what would run.
     pub(super) async fn replay(
         &self,
-        session: &mut Session,
+        exchange: &mut Exchange,
         context: &mut Context,
         decision: Decision,
     ) -> Result<Answer, Refusal> {
-        let asking = self.asking(session, context, decision).await?;
+        let asking = self.asking(exchange, context, decision).await?;
         let (permit, tenant, named) = (&asking.permit, asking.tenant, &asking.named);
         let fields = object(&asking.body.bytes).ok_or(Refusal::BodyMalformed)?;
         let dry_run = match fields.get("dry_run") {
@@ -65,7 +65,7 @@ impl Sidecar {
         let hash = replay_hash(&before, &fields);
         let once = match dry_run {
             true => None,
-            false => digest(session, &asking, "replay")?,
+            false => digest(exchange, &asking, "replay")?,
         };
         if let Some(answer) = self.once(once, &hash).await? {
             return self.passed(context, permit, named, answer).await;

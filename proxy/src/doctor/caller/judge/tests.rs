@@ -22,7 +22,7 @@ type Expected = (Option<u64>, Option<u64>, bool, Outcome, &'static str);
 #[test]
 fn the_client_is_one_that_token_and_app_allow() {
     let unclaimed = || Clients::Unclaimed;
-    let claimed = |all: &[u64]| Clients::Claimed(ids(all));
+    let claimed = |all: &[u64]| Clients::Claimed(ids(all).into());
     let cases: [(Given, Expected); 13] = [
         (
             (unclaimed(), Some(&[10, 11]), None),

@@ -1,0 +1,247 @@
+//! One request on a caller's line and its answer: the HTTP/1.1 of the API lane.
+//!
+//! Made of a head that `policies::head` let through, so framing is known and has one
+//! meaning. It reads the body, watches whether the caller leaves, and writes one whole
+//! answer, head and body in one system call where the socket takes it. What streams is
+//! Pingora's: [`Exchange::into_stream`] gives the line back as if nothing had been read,
+//! which is only right while no body was. Not here: what a head or a body means.
+
+use super::answer::Answer;
+use super::line::Line;
+use super::request_head::RequestHead;
+use bytes::{Buf, Bytes, BytesMut};
+use camarad_policies::chunks::{Chunks, Step};
+use camarad_policies::head::{Framing, Head};
+use camarad_policies::refusal::Refusal;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A usual head of an answer fits.
+const HEAD_ROOM: usize = 768;
+/// Interim answer that lets a caller send its body (RFC 9110, section 10.1.1).
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A request that is being answered.
+pub(super) struct Exchange {
+    line: Line,
+    head: RequestHead,
+    body: Body,
+    keep: bool,
+    times: Times,
+    told: Option<Told>,
+}
+
+/// How long one read of a body and one write may take.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) read: Duration,
+    pub(super) write: Duration,
+}
+
+/// What the caller was answered.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    pub(super) status: u16,
+    /// Of the body.
+    pub(super) bytes: usize,
+    whole: bool,
+}
+
+/// What is left of a body.
+enum Body {
+    Length(u64),
+    Chunks(Chunks),
+    /// What came were no chunks.
+    Broken,
+}
+
+impl Exchange {
+    /// Of a line whose next bytes are this head.
+    pub(super) fn new(
+        mut line: Line,
+        examined: &Head,
+        head: RequestHead,
+        keep: bool,
+        times: Times,
+    ) -> Self {
+        line.take_head(examined.length);
+        let body = match examined.framing {
+            Framing::Length(length) => Body::Length(length),
+            Framing::Chunked => Body::Chunks(Chunks::default()),
+        };
+        Self {
+            line,
+            head,
+            body,
+            keep,
+            times,
+            told: None,
+        }
+    }
+
+    pub(super) fn head(&self) -> &RequestHead {
+        &self.head
+    }
+
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.line.peer()
+    }
+
+    /// What was answered, once something was.
+    pub(super) fn told(&self) -> Option<Told> {
+        self.told
+    }
+
+    /// No further request is wanted on this connection.
+    pub(super) fn close_after(&mut self) {
+        self.keep = false;
+    }
+
+    /// Some of the body was not read.
+    fn has_body(&self) -> bool {
+        !matches!(self.body, Body::Length(0) | Body::Chunks(Chunks::End))
+    }
+
+    /// Lets a caller that waits for it send its body.
+    pub(super) async fn send_continue(&mut self) -> Result<(), Refusal> {
+        if !self.has_body() {
+            return Ok(());
+        }
+        let sent = self.line.send(CONTINUE, &[], self.times.write).await;
+        sent.map_err(|_| Refusal::BodyIncomplete)
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// [`Refusal::BodyTimeout`] when nothing comes, [`Refusal::BodyIncomplete`] when the
+    /// caller is gone or what comes are no chunks.
+    pub(super) async fn read_body(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            match self.step() {
+                Ok(Step::Skip(some)) => self.line.ahead_mut().advance(some),
+                Ok(Step::Body(some)) => {
+                    return Ok(Some(self.line.ahead_mut().split_to(some).freeze()));
+                }
+                Ok(Step::End) => return Ok(None),
+                Ok(Step::More) => self.read_more().await?,
+                Err(refusal) => {
+                    self.body = Body::Broken;
+                    return Err(refusal);
+                }
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, Refusal> {
+        let here = self.line.ahead();
+        match &mut self.body {
+            Body::Length(0) => Ok(Step::End),
+            Body::Length(_) if here.is_empty() => Ok(Step::More),
+            Body::Length(left) => {
+                let some = usize::try_from(*left).unwrap_or(usize::MAX).min(here.len());
+                *left -= some as u64;
+                Ok(Step::Body(some))
+            }
+            Body::Chunks(chunks) => chunks.step(here),
+            Body::Broken => Err(Refusal::BodyIncomplete),
+        }
+    }
+
+    async fn read_more(&mut self) -> Result<(), Refusal> {
+        match tokio::time::timeout(self.times.read, self.line.read_more()).await {
+            Err(_) => Err(Refusal::BodyTimeout),
+            Ok(Ok(1..)) => Ok(()),
+            Ok(Ok(0) | Err(_)) => Err(Refusal::BodyIncomplete),
+        }
+    }
+
+    /// Waits for work for as long as the caller does.
+    pub(super) async fn unless_left<T>(
+        &mut self,
+        mut work: impl Future<Output = T> + Unpin,
+    ) -> Result<T, Refusal> {
+        if self.has_body() {
+            // Bytes that nobody read would hide that the caller left.
+            return Ok(work.await);
+        }
+        tokio::select! {
+            biased;
+            done = &mut work => Ok(done),
+            () = self.line.gone() => Err(Refusal::ClientClosed),
+        }
+    }
+
+    /// Writes an answer whole, with the tags of every answer.
+    ///
+    /// # Errors
+    /// If the caller is gone or does not take it in time.
+    pub(super) async fn write(&mut self, answer: &Answer, tags: &Tags<'_>) -> io::Result<()> {
+        // What is left of a body would read as the next request.
+        self.keep &= !self.has_body() || self.skip_rest();
+        let is_bodiless = matches!(answer.status, 204 | 304);
+        let is_silent = is_bodiless || self.head.method() == "HEAD";
+        let mut head = BytesMut::with_capacity(HEAD_ROOM);
+        answer.write_head(&mut head, tags, self.keep);
+        let body: &[u8] = if is_silent { &[] } else { &answer.body };
+        let mut told = Told {
+            status: answer.status,
+            bytes: 0,
+            whole: false,
+        };
+        self.told = Some(told);
+        let sent = self.line.send(&head, body, self.times.write).await;
+        if sent.is_ok() {
+            (told.bytes, told.whole) = (body.len(), true);
+            self.told = Some(told);
+        }
+        sent
+    }
+
+    /// Takes off a body that is here to its end but was not read.
+    fn skip_rest(&mut self) -> bool {
+        let here = self.line.ahead().len() as u64;
+        match self.body {
+            Body::Length(left) if left <= here => {
+                let left = usize::try_from(left).unwrap_or(usize::MAX);
+                let _ = self.line.ahead_mut().split_to(left);
+                self.body = Body::Length(0);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The line, where Pingora is to have the request: as it was before the head was taken.
+    pub(super) fn into_stream(self) -> Line {
+        let mut line = self.line;
+        let length = match self.body {
+            Body::Length(length) => Some(length),
+            _ => None,
+        };
+        line.put_back(self.head.raw(), length);
+        line
+    }
+
+    /// The line, and whether it can have another request; `None` where the answer did not
+    /// go out whole.
+    pub(super) fn into_line(self) -> Option<(Line, bool)> {
+        let is_unread = self.has_body();
+        let (mut line, told) = (self.line, self.told);
+        if told.is_some_and(|told| !told.whole) {
+            return None;
+        }
+        if is_unread {
+            line.forget_rest();
+        }
+        Some((line, self.keep && told.is_some()))
+    }
+}
+
+/// What every answer carries besides its own.
+pub(super) struct Tags<'a> {
+    pub(super) request_id: &'a str,
+    /// `Set-Cookie` of ours.
+    pub(super) cookie: Option<&'a str>,
+}

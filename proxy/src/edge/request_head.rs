@@ -1,0 +1,177 @@
+//! The head of a request, read once: its bytes, and where in them everything stands.
+//!
+//! Few requests need a map of headers; most are decided on a handful of them, which are
+//! found faster where they stand. Names are compared without case, as they are on the
+//! wire. Only for heads that
+//! `policies::head` let through. Not here: what a header means.
+
+use bytes::Bytes;
+use camarad_policies::head::Lines;
+use http::{HeaderName, HeaderValue};
+
+/// Where something begins and ends in the head.
+#[derive(Clone, Copy)]
+struct Span(u32, u32);
+
+/// A head that was read.
+pub(super) struct RequestHead {
+    raw: Bytes,
+    method: Span,
+    target: Span,
+    fields: Vec<(Span, Span)>,
+}
+
+impl RequestHead {
+    /// Of a head and the lines that were found in it.
+    pub(super) fn new(head: &[u8], lines: &Lines<'_>) -> Self {
+        let start = head.as_ptr() as usize;
+        let span = |part: &[u8]| {
+            let at = (part.as_ptr() as usize).saturating_sub(start);
+            // Heads are far shorter than 4 GiB.
+            Span(at as u32, (at + part.len()) as u32)
+        };
+        let is_1_0 = lines.minor == 0;
+        let fields = lines.fields.iter();
+        // HTTP/1.0 knows no expectations (RFC 9110, section 10.1.1), and would not know a 100 either.
+        let fields = fields.filter(|field| !is_1_0 || !field.name.eq_ignore_ascii_case("expect"));
+        Self {
+            method: span(lines.method),
+            target: span(lines.target),
+            fields: fields
+                .map(|field| (span(field.name.as_bytes()), span(field.value)))
+                .collect(),
+            raw: Bytes::copy_from_slice(head),
+        }
+    }
+
+    fn part(&self, span: Span) -> &[u8] {
+        self.raw
+            .get(span.0 as usize..span.1 as usize)
+            .unwrap_or_default()
+    }
+
+    fn text(&self, span: Span) -> &str {
+        std::str::from_utf8(self.part(span)).unwrap_or_default()
+    }
+
+    /// The head as it stood on the wire.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// Upper case.
+    pub(super) fn method(&self) -> &str {
+        self.text(self.method)
+    }
+
+    /// RFC 9110, section 9.2.1.
+    pub(super) fn is_safe(&self) -> bool {
+        matches!(self.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
+    }
+
+    /// Path and query, as they stood on the wire.
+    pub(super) fn target(&self) -> &[u8] {
+        self.part(self.target)
+    }
+
+    /// Header lines in their order; names in any case.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let fields = self.fields.iter();
+        fields.map(|(name, value)| (self.text(*name), self.part(*value)))
+    }
+
+    /// The values of all lines of a name.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let named = self
+            .fields
+            .iter()
+            .filter(move |(own, _)| self.part(*own).eq_ignore_ascii_case(name.as_bytes()));
+        named.map(|(_, value)| self.part(*value))
+    }
+
+    /// The value of the first line of a name.
+    pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+
+    /// Several lines of a name as one (RFC 9110, section 5.3); lines that are not ASCII
+    /// are left out.
+    pub(super) fn joined(&self, name: &str) -> Option<String> {
+        let mut joined: Option<String> = None;
+        for value in self.all(name).filter_map(plain) {
+            match &mut joined {
+                Some(joined) => *joined = format!("{joined}, {value}"),
+                None => joined = Some(value.to_owned()),
+            }
+        }
+        joined
+    }
+
+    /// Those header lines that go on; values share the head's bytes.
+    pub(super) fn owned(
+        &self,
+        goes_on: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.fields.iter().filter_map(move |(name, value)| {
+            let name = self.text(*name);
+            if !goes_on(name) {
+                return None;
+            }
+            let value = self.raw.slice_ref(self.part(*value));
+            // Both were found good when the head was examined.
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_maybe_shared(value).ok()?))
+        })
+    }
+}
+
+/// A value as text, where it is ASCII.
+pub(super) fn plain(value: &[u8]) -> Option<&str> {
+    let is_plain = value.is_ascii();
+    std::str::from_utf8(value).ok().filter(|_| is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camarad_policies::head::{EMPTY, lines};
+
+    fn read(text: &str) -> RequestHead {
+        let mut room = EMPTY;
+        RequestHead::new(text.as_bytes(), &lines(text.as_bytes(), &mut room).unwrap())
+    }
+
+    #[test]
+    fn a_head_is_found_where_it_stands() {
+        let head = read(
+            "\r\nPOST /a?b=%20 HTTP/1.1\r\nHost: app\r\nX-A: 1\r\nx-a:  two \r\nX-B: \u{e9}\r\nEmpty:\r\n\r\n",
+        );
+        assert_eq!((head.method(), head.target()), ("POST", &b"/a?b=%20"[..]));
+        assert_eq!(head.get("X-a"), Some(&b"1"[..]));
+        assert_eq!(head.joined("x-A").as_deref(), Some("1, two"));
+        assert_eq!(head.get("empty"), Some(&b""[..]));
+        assert_eq!((head.joined("x-b"), head.get("x-c")), (None, None));
+        assert!(!head.is_safe());
+        let on: Vec<_> = head.owned(|name| name != "Host").collect();
+        let on: Vec<_> = on
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let expected: [(&str, &[u8]); 4] = [
+            ("x-a", b"1"),
+            ("x-a", b"two"),
+            ("x-b", "\u{e9}".as_bytes()),
+            ("empty", b""),
+        ];
+        assert_eq!(on, expected);
+    }
+
+    #[test]
+    fn an_expectation_of_http_1_0_is_none() {
+        for (version, there) in [("1.0", false), ("1.1", true)] {
+            let text = format!("GET / HTTP/{version}\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
+            let head = read(&text);
+            assert_eq!(head.get("expect").is_some(), there, "{version}");
+        }
+    }
+}
