@@ -8,11 +8,13 @@
 //! which a rule with pointers refuses and others pass.
 
 mod looks;
+mod passed;
 mod scan;
 mod splice;
 mod text;
 
 pub use looks::{Kind, Looks, TooMany};
+pub use passed::{Passed, check_noting};
 pub use scan::{DEEPEST, Hit, Seen, scan};
 pub use text::NotJson;
 
@@ -52,6 +54,7 @@ pub struct Checked {
 }
 
 /// Whose ids an answer may hold.
+#[derive(Clone, Copy)]
 pub struct Mine<'a> {
     /// Whether the caller may use the client.
     pub client: &'a dyn Fn(ClientId) -> bool,

@@ -76,7 +76,7 @@ impl Sidecar {
         }
         if (200..300).contains(&fetched.status) && context.record.method != "HEAD" {
             fetched.body = self
-                .look_through(context, &permit, &looked_up, fetched.body, since)
+                .look_through(context, &permit, &looked_up, fetched.body, since, None)
                 .await?;
         }
         if let Some((upstream, own)) = &looked_up.request_id

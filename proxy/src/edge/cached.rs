@@ -29,6 +29,7 @@ use camarad_policies::refusal::Refusal;
 use camarad_policies::ttl::jittered;
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// RFC 9211.
@@ -134,6 +135,7 @@ impl Sidecar {
             if source == Source::Mock {
                 whole.body = super::api_lane::splice_source(whole.body);
                 whole.etag = etag::of(&whole.body).into();
+                whole.look = Arc::default();
             }
             let keep = match whole.is_storable {
                 true => Keep::For {
@@ -191,10 +193,14 @@ impl Sidecar {
         let before = whole.body.clone();
         let body = match (permit.rule().serve, (200..300).contains(&whole.status)) {
             (_, false) => whole.body,
-            (Serve::Connector(_), true) => self.egress(context, permit, looked, whole.body).await?,
+            (Serve::Connector(_), true) => {
+                let last = Some(&*whole.look);
+                self.egress(context, permit, looked, whole.body, last)
+                    .await?
+            }
             (_, true) => {
-                let since = self.owners.epoch();
-                self.look_through(context, permit, looked, whole.body, since)
+                let (since, last) = (self.owners.epoch(), Some(&*whole.look));
+                self.look_through(context, permit, looked, whole.body, since, last)
                     .await?
             }
         };

@@ -5,8 +5,11 @@ use super::legacy::Fetched;
 use crate::cache::Weighed;
 use crate::gateway::{Failure, Outcome};
 use crate::json;
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
+use camarad_policies::egress::{Mine, Passed};
 use camarad_policies::etag;
+use camarad_policies::matrix::Rule;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::storable::{Said, is_storable};
@@ -40,6 +43,25 @@ pub(crate) struct Whole {
     pub(super) waited: Duration,
     /// It may be kept, by its status and by its own word: here and by the caller.
     pub(super) is_storable: bool,
+    /// How its body was looked through the last time.
+    pub(super) look: Arc<LastLook>,
+}
+
+/// The last look through a body that passed, and the rule it was made by.
+#[derive(Debug, Default)]
+pub(crate) struct LastLook(ArcSwapOption<(Arc<Rule>, Passed)>);
+
+impl LastLook {
+    /// Whether it says that the body passes by this rule for them, too.
+    pub(super) fn holds_for(&self, rule: &Arc<Rule>, mine: &Mine<'_>) -> bool {
+        let last = self.0.load();
+        last.as_deref()
+            .is_some_and(|(by, passed)| Arc::ptr_eq(by, rule) && passed.holds_for(mine))
+    }
+
+    pub(super) fn note(&self, rule: &Arc<Rule>, passed: Passed) {
+        self.0.store(Some(Arc::new((rule.clone(), passed))));
+    }
 }
 
 impl Weighed for Content {
@@ -64,6 +86,7 @@ impl Whole {
             failure: outcome.failure,
             waited: outcome.waited,
             is_storable: outcome.status == 200,
+            look: Arc::default(),
         }
     }
 
@@ -93,6 +116,7 @@ impl Whole {
             failure: None,
             waited,
             is_storable,
+            look: Arc::default(),
         }
     }
 
@@ -114,6 +138,7 @@ impl Whole {
             }
             whole.body = json::to_body(&value);
             whole.etag = etag::of(&whole.body).into();
+            whole.look = Arc::default();
         }
         whole
     }

@@ -2,6 +2,7 @@
 //! ids stand in it, what it tells of clients and conversations.
 
 use super::Sidecar;
+use super::content::LastLook;
 use super::context::Context;
 use super::guard::{Looked, broken_index};
 use crate::owners::Epoch;
@@ -9,10 +10,10 @@ use bytes::Bytes;
 use camarad_policies::agents;
 use camarad_policies::authorise::{Permit, Reach};
 use camarad_policies::conversations::{Conversation, begun, conversation, new_conversation};
-use camarad_policies::egress::{self, Egress, Mine};
+use camarad_policies::egress::{self, Checked, Egress, Mine};
 use camarad_policies::guard::{self, Object};
 use camarad_policies::ids::{ClientId, ObjectId};
-use camarad_policies::matrix::{Learn, Mode};
+use camarad_policies::matrix::{Learn, Mode, Rule};
 use camarad_policies::page;
 use camarad_policies::refusal::Refusal;
 use serde_json::Value;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 const ELSEWHERE: &str = "foreign_id_elsewhere";
 
 impl Sidecar {
-    /// What goes on of a 2xx answer.
+    /// What goes on of a 2xx answer; `last` is of this body, where it is kept.
     pub(super) async fn look_through(
         &self,
         context: &mut Context,
@@ -31,6 +32,7 @@ impl Sidecar {
         found: &Looked,
         body: Bytes,
         since: Epoch,
+        last: Option<&LastLook>,
     ) -> Result<Bytes, Refusal> {
         self.note_created(permit, &body);
         if found.by_answer {
@@ -61,7 +63,7 @@ impl Sidecar {
                 in_mode(context, permit, Err(Refusal::TenantLeakBlocked))?;
             }
         }
-        let body = self.egress(context, permit, found, body).await?;
+        let body = self.egress(context, permit, found, body, last).await?;
         if !permit.is_scoped() {
             return Ok(body);
         }
@@ -86,6 +88,7 @@ impl Sidecar {
         permit: &Permit,
         found: &Looked,
         body: Bytes,
+        last: Option<&LastLook>,
     ) -> Result<Bytes, Refusal> {
         let (rule, Some(identity)) = (permit.rule(), permit.identity()) else {
             return Ok(body);
@@ -96,7 +99,7 @@ impl Sidecar {
         let decided = permit.client().filter(|_| permit.is_scoped());
         let seen = found.seen.as_ref();
         let account = |id: &str| seen.is_none_or(|seen| seen.allows(id, permit));
-        let check = |listed: &[ClientId]| {
+        let with = |listed: &[ClientId], look: &mut dyn FnMut(&Mine<'_>)| {
             let client = |client: ClientId| match decided {
                 // Within one client, another one of the same user's is somebody else's too.
                 Some(decided) => client == decided,
@@ -108,13 +111,25 @@ impl Sidecar {
                 user: permit.user(),
                 account: &account,
             };
-            egress::check(rule, &body, &mine)
+            look(&mine);
         };
-        let mut checked = check(&[]);
+        let mut checked = None;
+        with(&[], &mut |mine| {
+            checked = match last {
+                Some(last) => looked_again(last, rule, &body, mine),
+                None => Some(egress::check(rule, &body, mine)),
+            }
+        });
+        let Some(mut checked) = checked else {
+            return Ok(body);
+        };
         let is_open = decided.is_none() && !reach.is_limited();
         if is_open && (checked.outcome != Egress::Pass || checked.elsewhere) {
             // The app may not have been asked yet whose these are.
-            checked = check(&self.clients_of(identity, context).await?);
+            let listed = self.clients_of(identity, context).await?;
+            with(&listed, &mut |mine| {
+                checked = egress::check(rule, &body, mine)
+            });
         }
         let elsewhere = checked.elsewhere;
         let looked = match checked.outcome {
@@ -280,6 +295,24 @@ fn without_unowned(permit: &Permit, body: Bytes) -> Result<Bytes, Refusal> {
         }
     }
     Ok(crate::json::to_body(&Value::Object(settings)))
+}
+
+/// What is found in a kept answer; `None` where it passed before, for somebody who may
+/// see the same of it.
+fn looked_again(
+    last: &LastLook,
+    rule: &Arc<Rule>,
+    body: &[u8],
+    mine: &Mine<'_>,
+) -> Option<Checked> {
+    if last.holds_for(rule, mine) {
+        return None;
+    }
+    let (checked, passed) = egress::check_noting(rule, body, mine);
+    if let Some(passed) = passed {
+        last.note(rule, passed);
+    }
+    Some(checked)
 }
 
 /// Refuses where the rule is enforced, and tells where it is not.

@@ -1,6 +1,7 @@
 //! Answers and what becomes of them, as tables.
 
 mod documents;
+mod passed;
 mod properties;
 mod reference;
 mod scan;

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::Value;
 
-const POINTERS: [(Kind, &str); 16] = [
+pub(super) const POINTERS: [(Kind, &str); 16] = [
     (Kind::Client, "/*/client_id"),
     (Kind::Client, "/client_id"),
     (Kind::Client, "/rows/*/client_id"),

@@ -297,7 +297,7 @@ impl Sidecar {
     ) -> Result<Answer, Refusal> {
         if (200..300).contains(&answer.status) {
             answer.body = self
-                .egress(context, permit, looked, answer.body)
+                .egress(context, permit, looked, answer.body, None)
                 .await?;
         }
         Ok(answer)
