@@ -1,5 +1,6 @@
 //! `incident` and `trace`: what the logs say afterwards is what was done to the sidecar.
 
+mod hostile;
 mod trace;
 
 use crate::support::{Setup, Sidecar, StandIn, alice, bob, command, eventually, fault};

@@ -60,6 +60,7 @@ pub mod retry_budget;
 pub mod route;
 pub mod run;
 pub mod seal;
+pub mod shown;
 pub mod storable;
 pub mod story;
 pub mod templates;

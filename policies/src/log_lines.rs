@@ -3,7 +3,8 @@
 //! They are what [`crate::record`] and the audit log write, with every member optional:
 //! an older or a newer version wrote fewer or more. What is not named here is not
 //! told to anybody, so a line that somebody else wrote into the file cannot make us
-//! repeat a secret. No decision may be taken from these: whoever can write into a log
+//! repeat a secret. Texts are as the line has them: [`mod@crate::shown`] before anybody sees
+//! them. No decision may be taken from these: whoever can write into a log
 //! can write anything.
 
 use crate::refusal::Refusal;
@@ -210,20 +211,6 @@ pub fn millis(text: &str) -> Option<i64> {
     i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
 }
 
-/// A text from a log that cannot move a terminal's cursor nor turn a line around, in
-/// `longest` characters at most.
-pub fn plain(text: &str, longest: usize) -> String {
-    let safe = |c: char| if is_odd(c) { ' ' } else { c };
-    text.chars().map(safe).take(longest).collect()
-}
-
-/// Control characters, and those that break or turn lines or cannot be seen.
-pub(crate) fn is_odd(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
 /// The refusal of this code, if it is one of this version.
 pub fn refusal(code: &str) -> Option<Refusal> {
     let all = Refusal::ALL.iter().copied();
@@ -325,9 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_plain_and_bounded() {
-        assert_eq!(plain("a\u{1b}[2J\nb\u{202e}c", 80), "a [2J b c");
-        assert_eq!(plain("ééé", 2), "éé");
+    fn refusals_are_known_by_their_codes() {
         assert_eq!(
             refusal("client_not_allowed"),
             Some(Refusal::ClientNotAllowed)

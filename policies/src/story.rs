@@ -12,8 +12,9 @@ mod tests;
 
 pub use run::run_json;
 
-use crate::log_lines::{Access, Application, Audit, plain, refusal};
+use crate::log_lines::{Access, Application, Audit, refusal};
 use crate::run::Run;
+use crate::shown::plain;
 use serde_json::{Value, json};
 
 /// Longest text of a log that is repeated, in characters.
@@ -45,7 +46,7 @@ pub fn tell(found: &Found) -> String {
         run::tell(run, &mut lines);
     }
     if let Some(why) = &found.no_run {
-        lines.push(why.clone());
+        lines.push(safe(why));
     }
     lines.extend(found.audit.iter().map(audited));
     for line in &found.application {

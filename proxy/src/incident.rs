@@ -16,6 +16,7 @@ use camarad_policies::incident::{
 };
 use camarad_policies::log_lines::{millis, read};
 use camarad_policies::run::Status;
+use camarad_policies::shown::plain;
 use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use std::fs::{File, Permissions};
@@ -83,7 +84,8 @@ fn until(text: &str) -> Result<i64, String> {
 
 /// Writes it down, and says what was written where.
 pub(crate) fn write(args: &IncidentArgs, places: &Places) -> Result<String, IncidentError> {
-    let folder = args.dir.display().to_string();
+    let shown = |path: &Path| plain(&path.display().to_string(), 4096);
+    let folder = shown(&args.dir);
     let broken = |error| IncidentError::Folder(folder.clone(), error);
     // Before logs are read, which may take its time.
     let lock = File::open(&args.dir).map_err(broken)?;
@@ -102,7 +104,7 @@ pub(crate) fn write(args: &IncidentArgs, places: &Places) -> Result<String, Inci
     let day = window.day();
     let status = args.dir.join(format!("STATUS_{day}.md"));
     let next = args.dir.join("NEXT_STEPS.md");
-    let name = status.display().to_string();
+    let name = shown(&status);
     let broken = |error| IncidentError::Status(name.clone(), error);
     let before = content(&status).map_err(broken)?;
     let again = has_section(before.as_deref().unwrap_or_default(), &args.title);
@@ -110,7 +112,7 @@ pub(crate) fn write(args: &IncidentArgs, places: &Places) -> Result<String, Inci
     let after = add_section(before.as_deref(), &day, &told);
     replace(&status, &after).map_err(broken)?;
 
-    let next_name = next.display().to_string();
+    let next_name = shown(&next);
     let broken = |error| IncidentError::NextSteps(next_name.clone(), error, name.clone());
     let before = content(&next).map_err(broken)?;
     let after = add_follow_up(before.as_deref(), &follow_up(&args.title, window));

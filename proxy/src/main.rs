@@ -42,6 +42,7 @@ mod whole_file;
 use backup::drill::DrillArgs;
 use camarad_config::{Config, Inputs, Problems, load};
 use camarad_mocks::stand_in::{self, faults::Faults};
+use camarad_policies::shown::escaped;
 use clap::Parser;
 use cli::{Cli, Command, MatrixCommand, StandIn, TokenCommand};
 use doctor::DoctorArgs;
@@ -128,7 +129,7 @@ fn main() -> ExitCode {
             match state_dir {
                 Ok(dir) => match runs_command::tell(args, &dir) {
                     Ok(text) => {
-                        say(&text);
+                        print(&text);
                         ExitCode::SUCCESS
                     }
                     Err(error) => fail(&error),
@@ -389,12 +390,17 @@ fn fail(error: &dyn Display) -> ExitCode {
     ExitCode::from(UNUSABLE)
 }
 
-/// Says something to whoever typed the command; one who stopped listening (`| head`) is no error.
+/// Says something to whoever typed the command, whatever of it came from logs and files.
 fn say(text: &str) {
+    print(&escaped(text));
+}
+
+/// For programs, to the byte; one who stopped listening (`| head`) is no error.
+fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 #[allow(clippy::print_stderr)] // Before there is a log, or instead of one.
 fn complain(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", escaped(text));
 }

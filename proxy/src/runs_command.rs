@@ -7,6 +7,7 @@
 use crate::ledger::{FILE, Filter, LedgerError, Reader};
 use camarad_policies::run::trace::trace;
 use camarad_policies::run::{Run, Status, data};
+use camarad_policies::shown::{escaped, plain};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -106,13 +107,15 @@ pub(crate) fn tell(args: RunsArgs, state_dir: &Path) -> Result<String, RunsError
                 (Err(_), _) => reader.find(&run),
             };
             let found = found.map_err(broken)?.ok_or(RunsError::NoSuchRun(run))?;
-            Ok(format!("{:#}", whole(&found)))
+            Ok(escaped(&format!("{:#}", whole(&found))))
         }
         RunsCommand::Export { wanted, format } => {
             let runs = reader.whole(filter(&wanted)?).map_err(broken)?;
             Ok(match format {
                 Format::Json => {
-                    let lines = runs.iter().map(|run| trace(run).to_json().to_string());
+                    let lines = runs
+                        .iter()
+                        .map(|run| escaped(&trace(run).to_json().to_string()));
                     lines.collect::<Vec<_>>().join("\n")
                 }
                 Format::Csv => csv(&runs),
@@ -164,24 +167,19 @@ fn table(runs: &[Run]) -> String {
         let _ = write!(
             out,
             "\n{:<36}  {app:<6}  {:<4}  {:<6}  {:<11}  {data:<5}  {:<24}  {}{}",
-            run.run_id,
+            plain(&run.run_id, 80),
             run.user,
             run.client,
             run.status.as_str(),
-            run.started_at,
-            one_line(&run.flow_name),
-            run.replay_of
-                .as_ref()
-                .map_or(String::new(), |of| format!(" (replay of {of})")),
+            plain(&run.started_at, 40),
+            plain(&run.flow_name, 60),
+            run.replay_of.as_ref().map_or(String::new(), |of| format!(
+                " (replay of {})",
+                plain(of, 80)
+            )),
         );
     }
     out
-}
-
-/// A name that cannot move the terminal's cursor.
-fn one_line(name: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    name.chars().map(plain).take(60).collect()
 }
 
 fn whole(run: &Run) -> Value {

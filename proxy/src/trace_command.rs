@@ -8,7 +8,8 @@
 use crate::ledger::{FILE, Reader, time_text};
 use crate::logs::{Line, LogArgs, Places, Scanned, scan};
 use camarad_policies::incident::Window;
-use camarad_policies::log_lines::{Access, Application, Audit, Mentions, millis, plain, read};
+use camarad_policies::log_lines::{Access, Application, Audit, Mentions, millis, read};
+use camarad_policies::shown::plain;
 use camarad_policies::story::{Found, list, tell as story, to_json};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -229,7 +230,7 @@ fn files(scanned: &[Scanned]) -> Value {
 fn searched(scanned: &[Scanned]) -> String {
     let mut text = String::new();
     for one in scanned {
-        let files = one.files.iter().map(|file| file.display().to_string());
+        let files = one.files.iter().map(|file| shown(file.display()));
         let files = files.collect::<Vec<_>>().join(", ");
         let _ = write!(text, "\n  {}: ", one.log);
         let _ = match one.times {
@@ -247,15 +248,20 @@ fn searched(scanned: &[Scanned]) -> String {
             let _ = write!(text, ", {} of them could not be read", one.broken);
         }
         for problem in &one.problems {
-            let _ = write!(text, "; {problem}");
+            let _ = write!(text, "; {}", shown(problem));
         }
     }
     text
 }
 
+/// What the file system and its errors say, in a line; paths are no longer than this.
+fn shown(text: impl ToString) -> String {
+    plain(&text.to_string(), 4096)
+}
+
 fn problems(scanned: &[Scanned]) -> String {
     let each = scanned.iter().flat_map(|one| {
-        let problem = |problem| format!("\nNot read: the {}: {problem}.", one.log);
+        let problem = |problem| format!("\nNot read: the {}: {}.", one.log, shown(problem));
         one.problems.iter().map(problem)
     });
     each.collect()

@@ -6,13 +6,16 @@ mod words;
 use super::tally::{Compared, Named, Tally, Times};
 use super::title::Title;
 use super::{Window, moment};
+use crate::shown::{self, code};
 use std::collections::BTreeMap;
-use words::{harmless, most, noun, quantiles, quoted};
+use words::{most, noun, quantiles};
 
 /// Ids of requests that are told.
 const IDS: usize = 10;
 /// Origins, routes or codes that are told one by one.
 const MOST: usize = 30;
+/// Longest words of a log that are repeated, in characters.
+const LONGEST: usize = 300;
 /// Routes that are told as the slowest.
 const SLOWEST: usize = 5;
 
@@ -200,7 +203,7 @@ impl Section {
             noun(users, "user")
         ));
         for (origin, times) in most(by_origin, |times| times.count).take(MOST) {
-            self.line(&format!("  - {}: {}", quoted(origin), self.times(times)));
+            self.line(&format!("  - {}: {}", code(origin), self.times(times)));
             let routes = tally.failures.get(origin).into_iter().flatten();
             let count = routes.clone().count();
             for (route, one) in most(routes, |one| one.times.count).take(MOST) {
@@ -213,7 +216,7 @@ impl Section {
                     }
                 };
                 let times = self.times(one.times);
-                self.line(&format!("    - {} ({told}): {times}", quoted(route)));
+                self.line(&format!("    - {} ({told}): {times}", code(route)));
             }
             if count > MOST {
                 self.line(&format!("    - and {} routes more", count - MOST));
@@ -238,7 +241,7 @@ impl Section {
         let rows: Vec<((&String, &String), &Times)> = rows.collect();
         let rest = rows.len().saturating_sub(MOST);
         for ((route, reason), times) in most(rows, |times| times.count).take(MOST) {
-            let (route, reason) = (quoted(route), harmless(reason));
+            let (route, reason) = (code(route), shown::words(reason, LONGEST));
             self.line(&format!("  - {route} {reason}: {}", self.times(*times)));
         }
         if rest > 0 {

@@ -2,8 +2,9 @@
 
 use super::Window;
 use super::durations::Durations;
-use crate::log_lines::{Access, Application, Audit, millis, plain};
+use crate::log_lines::{Access, Application, Audit, millis};
 use crate::run::{Run, Status};
+use crate::shown::{code, plain};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -331,7 +332,7 @@ impl Tally {
         if began <= self.window.to_ms && ended.unwrap_or(i64::MAX) >= self.window.from_ms {
             let status = run.status.as_str();
             *slot(&mut self.run_statuses, status) += 1;
-            let told = format!("`{}` {status}", plain(&run.run_id, 80).replace('`', ""));
+            let told = format!("{} {status}", code(&run.run_id));
             self.runs.note(began, told);
         }
     }

@@ -1,6 +1,6 @@
 //! What an incident is called.
 
-use crate::log_lines::is_odd;
+use crate::shown::{plain, words};
 use std::fmt;
 
 /// Longest title, in characters.
@@ -37,25 +37,14 @@ impl Title {
     /// Reads a title: control characters are spaces, spaces in a row are one, and what
     /// Markdown gives a meaning is escaped.
     pub fn parse(text: &str) -> Result<Self, NoTitle> {
-        let plain: String = text
-            .chars()
-            .map(|c| if is_odd(c) { ' ' } else { c })
-            .collect();
-        let words: Vec<&str> = plain.split_whitespace().collect();
-        let line = words.join(" ");
+        let text = plain(text, usize::MAX);
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         match line.chars().count() {
             0 => return Err(NoTitle::Empty),
             length if length > LONGEST => return Err(NoTitle::TooLong(length)),
             _ => {}
         }
-        let mut escaped = String::with_capacity(line.len());
-        for c in line.chars() {
-            if "\\`*_[]<>|~&#!$".contains(c) {
-                escaped.push('\\');
-            }
-            escaped.push(c);
-        }
-        Ok(Self(escaped))
+        Ok(Self(words(&line, LONGEST)))
     }
 
     /// As it stands in a line of Markdown.

@@ -83,7 +83,7 @@ pub(super) fn tell(run: &Run, lines: &mut Vec<String>) {
         let (kind, status) = (text("type"), text("status"));
         let line = format!(
             "Step {}, {kind} {name}: {status}{source}{took}{why}",
-            step["step"]
+            safe(&step["step"].to_string())
         );
         lines.push(stop(&line));
     }

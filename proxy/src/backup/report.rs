@@ -1,5 +1,6 @@
 //! What a drill found, and how it is told: as text or as JSON. Pure.
 
+use camarad_policies::shown::plain;
 use serde::{Serialize, Serializer};
 use std::fmt::Write;
 
@@ -25,11 +26,10 @@ impl Check {
             Err(seen) => (false, seen),
         };
         // Names of members and tables are somebody else's: they cannot move the cursor.
-        let fit = |c: char| if c.is_control() { ' ' } else { c };
         Self {
             name: name.into(),
             passed,
-            seen: seen.chars().map(fit).collect(),
+            seen: plain(&seen, usize::MAX),
         }
     }
 }

@@ -7,6 +7,7 @@ mod rollback;
 
 use crate::snapshots::{Entry, Snapshots, SnapshotsError, short, taken};
 use camarad_config::{Config, Inputs, Problems, Snapshot, leaves, load, shown_file};
+use camarad_policies::shown::plain;
 use clap::{Args, Subcommand};
 use rollback::{Rollback, RollbackError};
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Longest words of a person's, in characters.
+const LONGEST_REASON: usize = 200;
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
@@ -131,7 +135,7 @@ pub(crate) async fn run(args: ConfigArgs, inputs: Inputs) -> Result<String, Conf
                 .state_dir
                 .as_deref()
                 .unwrap_or(&config.server.state_dir);
-            let kept = Snapshots::of(dir).keep_only(&config, &one_line(&reason));
+            let kept = Snapshots::of(dir).keep_only(&config, &plain(&reason, LONGEST_REASON));
             let kept = kept.map_err(ConfigError::Keep)?;
             Ok(format!("kept as {}", short(&kept.id)))
         }
@@ -162,12 +166,6 @@ pub(crate) async fn run(args: ConfigArgs, inputs: Inputs) -> Result<String, Conf
             Ok(rollback.to(&id).await?)
         }
     }
-}
-
-/// A person's words, as one line of bounded length.
-fn one_line(text: &str) -> String {
-    let blank = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(blank).take(200).collect()
 }
 
 fn effective(config: &Config, as_json: bool) -> String {
@@ -209,14 +207,14 @@ fn list(kept: &Snapshots, as_json: bool) -> Result<String, ConfigError> {
         };
         let changed = match entry.changed.is_empty() {
             true => String::new(),
-            false => format!("  {}", entry.changed.join(", ")),
+            false => format!("  {}", shown(&entry.changed.join(", "))),
         };
         let line = format!(
             "{}  {}  {:21}  {}{changed}",
             short(&entry.id),
-            entry.time,
+            shown(&entry.time),
             mark,
-            entry.reason
+            shown(&entry.reason)
         );
         line.trim_end().to_owned()
     };
@@ -249,22 +247,27 @@ fn show(
     let mut text = String::new();
     // Writing to a String cannot fail.
     for of in kept.entries()?.iter().filter(|of| of.id == entry.id) {
-        let _ = writeln!(text, "# {}: {}", of.time, of.reason);
+        let (time, reason) = (shown(&of.time), shown(&of.reason));
+        let _ = writeln!(text, "# {time}: {reason}");
     }
     let _ = writeln!(
         text,
         "# id {}, by camarad-sidecar {}",
-        entry.id, snapshot.version
+        entry.id,
+        shown(&snapshot.version)
     );
     for (name, value) in &snapshot.environment {
+        let (name, value) = (shown(name), shown(value));
         let _ = writeln!(text, "# environment: {name}={value}");
     }
     for file in &snapshot.included {
-        let _ = writeln!(text, "# kept along: {} (--file shows it)", file.path);
+        let path = shown(&file.path);
+        let _ = writeln!(text, "# kept along: {path} (--file shows it)");
     }
     match &snapshot.file {
         Some(file) => {
-            let _ = write!(text, "# file: {}\n\n{}", file.path, file.text.trim_end());
+            let (path, own) = (shown(&file.path), file.text.trim_end());
+            let _ = write!(text, "# file: {path}\n\n{own}");
         }
         None => text += "# no file: the environment alone",
     }
@@ -291,9 +294,10 @@ fn diff(before: &Snapshot, after: &Snapshot) -> String {
     let (a, b) = (environment(before), environment(after));
     for name in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
         if a.get(name) != b.get(name) {
-            let of = |value: Option<&String>| value.map_or("(not set)".to_owned(), Clone::clone);
+            let of = |value: Option<&String>| value.map_or("(not set)".to_owned(), |v| shown(v));
             lines.push(format!(
-                "environment: {name}: {} -> {}",
+                "environment: {}: {} -> {}",
+                shown(name),
                 of(a.get(name)),
                 of(b.get(name))
             ));
@@ -319,8 +323,8 @@ fn diff(before: &Snapshot, after: &Snapshot) -> String {
         };
         let (a, b) = (text(&old), text(&new));
         if a != b {
-            let changes = TextDiff::from_lines(&a, &b);
-            let told = changes.unified_diff().header(path, path).to_string();
+            let (changes, path) = (TextDiff::from_lines(&a, &b), shown(path));
+            let told = changes.unified_diff().header(&path, &path).to_string();
             lines.push(told.trim_end().to_owned());
         }
     }
@@ -331,6 +335,11 @@ fn diff(before: &Snapshot, after: &Snapshot) -> String {
         true => "no difference (secrets are not compared)".to_owned(),
         false => lines.join("\n"),
     }
+}
+
+/// A piece of what was kept, in its line.
+fn shown(text: &str) -> String {
+    plain(text, 4096)
 }
 
 /// The directory that `path` is in; the present one for a plain name.

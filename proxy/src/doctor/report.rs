@@ -3,6 +3,7 @@
 //! Not here: looking, and judging what was seen. Words that came from another
 //! server go through [`plain`] first, or they could write to the terminal.
 
+use camarad_policies::shown;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -224,8 +225,7 @@ fn verdict(gate: Gate, checks: &[Check]) -> Outcome {
 
 /// Another server's words, fit to be told: short, and without control characters.
 pub(super) fn plain(words: &str) -> String {
-    let fit = |c: char| if c.is_control() { ' ' } else { c };
-    words.chars().map(fit).take(LONGEST).collect()
+    shown::plain(words, LONGEST)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use super::CommandError;
 use camarad_policies::ids::ClientId;
+use camarad_policies::shown::plain;
 use camarad_policies::templates::{self, Template};
 use clap::Args;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -264,9 +265,7 @@ fn accepted(what: &'static str, client: ClientId, answer: &Answer) -> Result<Val
 /// What an answer says of itself, fit to be told.
 fn words(json: Option<&Value>) -> String {
     let words = json.and_then(|json| json.get("error")?.as_str());
-    let fit = |c: char| if c.is_control() { ' ' } else { c };
-    let words = words.unwrap_or("without words");
-    words.chars().map(fit).take(LONGEST_WORDS).collect()
+    plain(words.unwrap_or("without words"), LONGEST_WORDS)
 }
 
 /// The innermost cause.

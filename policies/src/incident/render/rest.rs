@@ -1,9 +1,9 @@
 //! What is listed one by one, and what it was read from.
 
 use super::super::tally::{Compared, Failures, Listed, Named, Refusals, Tally, Times};
-use super::words::{harmless, most, noun, quantiles, quoted};
-use super::{ACCESS, AUDIT, IDS, LEDGER, MOST, SLOWEST, Section, Seen, is_known};
-use crate::log_lines::plain;
+use super::words::{most, noun, quantiles};
+use super::{ACCESS, AUDIT, IDS, LEDGER, LONGEST, MOST, SLOWEST, Section, Seen, is_known};
+use crate::shown::{self, code};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -15,7 +15,11 @@ impl Section {
         }
         self.line(&format!("- **{what}**:"));
         for (at, row) in &rows {
-            self.line(&format!("  - {} {}", self.second(*at), harmless(row)));
+            self.line(&format!(
+                "  - {} {}",
+                self.second(*at),
+                shown::words(row, LONGEST)
+            ));
         }
         self.rest(listed, rows.len());
     }
@@ -42,7 +46,7 @@ impl Section {
             return self.line(&format!("- **Refusals**: none{whence}"));
         }
         let codes = most(&of.codes, |n| **n).take(MOST);
-        let codes = codes.map(|(code, n)| format!("{} {n}", quoted(code)));
+        let codes = codes.map(|(name, n)| format!("{} {n}", code(name)));
         let mut codes = codes.collect::<Vec<_>>();
         if of.codes.len() > MOST {
             codes.push("and others".to_owned());
@@ -102,7 +106,7 @@ impl Section {
         for (_, name, of) in slowest.iter().take(SLOWEST) {
             let told = quantiles(of);
             let count = of.during.total();
-            self.line(&format!("  - {} ({count}): {told}", quoted(name)));
+            self.line(&format!("  - {} ({count}): {told}", code(name)));
         }
     }
 
@@ -119,7 +123,7 @@ impl Section {
             .collect();
         let most = kinds.iter().map(Vec::len).max().unwrap_or(0);
         let ids = (0..most).flat_map(|nth| kinds.iter().filter_map(move |ids| ids.get(nth)));
-        let ids: Vec<_> = ids.take(IDS).map(|(_, id)| quoted(id)).collect();
+        let ids: Vec<_> = ids.take(IDS).map(|(_, id)| code(id)).collect();
         if !ids.is_empty() {
             self.line(&format!(
                 "- **Some of the 5xx**, for `camarad-sidecar trace`: {}",
@@ -132,7 +136,7 @@ impl Section {
         self.line("- **Read for this**:");
         for one in seen {
             let mut told = format!("  - {}: ", one.log);
-            let files: Vec<_> = one.files.iter().map(|name| quoted(name)).collect();
+            let files: Vec<_> = one.files.iter().map(|name| code(name)).collect();
             match (files.is_empty(), one.older) {
                 (true, 0) => told += "not read",
                 (true, 1) => told += "the one file ends before this time",
@@ -148,7 +152,7 @@ impl Section {
                 let _ = write!(told, ", {} of them could not be read", one.broken);
             }
             for problem in &one.problems {
-                let _ = write!(told, "; {}", harmless(&plain(problem, 300)));
+                let _ = write!(told, "; {}", shown::words(problem, LONGEST));
             }
             self.line(&told);
         }

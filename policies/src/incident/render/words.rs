@@ -1,7 +1,6 @@
-//! Words, numbers and names as they stand in Markdown.
+//! Words and numbers as they stand in a section.
 
 use super::super::tally::Compared;
-use crate::log_lines::plain;
 
 pub(super) fn quantiles(of: &Compared) -> String {
     let ms = |value: Option<f64>| value.map_or("none".to_owned(), |ms| format!("{ms} ms"));
@@ -31,24 +30,4 @@ pub(super) fn noun(count: usize, one: &str) -> String {
         1 => one.to_owned(),
         _ => format!("{one}s"),
     }
-}
-
-/// A name from a log as code, whatever is in it.
-pub(super) fn quoted(name: &str) -> String {
-    match plain(name, 200).replace('`', "'") {
-        empty if empty.trim().is_empty() => "`-`".to_owned(),
-        name => format!("`{name}`"),
-    }
-}
-
-/// Words from a log in which Markdown finds nothing.
-pub(super) fn harmless(words: &str) -> String {
-    let mut out = String::with_capacity(words.len());
-    for c in words.chars() {
-        if "\\`*[]<>|~&#!$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }

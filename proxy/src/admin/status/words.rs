@@ -1,13 +1,14 @@
 //! Numbers, times and texts as the status page writes them. Pure.
 
+use camarad_policies::shown::is_odd;
+
 /// A text from outside in one line, and in at most so many bytes of the page, escapes
 /// included, and an ellipsis where it is longer. Characters that move a cursor or turn the
 /// direction of writing around are blanks. Escaping itself is maud's.
 pub(super) fn cut(text: &str, most: usize) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}');
     // Unicode has characters that are none, which HTML does not allow.
     let is_none = |c: char| (c as u32 & 0xfffe) == 0xfffe || matches!(c, '\u{fdd0}'..='\u{fdef}');
-    let plain = |c: char| match c.is_control() || turns(c) || is_none(c) {
+    let plain = |c: char| match is_odd(c) || is_none(c) {
         true => ' ',
         false => c,
     };
