@@ -5,7 +5,7 @@
 
 mod rollback;
 
-use crate::snapshots::{Entry, Snapshots, SnapshotsError, short, taken};
+use crate::snapshots::{Entry, Snapshots, SnapshotsError, short};
 use camarad_config::{Config, Inputs, Problems, Snapshot, leaves, load, shown_file};
 use camarad_policies::shown::plain;
 use clap::{Args, Subcommand};
@@ -148,7 +148,7 @@ pub(crate) async fn run(args: ConfigArgs, inputs: Inputs) -> Result<String, Conf
             let before = kept.read(&kept.find(&from)?.id)?;
             let after = match to {
                 Some(to) => kept.read(&kept.find(&to)?.id)?,
-                None => taken(&load(&inputs)?),
+                None => kept.taken(&load(&inputs)?),
             };
             Ok(diff(&before, &after))
         }

@@ -6,6 +6,7 @@
 //! Secrets of our own keys are not in there; of what is kept along that cannot be said for
 //! sure. Nobody else's to read.
 
+mod files;
 mod order;
 
 pub(crate) use order::{Order, Outcome};
@@ -13,11 +14,13 @@ pub(crate) use order::{Order, Outcome};
 use crate::whole_file;
 use camarad_config::{Config, Secret, Snapshot, leaves};
 use camarad_policies::hex::hex;
-use rustix::fs::{FlockOperation, OFlags, flock};
+use camarad_policies::shown::plain;
+use files::{Files, Round, Unread};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
@@ -25,8 +28,8 @@ use time::format_description::well_known::Rfc3339;
 
 /// Their directory in the state directory.
 const DIRECTORY: &str = "snapshots";
-/// Most of a file that is kept along.
-const LARGEST_INCLUDED: u64 = 256 << 10;
+/// Longest path that is told, in characters.
+const LONGEST_PATH: usize = 4096;
 /// How many characters of an id are shown.
 pub(crate) const SHORT: usize = 12;
 
@@ -71,6 +74,8 @@ pub(crate) enum SnapshotsError {
 pub(crate) struct Snapshots {
     state_dir: PathBuf,
     dir: PathBuf,
+    /// Who reads the files that are kept along.
+    files: Files,
 }
 
 impl Snapshots {
@@ -79,6 +84,7 @@ impl Snapshots {
         Self {
             state_dir: state_dir.to_owned(),
             dir: state_dir.join(DIRECTORY),
+            files: Files::default(),
         }
     }
 
@@ -203,7 +209,7 @@ impl Snapshots {
         reason: &str,
         how: Applied<'_>,
     ) -> io::Result<Entry> {
-        let snapshot = taken(config);
+        let snapshot = self.taken(config);
         let id = digest(&snapshot.to_text());
         let entries = self.read_index()?;
         let last = entries.iter().rev().find(|entry| entry.applied);
@@ -242,7 +248,31 @@ impl Snapshots {
             rolled_back: false,
             changed: Vec::new(),
         };
-        self.keep(&taken(config), told, config.snapshots.keep)
+        self.keep(&self.taken(config), told, config.snapshots.keep)
+    }
+
+    /// A snapshot of settings, with the files that are kept along, as far as they answer.
+    pub(crate) fn taken(&self, config: &Config) -> Snapshot {
+        let round = self.files.round();
+        // First, for what they hold must not be in the others.
+        let secrets = secrets_in_files(config, &round);
+        let mut included = Vec::new();
+        for path in &config.snapshots.include {
+            let text = match &secrets {
+                Ok(_) => round.read(path),
+                Err(_) => Err(Unread::NoSecrets),
+            };
+            let path = path.display().to_string();
+            match text {
+                Ok(text) => included.push((path, text)),
+                Err(error) => tracing::warn!(
+                    "snapshots.include: {} is not kept along: {error}",
+                    plain(&path, LONGEST_PATH)
+                ),
+            }
+        }
+        let secrets = secrets.unwrap_or_default();
+        Snapshot::of(config, env!("CARGO_PKG_VERSION"), included, secrets)
     }
 
     /// Until this is dropped, nobody else writes here.
@@ -280,50 +310,18 @@ struct Told<'a> {
     changed: Vec<String>,
 }
 
-/// A snapshot of settings, with the files that are kept along.
-pub(crate) fn taken(config: &Config) -> Snapshot {
-    let mut included = Vec::new();
-    for path in &config.snapshots.include {
-        match read_bounded(path) {
-            Ok(text) => included.push((path.display().to_string(), text)),
-            Err(error) => {
-                tracing::warn!("snapshots.include: {}: {error}", path.display());
-            }
-        }
-    }
-    let version = env!("CARGO_PKG_VERSION");
-    Snapshot::of(config, version, included, secrets_in_files(config))
-}
-
-/// What the files of secrets hold, as far as they can be read.
-fn secrets_in_files(config: &Config) -> Vec<Secret> {
+/// What the files of secrets hold; an error where one of them does not answer.
+fn secrets_in_files(config: &Config, round: &Round<'_>) -> Result<Vec<Secret>, Unread> {
     let all = leaves(&config.settings);
     let named = all.iter().filter(|(key, _)| key.ends_with("_file"));
     let paths = named.filter_map(|(_, value)| value.as_str().filter(|path| !path.is_empty()));
-    // One that cannot be read now was told when the settings were.
-    let texts = paths.filter_map(|path| read_bounded(Path::new(path)).ok());
-    texts.map(|text| Secret::new(text.trim())).collect()
-}
-
-fn read_bounded(path: &Path) -> io::Result<String> {
-    // Nothing that has to be waited for, such as a pipe.
-    let mut options = OpenOptions::new();
-    let options = options
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits() as i32);
-    let file = options.open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(io::Error::other("it is no plain file"));
-    }
-    if about.len() > LARGEST_INCLUDED {
-        return Err(io::Error::other(format!(
-            "larger than {LARGEST_INCLUDED} bytes"
-        )));
-    }
-    let mut text = String::new();
-    file.take(LARGEST_INCLUDED).read_to_string(&mut text)?;
-    Ok(text)
+    let secret = |path| match round.read(Path::new(path)) {
+        Ok(text) => Some(Ok(Secret::new(text.trim()))),
+        // One that cannot be read now was told when the settings were.
+        Err(Unread::Failed(_)) => None,
+        Err(silent) => Some(Err(silent)),
+    };
+    paths.filter_map(secret).collect()
 }
 
 /// An id as it is shown.

@@ -1,5 +1,7 @@
 use super::*;
 use camarad_config::{Inputs, load};
+use std::sync::Arc;
+use std::time::Duration;
 
 fn config(file: &str) -> Config {
     let dir = tempfile::tempdir().unwrap();
@@ -135,4 +137,36 @@ fn a_line_that_was_cut_off_and_one_that_names_a_path_are_left_out() {
     text += "{\"id\": \"abc";
     std::fs::write(&index, text).unwrap();
     assert_eq!(kept.entries().unwrap(), [entry]);
+}
+
+#[test]
+fn a_file_that_hangs_holds_nothing_up_and_is_left_out() {
+    let (let_go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let read = move |path: &Path| {
+        if path.starts_with("/hangs") {
+            gate.lock().unwrap().recv().map_err(io::Error::other)?;
+        }
+        Ok(format!("listen 80; # {}", path.display()))
+    };
+    let (each, all) = (Duration::from_millis(20), Duration::from_secs(60));
+    let dir = tempfile::tempdir().unwrap();
+    let mut kept = Snapshots::of(dir.path());
+    kept.files = Files::read_by(Arc::new(read), each, all);
+    let include = |rest: &str| {
+        config(&format!(
+            "[snapshots]\ninclude = [\"/hangs/a.conf\", \"/good.conf\"]\n{rest}"
+        ))
+    };
+    for why in ["start", "SIGHUP"] {
+        let entry = kept.applied(&include(""), why, by(false)).unwrap();
+        let included = kept.read(&entry.id).unwrap().included;
+        let paths: Vec<&str> = included.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["/good.conf"], "{why}");
+    }
+    // What a file of secrets says is not known, so no other is kept.
+    let mut silent = include("");
+    silent.settings.admin.token_file = "/hangs/token".into();
+    assert!(kept.taken(&silent).included.is_empty());
+    drop(let_go);
 }
