@@ -1,8 +1,10 @@
 //! Configurations that were applied, and the way back to them, by the command line beside a
 //! sidecar that serves.
 
+mod kept_along;
+
 use crate::support::{SECRET, Setup, Sidecar, StandIn, alice, command, eventually};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 
 /// A secret that stands in the file itself.
@@ -331,86 +333,6 @@ async fn what_is_made_is_not_for_everybody() {
             .mode();
         assert_eq!(mode & 0o027, 0, "{name}: {mode:o}");
     }
-}
-
-#[tokio::test]
-async fn what_would_have_to_be_waited_for_is_not_kept_along() {
-    let dir = tempfile::tempdir().unwrap();
-    let pipe = dir.path().join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    assert!(made.unwrap().success());
-    let path = pipe.display().to_string();
-    let (sidecar, _coolbits, _legacy) =
-        started(&format!("[snapshots]\ninclude = [{path:?}]\n")).await;
-    reload(&sidecar).await;
-    sidecar.says("it is no plain file").await;
-}
-
-#[tokio::test]
-async fn settings_and_files_that_are_kept_along_are_shown_without_their_secrets() {
-    let dir = tempfile::tempdir().unwrap();
-    let nginx = dir.path().join("camarad.conf");
-    std::fs::write(
-        &nginx,
-        "listen 80;\nproxy_set_header X-Token \"word of mine\";\nset $seal words-of-a-file-that-only-a-setting-names;\n",
-    )
-    .unwrap();
-    let seal = dir.path().join("seal").display().to_string();
-    std::fs::write(&seal, "words-of-a-file-that-only-a-setting-names\n").unwrap();
-    let path = nginx.display().to_string();
-    let include =
-        format!("[snapshots]\ninclude = [{path:?}]\n[sessions]\nseal_key_file = {seal:?}\n");
-    let (sidecar, _coolbits, _legacy) = started(&include).await;
-    let shown = done(&sidecar, &["show", "latest", "--file", &path]).await;
-    assert_eq!(
-        shown,
-        "listen 80;\nproxy_set_header X-Token \"***\";\nset $seal ***;\n"
-    );
-    let shown = done(&sidecar, &["show", "latest"]).await;
-    for part in [
-        ": start",
-        "# kept along: ",
-        "secret = \"***\" # ***",
-        "environment: LEGACY_URL=http",
-    ] {
-        assert!(shown.contains(part), "{part}: {shown}");
-    }
-    std::fs::write(&nginx, "listen 81;\n").unwrap();
-    let diff = done(&sidecar, &["diff", "latest"]).await;
-    assert!(
-        diff.contains("-listen 80;\n") && diff.contains("+listen 81;"),
-        "{diff}"
-    );
-    reload(&sidecar).await;
-    let same = done(&sidecar, &["list"]).await;
-    assert_eq!(
-        same.lines().count(),
-        2,
-        "what is kept along is another one: {same}"
-    );
-    let printed = done(&sidecar, &["print"]).await;
-    assert!(printed.starts_with("# ours\n[[issuers]]"), "{printed}");
-    let printed = done(&sidecar, &["print", "--effective"]).await;
-    for line in [
-        "cache.capacity_bytes = 67108864  # default",
-        &format!(
-            "snapshots.include = [{path:?}]  # {}",
-            sidecar.config_file().display()
-        ),
-        "admin.token = \"***\"  # SIDECAR_ADMIN_TOKEN",
-        "issuers[0].secret = \"***\"  # ",
-    ] {
-        assert!(printed.contains(line), "{line}: {printed}");
-    }
-    let printed = done(&sidecar, &["print", "--effective", "--json"]).await;
-    let printed: Value = serde_json::from_str(&printed).unwrap();
-    assert_eq!(
-        printed["admin.token"],
-        json!({"value": "***", "origin": "SIDECAR_ADMIN_TOKEN"})
-    );
-    let json = done(&sidecar, &["show", "latest", "--json"]).await;
-    let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["included"][0]["path"], json!(path));
 }
 
 #[tokio::test]

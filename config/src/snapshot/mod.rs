@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 /// The form that is written, with its version.
 const FORMAT: &str = "camarad-config-snapshot/1";
 
-/// A file, without what looks like a secret.
+/// A file, without what is or may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptFile {
     /// Where it was.
@@ -81,8 +81,8 @@ impl Snapshot {
             included: included
                 .into_iter()
                 .map(|(path, text)| KeptFile {
+                    text: hidden(&path, &text, &known),
                     path,
-                    text: hidden(&text, &known),
                 })
                 .collect(),
         }

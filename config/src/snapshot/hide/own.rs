@@ -1,117 +1,43 @@
-//! Texts without the secrets in them, and put together again.
+//! Our own file without the secrets in it, and put together again.
 //!
-//! Our own file is read as TOML, so that every secret goes and nothing else; its comments and
-//! other people's files are looked through by what a secret looks like, which is no proof:
-//! what is kept of them is no place for secrets all the same.
+//! It is read as TOML, so that every secret goes and nothing else; its comments are looked
+//! through by what a secret looks like. It is written back by a rollback, so nothing but a
+//! comment may be changed by a look.
 
+use super::{HIDDEN, hidden, looks, string_end, without};
 use crate::secret::Secret;
-use regex::{Captures, Regex};
-use std::sync::LazyLock;
 use toml_edit::visit_mut::{VisitMut, visit_table_like_kv_mut};
 use toml_edit::{DocumentMut, Item, KeyMut, TableLike, Value};
-
-/// What stands in a secret's place.
-pub(super) const HIDDEN: &str = "***";
-
-/// Shorter texts would be found where no secret is.
-const LEAST: usize = 8;
-
-/// A name that a secret goes by, and what it is set to: a quoted text, or the rest of the line.
-static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let name = r"[\w.-]*(?:secret|token|passw(?:or)?d|passphrase|pwd|api[_-]?key|[_-]key|seal_?key|private_?key|auth|cookie|credential)[\w.-]*";
-    let quoted = r#""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\\n]|\\.)*`"#;
-    let set = format!(
-        r#"(?i)(?<name>{name})(?:(?<sep>["']?[ \t]*(?:=>|[:=])[ \t]*)(?<value>{quoted}|[^\s;][^;\n]*)|(?<blank>[ \t]+)(?<said>{quoted}|[^\n;]+;))"#
-    );
-    Regex::new(&set).ok()
-});
-
-static PEM: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----").ok()
-});
-
-static BEARER: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?i)\b(bearer|basic)[ \\]+[^\s"';]+"#).ok());
-
-static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"://[^\s/@"']+@"#).ok());
-
-/// A variable of nginx, a shell or Node, which names a secret and is none.
-static VARIABLE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^(?:\$(?:\w+|\{\w+\})|process\.env\.\w+)$").ok());
 
 /// Whether a key's value is a secret, by its last name.
 pub(crate) fn is_secret_name(name: &str) -> bool {
     matches!(name, "secret" | "token" | "seal_key")
 }
 
-/// Any text without what looks like a secret in it, and without those that are known.
-pub(super) fn hidden(text: &str, known: &[Secret]) -> String {
-    let (Some(assigned), Some(pem), Some(bearer), Some(login)) =
-        (&*ASSIGNED, &*PEM, &*BEARER, &*LOGIN)
-    else {
-        // A pattern that cannot be read hides everything; a test holds that it can.
-        return HIDDEN.to_owned();
-    };
-    let text = pem.replace_all(text, HIDDEN);
-    let text = login.replace_all(&text, format!("://{HIDDEN}@"));
-    let text = assigned.replace_all(&text, |found: &Captures<'_>| assignment(found));
-    let text = bearer.replace_all(&text, format!("$1 {HIDDEN}"));
-    without(&text, known)
-}
-
-fn assignment(found: &Captures<'_>) -> String {
-    let part = |name: &str| found.name(name).map_or("", |part| part.as_str());
-    let (name, sep, value) = match found.name("value") {
-        Some(value) => (part("name"), part("sep"), value.as_str()),
-        None => (part("name"), part("blank"), part("said")),
-    };
-    let last = name.to_ascii_lowercase();
-    let names_a_place = [
-        "file",
-        "path",
-        "url",
-        "claim",
-        "dir",
-        "certificate_key",
-        "cache_key",
-    ];
-    let bare = value.trim_matches(['"', '\'', '`', ';', ',']);
-    let is_variable = VARIABLE.as_ref().is_some_and(|one| one.is_match(bare));
-    let is_no_secret = names_a_place.iter().any(|end| last.ends_with(end))
-        || bare.is_empty()
-        || is_variable
-        || matches!(
-            bare,
-            "true" | "false" | "null" | "on" | "off" | "{" | HIDDEN
-        );
-    if is_no_secret {
-        return found.get(0).map_or("", |whole| whole.as_str()).to_owned();
-    }
-    let quote = value.chars().next().filter(|c| "\"'`".contains(*c));
-    let quote = quote.map(String::from).unwrap_or_default();
-    let end = if value.ends_with(';') { ";" } else { "" };
-    format!("{name}{sep}{quote}{HIDDEN}{quote}{end}")
-}
-
-fn without(text: &str, known: &[Secret]) -> String {
-    let known = known.iter().map(Secret::expose);
-    let known = known.filter(|secret| secret.len() >= LEAST);
-    known.fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
-}
-
-/// Our own file without its secrets; what is no TOML is looked through like any other text.
-pub(super) fn hidden_toml(text: &str, known: &[Secret]) -> String {
+/// Our own file without its secrets; what is no TOML is read like another's.
+pub(in crate::snapshot) fn hidden_toml(text: &str, known: &[Secret]) -> String {
     let Ok(mut document) = text.parse::<DocumentMut>() else {
-        return hidden(text, known);
+        return hidden("", text, known);
     };
     Hide.visit_document_mut(&mut document);
-    let text = with_comments(&document.to_string(), |comment| hidden(comment, &[]));
+    // A key over several comments is found by where it begins and ends.
+    let mut is_key = false;
+    let text = with_comments(&document.to_string(), |comment| {
+        is_key |= comment.contains("-----BEGIN ");
+        match is_key {
+            true => {
+                is_key = !comment.contains("-----END ");
+                format!("# {HIDDEN}")
+            }
+            false => looks::looked_through(comment),
+        }
+    });
     without(&text, known)
 }
 
 /// TOML with every comment as `change` has it. Reads strings only as far as to know where
 /// they end.
-fn with_comments(text: &str, change: impl Fn(&str) -> String) -> String {
+fn with_comments(text: &str, mut change: impl FnMut(&str) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['#', '"', '\'']) {
@@ -124,31 +50,16 @@ fn with_comments(text: &str, change: impl Fn(&str) -> String) -> String {
                 rest = &from[end..];
                 continue;
             }
-            [b'"', b'"', b'"', ..] => string(from, "\"\"\"", true),
-            [b'\'', b'\'', b'\'', ..] => string(from, "\'\'\'", false),
-            [b'"', ..] => string(from, "\"", true),
-            _ => string(from, "'", false),
+            [b'"', b'"', b'"', ..] => string_end(from, "\"\"\"", true),
+            [b'\'', b'\'', b'\'', ..] => string_end(from, "'''", false),
+            [b'"', ..] => string_end(from, "\"", true),
+            _ => string_end(from, "'", false),
         };
-        let (string, after) = from.split_at(length);
+        let (string, after) = from.split_at(length.unwrap_or(from.len()));
         out.push_str(string);
         rest = after;
     }
     out + rest
-}
-
-/// How long the string is that the text begins with.
-fn string(text: &str, quote: &str, has_escapes: bool) -> usize {
-    let mut at = quote.len();
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if rest.starts_with(quote) {
-            return at + quote.len();
-        }
-        let mut chars = rest.chars();
-        let first = chars.next();
-        let escaped = chars.next().filter(|_| has_escapes && first == Some('\\'));
-        at += first.map_or(0, char::len_utf8) + escaped.map_or(0, char::len_utf8);
-    }
-    text.len()
 }
 
 struct Hide;
@@ -176,7 +87,7 @@ fn replace(value: &mut Value, text: &str) {
 
 /// A hidden file with the secrets that stand under the same keys of the present one; the
 /// keys of those that it has not got otherwise. Issuers go by their name.
-pub(super) fn filled(kept: &str, present: &str) -> Result<String, Vec<String>> {
+pub(in crate::snapshot) fn filled(kept: &str, present: &str) -> Result<String, Vec<String>> {
     let Ok(mut document) = kept.parse::<DocumentMut>() else {
         return Err(vec!["the whole file: what was kept is no TOML".to_owned()]);
     };
@@ -247,6 +158,10 @@ mod tests {
     use super::*;
 
     const FILE: &str = r##"# before the change: secret = "an old secret of the house"
+# -----BEGIN PRIVATE KEY-----
+# MIIEvQIBADANBgkqhkiG
+# short=
+# -----END PRIVATE KEY-----
 [admin]
 token = "the-token-of-admins" # never token: "another-one-here"
 token_file = ""
@@ -278,6 +193,7 @@ two lines and more"""
             "the jwt secret",
             "the secret of issuer",
             "two lines",
+            "short=",
         ] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
@@ -317,7 +233,7 @@ two lines and more"""
             ("a = \"ă\" # secret = \"b\"", "a = \"ă\" # secret = \"***\""),
             ("a = \"open", "a = \"open"),
         ] {
-            let found = with_comments(text, |comment| hidden(comment, &[]));
+            let found = with_comments(text, looks::looked_through);
             assert_eq!(found, expected);
         }
     }
@@ -366,74 +282,5 @@ two lines and more"""
         assert_eq!(filled(&kept, &moved).unwrap_err(), ["admin.token"]);
         // A hidden one is no secret to fill in.
         assert_eq!(filled(&kept, &kept).unwrap_err().len(), 4);
-    }
-
-    #[test]
-    fn other_peoples_files_are_looked_through() {
-        let known = [Secret::new("abcdefgh12345678")];
-        for (text, expected) in [
-            (
-                "SIDECAR_JWT_SECRET: \"s3cr3t-value\",",
-                "SIDECAR_JWT_SECRET: \"***\",",
-            ),
-            ("SIDECAR_ADMIN_TOKEN=abc", "SIDECAR_ADMIN_TOKEN=***"),
-            ("'api_key' => 'x y'", "'api_key' => '***'"),
-            ("password = `x`;", "password = `***`;"),
-            (
-                "SIDECAR_JWT_SECRET_FILE: \"/etc/s\"",
-                "SIDECAR_JWT_SECRET_FILE: \"/etc/s\"",
-            ),
-            ("SECRET_KEY: process.env.KEY", "SECRET_KEY: process.env.KEY"),
-            (
-                "proxy_set_header Authorization \"Bearer x\";",
-                "proxy_set_header Authorization \"***\";",
-            ),
-            ("secure_link_secret word;", "secure_link_secret ***;"),
-            (
-                "curl -H \"Authorization: Bearer tok\"",
-                "curl -H \"Authorization: ***",
-            ),
-            (
-                "proxy_set_header Authorization Basic\\ X;",
-                "proxy_set_header Authorization ***;",
-            ),
-            ("-H 'x: Bearer tok'", "-H 'x: Bearer ***'"),
-            ("DB_PASSWORD=ab,rest of it", "DB_PASSWORD=***"),
-            (
-                "Environment=\"APP_SECRET=two rest\"",
-                "Environment=\"APP_SECRET=***",
-            ),
-            ("secret = \"ab\\\"rest\"", "secret = \"***\""),
-            ("secret = \"begins here", "secret = \"***\""),
-            ("TOKEN=/base64/+x==", "TOKEN=***"),
-            ("TOKEN=$2y$10$abc", "TOKEN=***"),
-            ("TOKEN_NAME=x", "TOKEN_NAME=***"),
-            ("X-Api-Key: abc", "X-Api-Key: ***"),
-            ("STRIPE_KEY=abc", "STRIPE_KEY=***"),
-            ("MYSQL_PWD=abc", "MYSQL_PWD=***"),
-            ("passphrase: abc", "passphrase: ***"),
-            ("TWILIO_AUTH=abc", "TWILIO_AUTH=***"),
-            ("SECRET: process.env.S || 'x',", "SECRET: ***"),
-            ("redis://:pw@h", "redis://***@h"),
-            ("https://ghp_x@github.com", "https://***@github.com"),
-            (
-                "ssl_certificate_key /etc/k.pem;",
-                "ssl_certificate_key /etc/k.pem;",
-            ),
-            (
-                "proxy_set_header X-Token $http_x;",
-                "proxy_set_header X-Token $http_x;",
-            ),
-            ("# a token is asked for", "# a token is asked for"),
-            ("url https://me:pass@host/x", "url https://***@host/x"),
-            ("listen 127.0.0.1:5050;", "listen 127.0.0.1:5050;"),
-            ("x = abcdefgh12345678", "x = ***"),
-            (
-                "-----BEGIN EC PRIVATE KEY-----\nabc\n-----END EC PRIVATE KEY-----\n",
-                "***\n",
-            ),
-        ] {
-            assert_eq!(hidden(text, &known), expected);
-        }
     }
 }
