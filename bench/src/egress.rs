@@ -94,7 +94,7 @@ pub(crate) fn measure() -> io::Result<()> {
 }
 
 /// A list of about this many bytes, as the app writes it.
-fn rows(size: usize) -> Vec<u8> {
+pub(crate) fn rows(size: usize) -> Vec<u8> {
     let message = "Budget for the next quarter looks fine; caf\\u00e9 campaign paused. ".repeat(3);
     let mut body = b"[".to_vec();
     let mut id = 1;

@@ -2,7 +2,7 @@
 
 use super::peer::Peer;
 use super::process::{Running, cpus, free_address};
-use super::scenario::{Scenario, Setup};
+use super::scenario::{Scenario, Setup, Work};
 use super::site::Site;
 use std::io;
 use std::process::Command;
@@ -26,7 +26,7 @@ impl Peer for Bare {
     }
 
     fn can(&self, scenario: &Scenario) -> bool {
-        scenario.plain
+        scenario.work == Work::PassedOn
     }
 
     fn start(&self, _: Setup, site: &Site) -> io::Result<Running> {

@@ -2,7 +2,7 @@
 
 use super::peer::Peer;
 use super::process::Running;
-use super::scenario::{Setup, request};
+use super::scenario::{CAMPAIGNS, SCENARIOS, Setup, Work, request};
 use super::site::Site;
 use super::upstream::SMALL;
 use super::wire::once;
@@ -39,9 +39,9 @@ pub(super) fn check(
     };
     let page = request("GET /static/bench/small", None, None, 0);
     trial.expect("a page without a token", &page, |status| status == 200)?;
-    let verifies = super::scenario::SCENARIOS
+    let verifies = SCENARIOS
         .iter()
-        .any(|scenario| !scenario.plain && peer.can(scenario));
+        .any(|scenario| scenario.work == Work::Decided && peer.can(scenario));
     if !verifies {
         return Ok(());
     }
@@ -49,6 +49,8 @@ pub(super) fn check(
     match setup {
         Setup::Cached => trial.cached(),
         Setup::Hs256 | Setup::Rs256 => trial.uncached(),
+        Setup::Gateway => trial.read_from_coolbits(),
+        Setup::Outage | Setup::OutageUncached => trial.answered_by_the_mock(),
     }
 }
 
@@ -154,6 +156,43 @@ impl Trial<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The campaigns of this user's client 10.
+    fn campaigns(&self, user: u64) -> io::Result<Value> {
+        let token = self.token(|claims| claims["uid"] = json!(user))?;
+        let request = request(CAMPAIGNS, Some(&token), Some(10), 0);
+        let body = self.expect("campaigns", &request, |status| status == 200)?;
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        match answer["campaigns"].as_array().map_or(0, Vec::len) {
+            0 => Err(self.failed("campaigns", &answer.to_string())),
+            _ => Ok(answer),
+        }
+    }
+
+    /// Each read selects the customer and fetches the report.
+    fn read_from_coolbits(&self) -> io::Result<()> {
+        self.campaigns(1)?;
+        let before = self.site.asked()?;
+        let answer = self.campaigns(1)?;
+        let asked = self.site.asked()? - before;
+        match (answer["source"].as_str(), asked) {
+            (Some("coolbits"), 2) => Ok(()),
+            _ => Err(self.failed("campaigns from Coolbits", &format!("{asked}, {answer}"))),
+        }
+    }
+
+    /// Users ask until the breaker is open; no caller opens it alone.
+    fn answered_by_the_mock(&self) -> io::Result<()> {
+        let mut last = Value::Null;
+        // Not those whose requests are measured: what they were told before would be kept.
+        for user in 1000..1100 {
+            last = self.campaigns(user)?;
+            if last["gateway"]["error"] == "breaker_open" && last["source"] == "mock" {
+                return Ok(());
+            }
+        }
+        Err(self.failed("the breaker", &last.to_string()))
     }
 
     /// Hits do without the upstream, and are nobody else's.

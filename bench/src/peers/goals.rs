@@ -3,6 +3,7 @@
 use super::bare;
 use super::rounds::Cell;
 use super::sidecar;
+use super::upstream::MANY;
 
 /// What a figure of the sidecar's is compared with.
 #[derive(Clone, Copy)]
@@ -11,8 +12,8 @@ enum Against {
     BestPeer,
     /// A bare Pingora that passes S1 on.
     BarePingora,
-    /// The sidecar's own S2.
-    OwnS2,
+    /// Another scenario of the sidecar's own.
+    Own(&'static str),
 }
 
 /// The goals for CPU per request: scenario, what it is compared with, and the most that the ratio may be.
@@ -21,10 +22,14 @@ const GOALS: &[(&str, Against, f64)] = &[
     ("S2", Against::BestPeer, 0.85),
     ("S2", Against::BarePingora, 1.0),
     ("S2b", Against::BestPeer, 0.45),
-    ("S2b", Against::OwnS2, 1.05),
+    ("S2b", Against::Own("S2"), 1.05),
     ("S3", Against::BestPeer, 0.65),
     ("S4", Against::BestPeer, 0.70),
+    ("S6", Against::Own("S3"), 1.0),
 ];
+
+/// The most that looking an answer through may cost.
+const NANOS_PER_BYTE: f64 = 1.0;
 
 /// One goal beside its figure.
 #[derive(Debug, PartialEq)]
@@ -37,12 +42,19 @@ pub(super) struct Judged {
 /// What a run says to the goals it has figures for; `alternatives` are the peers that a user
 /// would pick instead.
 pub(super) fn judge(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
+    let mut judged = costs(cells, alternatives);
+    judged.extend(per_byte(cells));
+    judged.extend(latencies(cells, alternatives));
+    judged
+}
+
+fn costs(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
     let mut judged = Vec::new();
     for (scenario, against, most) in GOALS {
         let other = match against {
             Against::BestPeer => best(cells, alternatives, scenario, cost),
             Against::BarePingora => cell(cells, bare::NAME, "S1"),
-            Against::OwnS2 => cell(cells, sidecar::NAME, "S2"),
+            Against::Own(id) => cell(cells, sidecar::NAME, id),
         };
         let ours = cell(cells, sidecar::NAME, scenario);
         let (Some(ours), Some(other)) = (ours, other) else {
@@ -54,7 +66,7 @@ pub(super) fn judge(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
         let name = match against {
             Against::BestPeer => format!("the best peer's ({})", other.peer),
             Against::BarePingora => "bare Pingora's S1".to_owned(),
-            Against::OwnS2 => "S2's".to_owned(),
+            Against::Own(id) => format!("{id}'s"),
         };
         let ratio = own / theirs;
         judged.push(Judged {
@@ -63,6 +75,23 @@ pub(super) fn judge(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
             met: ratio <= *most,
         });
     }
+    judged
+}
+
+/// What looking through the list of S7 costs beyond passing it on.
+fn per_byte(cells: &[Cell]) -> Option<Judged> {
+    let cost_of = |id| cell(cells, sidecar::NAME, id).and_then(cost);
+    let (looked_through, passed_on) = (cost_of("S7")?, cost_of("S7p")?);
+    let nanos = (looked_through - passed_on) * 1000.0 / MANY as f64;
+    Some(Judged {
+        goal: format!("S7: looking through under {NANOS_PER_BYTE:.0} ns per byte"),
+        figure: format!("({looked_through:.1} − {passed_on:.1} µs) / 64 KiB = {nanos:.2} ns"),
+        met: nanos < NANOS_PER_BYTE,
+    })
+}
+
+fn latencies(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
+    let mut judged = Vec::new();
     for scenario in super::scenario::SCENARIOS {
         let ours = cell(cells, sidecar::NAME, scenario.id).and_then(p99);
         let other = best(cells, alternatives, scenario.id, p99);
@@ -145,6 +174,18 @@ mod tests {
             ]
         );
         assert!(judged[1].goal.contains("HAProxy") && judged[3].goal.contains("nginx"));
+    }
+
+    #[test]
+    fn looking_through_is_held_against_passing_the_same_bytes_on() {
+        for (looked_through, passed_on, met) in [(100.0, 50.0, true), (120.0, 50.0, false)] {
+            let cells = samples(&[
+                ("sidecar", "S7", looked_through, 0.0),
+                ("sidecar", "S7p", passed_on, 0.0),
+            ]);
+            let judged = judge(&cells, &["HAProxy"]);
+            assert_eq!((judged.len(), judged[0].met), (1, met), "{judged:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use super::peer::{Peer, first_line};
 use super::process::{Running, cpus, free_address};
-use super::scenario::{Scenario, Setup};
+use super::scenario::{Scenario, Setup, Work};
 use super::site::{SECRET, Site};
 use std::io;
 use std::process::Command;
@@ -26,19 +26,19 @@ impl Peer for Haproxy {
         true
     }
 
-    fn can(&self, _: &Scenario) -> bool {
-        true
+    fn can(&self, scenario: &Scenario) -> bool {
+        scenario.work != Work::Own
     }
 
     fn start(&self, setup: Setup, site: &Site) -> io::Result<Running> {
         let (address, folder) = (free_address()?, site.folder(&format!("haproxy {setup:?}"))?);
         let (algorithm, key) = match setup {
             Setup::Rs256 => ("RS256", site.public_key.display().to_string()),
-            Setup::Hs256 | Setup::Cached => ("HS256", SECRET.to_owned()),
+            _ => ("HS256", SECRET.to_owned()),
         };
         let (keep, from_cache, to_cache) = match setup {
             Setup::Cached => (KEEP, FROM_CACHE, TO_CACHE),
-            Setup::Hs256 | Setup::Rs256 => ("", "", ""),
+            _ => ("", "", ""),
         };
         let file = TEMPLATE
             .replace("{address}", &address.to_string())

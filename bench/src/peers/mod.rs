@@ -12,15 +12,15 @@ mod haproxy;
 mod machine;
 mod nginx;
 mod peer;
-mod process;
+pub(crate) mod process;
 mod report;
 mod rounds;
-mod scenario;
-mod sidecar;
-mod site;
+pub(crate) mod scenario;
+pub(crate) mod sidecar;
+pub(crate) mod site;
 mod statistics;
 pub(crate) mod upstream;
-mod wire;
+pub(crate) mod wire;
 
 use peer::Peer;
 use process::Running;
@@ -166,8 +166,9 @@ fn prepare(
     target: std::net::SocketAddr,
     site: &site::Site,
 ) -> io::Result<Ready> {
-    let request = scenario.request(site)?;
-    let (status, _) = wire::once(target, &request)?;
+    let requests = scenario.requests(site)?;
+    let first = requests.first().map_or(&[][..], Vec::as_slice);
+    let (status, _) = wire::once(target, first)?;
     let good = match scenario.status {
         Status::Good => status == 200,
         Status::Refused => matches!(status, 403 | 404),
@@ -189,7 +190,7 @@ fn prepare(
         instance,
         ask: wire::Ask {
             target,
-            request,
+            requests,
             status,
         },
         cell,

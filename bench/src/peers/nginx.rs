@@ -2,7 +2,7 @@
 
 use super::peer::{Peer, first_line};
 use super::process::{Running, cpus, free_address};
-use super::scenario::{Scenario, Setup};
+use super::scenario::{Scenario, Setup, Work};
 use super::site::{SECRET, Site};
 use std::io;
 use std::process::Command;
@@ -22,8 +22,8 @@ impl Peer for Nginx {
         true
     }
 
-    fn can(&self, _: &Scenario) -> bool {
-        true
+    fn can(&self, scenario: &Scenario) -> bool {
+        scenario.work != Work::Own
     }
 
     fn start(&self, setup: Setup, site: &Site) -> io::Result<Running> {
@@ -33,7 +33,7 @@ impl Peer for Nginx {
         }
         let (algorithm, key) = match setup {
             Setup::Rs256 => ("RS256", std::fs::read_to_string(&site.public_key)?),
-            Setup::Hs256 | Setup::Cached => ("HS256", SECRET.to_owned()),
+            _ => ("HS256", SECRET.to_owned()),
         };
         // The folder is only ours, and a worker of root's would become somebody else.
         let user = if rustix::process::geteuid().is_root() {
@@ -43,7 +43,7 @@ impl Peer for Nginx {
         };
         let (keep, cache) = match setup {
             Setup::Cached => (KEEP, CACHE),
-            Setup::Hs256 | Setup::Rs256 => ("", ""),
+            _ => ("", ""),
         };
         let file = include_str!("../../peers/nginx.conf")
             .replace("{user}", user)

@@ -10,58 +10,76 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A tree of processes that listens; ended when dropped.
-pub(super) struct Running {
-    pub(super) address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
     child: Child,
     log: String,
 }
 
 /// Cores of the machine, counted before this thread is kept on one of them.
-pub(super) fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(crate::table::cores)
 }
 
 /// CPU for what is measured, and for load and upstream; the same where there is only one.
-pub(super) fn cpus() -> (usize, usize) {
+pub(crate) fn cpus() -> (usize, usize) {
     (cores().saturating_sub(1), 0)
 }
 
 /// Keeps this thread, and what it starts, on one CPU.
-pub(super) fn pin(cpu: usize) -> io::Result<()> {
+pub(crate) fn pin(cpu: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu);
     Ok(sched_setaffinity(None, &set)?)
 }
 
 /// A port that is free now; whoever is measured cannot tell which port 0 became.
-pub(super) fn free_address() -> io::Result<SocketAddr> {
+pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+/// How long what is measured may take to listen.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A command run by another one, which takes it as its last arguments.
+pub(crate) fn wrapped(mut outer: Command, command: &Command) -> Command {
+    outer.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
 
 impl Running {
     /// Starts the command on this CPU and waits until it listens. What it says on stdout and
     /// stderr goes to a file in `dir`, and into the error if it does not come up.
-    pub(super) fn start(
+    pub(crate) fn start(
         command: &Command,
         address: SocketAddr,
         cpu: usize,
         dir: &Path,
     ) -> io::Result<Self> {
+        Self::start_within(command, address, cpu, dir, PATIENCE)
+    }
+
+    /// The same with a time of its own.
+    pub(crate) fn start_within(
+        command: &Command,
+        address: SocketAddr,
+        cpu: usize,
+        dir: &Path,
+        patience: Duration,
+    ) -> io::Result<Self> {
         let log = dir.join(format!("{}.log", address.port()));
         let out = std::fs::File::create(&log)?;
         // Ends with us even if we are killed; the process id stays the command's.
-        let mut wrapped = Command::new("setpriv");
-        wrapped
-            .args(["--pdeathsig", "TERM"])
-            .arg(command.get_program());
-        wrapped.args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => wrapped.env(name, value),
-                None => wrapped.env_remove(name),
-            };
-        }
+        let mut outer = Command::new("setpriv");
+        outer.args(["--pdeathsig", "TERM"]);
+        let mut wrapped = wrapped(outer, command);
         wrapped
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
@@ -75,7 +93,7 @@ impl Running {
             log: log.display().to_string(),
         };
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(15) {
+        while started.elapsed() < patience {
             if TcpStream::connect(address).is_ok() {
                 return Ok(running);
             }
@@ -113,7 +131,7 @@ impl Running {
     }
 
     /// CPU time so far, user and system, of the whole tree and of children that ended.
-    pub(super) fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let mut ticks = 0;
         for (at, id) in self.tree().into_iter().enumerate() {
             let fields = stat_fields(id).unwrap_or_default();
@@ -128,7 +146,7 @@ impl Running {
     }
 
     /// Resident memory of the whole tree, KiB; pages that are shared count in each.
-    pub(super) fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         let of = |id| {
             let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
             let line = status
@@ -140,21 +158,37 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let tree = self.tree();
-        let signal = |id: u32, signal| {
-            let id = i32::try_from(id).ok().and_then(Pid::from_raw);
-            id.map(|id| rustix::process::kill_process(id, signal))
-        };
-        // nginx's master ends its workers when it is asked to, not when it is killed.
+impl Running {
+    /// Asks it to end; whether it has within this time.
+    pub(crate) fn end(&mut self, patience: Duration) -> bool {
         signal(self.child.id(), Signal::TERM);
         let asked = Instant::now();
-        while asked.elapsed() < Duration::from_secs(2) {
+        while asked.elapsed() < patience {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
+                return true;
             }
             std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+}
+
+fn signal(id: u32, signal: Signal) {
+    if let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+        // It may have ended meanwhile.
+        let _ = rustix::process::kill_process(id, signal);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        let tree = self.tree();
+        // nginx's master ends its workers when it is asked to, not when it is killed.
+        if self.end(Duration::from_secs(2)) {
+            return;
         }
         for id in tree {
             signal(id, Signal::KILL);

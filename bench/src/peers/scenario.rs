@@ -8,36 +8,52 @@ use std::time::Duration;
 
 /// How a peer is set up; each is a process of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
-pub(super) enum Setup {
+pub(crate) enum Setup {
     /// HS256, nothing cached.
     Hs256,
     /// RS256, nothing cached.
     Rs256,
     /// HS256; lists are kept for 30 s, by user, client and target.
     Cached,
+    /// HS256; connectors are read from Coolbits, nothing cached.
+    Gateway,
+    /// HS256; Coolbits is dead and its breaker open, the cache as it is shipped.
+    Outage,
+    /// The same with nothing cached.
+    OutageUncached,
+}
+
+/// Who can do the work of a scenario.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Any proxy: it is only passed on.
+    PassedOn,
+    /// Whoever verifies tokens and decides on clients.
+    Decided,
+    /// The sidecar alone; goals compare it with itself.
+    Own,
 }
 
 impl Setup {
-    pub(super) fn algorithm(self) -> Algorithm {
+    pub(crate) fn algorithm(self) -> Algorithm {
         match self {
             Self::Rs256 => Algorithm::RS256,
-            Self::Hs256 | Self::Cached => Algorithm::HS256,
+            _ => Algorithm::HS256,
         }
     }
 }
 
 /// One kind of work. All but S1 carry a token and `X-Client-ID`.
-pub(super) struct Scenario {
+pub(crate) struct Scenario {
     /// Short name, as the command line and the table have it.
-    pub(super) id: &'static str,
-    pub(super) words: &'static str,
-    pub(super) setup: Setup,
-    /// Whether it is only passed on, so that a bare proxy does the same work.
-    pub(super) plain: bool,
-    pub(super) connections: usize,
+    pub(crate) id: &'static str,
+    pub(crate) words: &'static str,
+    pub(crate) setup: Setup,
+    pub(crate) work: Work,
+    pub(crate) connections: usize,
     /// Whether there is a round at a fixed rate.
-    pub(super) timed: bool,
-    pub(super) status: Status,
+    pub(crate) timed: bool,
+    pub(crate) status: Status,
     line: &'static str,
     client: Option<u32>,
     body: usize,
@@ -45,7 +61,7 @@ pub(super) struct Scenario {
 
 /// What the answer must say; peers refuse a client each in their own way.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
+pub(crate) enum Status {
     Good,
     Refused,
 }
@@ -58,7 +74,7 @@ const fn small(id: &'static str, words: &'static str, setup: Setup) -> Scenario 
         id,
         words,
         setup,
-        plain: false,
+        work: Work::Decided,
         connections: CONNECTIONS,
         timed: true,
         status: Status::Good,
@@ -68,10 +84,10 @@ const fn small(id: &'static str, words: &'static str, setup: Setup) -> Scenario 
     }
 }
 
-/// All scenarios that have peers, in the order of the table.
-pub(super) const SCENARIOS: &[Scenario] = &[
+/// All scenarios, in the order of the table.
+pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        plain: true,
+        work: Work::PassedOn,
         line: "GET /static/bench/small",
         client: None,
         ..small("S1", "passed on, 1 KB, no token", Setup::Hs256)
@@ -85,7 +101,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..small("S4", "a client that is not in the claim", Setup::Hs256)
     },
     Scenario {
-        plain: true,
+        work: Work::PassedOn,
         connections: DOWNLOADS,
         timed: false,
         line: "GET /static/bench/large",
@@ -93,19 +109,74 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..small("S9d", "5 MB download", Setup::Hs256)
     },
     Scenario {
-        plain: true,
+        work: Work::PassedOn,
         connections: DOWNLOADS,
         timed: false,
         line: "POST /api/orchestrator/route",
         body: LARGE,
         ..small("S9u", "5 MB upload, with a token", Setup::Hs256)
     },
+    Scenario {
+        line: CAMPAIGNS,
+        ..own(
+            "S5",
+            "Google Ads campaigns mapped from Coolbits, a miss each time",
+            Setup::Gateway,
+        )
+    },
+    Scenario {
+        line: CAMPAIGNS,
+        ..own(
+            "S6",
+            "S5 with Coolbits dead and the breaker open: the mock's answer, kept for 5 s",
+            Setup::Outage,
+        )
+    },
+    Scenario {
+        line: CAMPAIGNS,
+        ..own("S6b", "S6 with nothing kept", Setup::OutageUncached)
+    },
+    Scenario {
+        line: "GET /api/flows?bench=rows",
+        timed: false,
+        ..own(
+            "S7",
+            "a list of 64 KiB, looked through for others' rows",
+            Setup::Hs256,
+        )
+    },
+    Scenario {
+        line: "GET /static/bench/rows",
+        client: None,
+        timed: false,
+        ..own("S7p", "the bytes of S7 passed on", Setup::Hs256)
+    },
 ];
 
+pub(crate) const CAMPAIGNS: &str =
+    "GET /api/connectors/google-ads/campaigns?account_id=123-456-7890&days=30";
+
+const fn own(id: &'static str, words: &'static str, setup: Setup) -> Scenario {
+    Scenario {
+        work: Work::Own,
+        ..small(id, words, setup)
+    }
+}
+
 impl Scenario {
-    /// The bytes of a request.
-    pub(super) fn request(&self, site: &Site) -> io::Result<Vec<u8>> {
-        let token = site.token(self.setup.algorithm(), |_| ())?;
+    /// The bytes of the requests, one for each connection in turn. What is read from Coolbits
+    /// is read by another user on each: reads that are alike wait for each other, and so do a
+    /// user's reads of Google Ads.
+    pub(crate) fn requests(&self, site: &Site) -> io::Result<Vec<Vec<u8>>> {
+        let users = match self.setup {
+            Setup::Gateway | Setup::Outage | Setup::OutageUncached => self.connections as u64,
+            Setup::Hs256 | Setup::Rs256 | Setup::Cached => 1,
+        };
+        (1..=users).map(|user| self.request(site, user)).collect()
+    }
+
+    fn request(&self, site: &Site, user: u64) -> io::Result<Vec<u8>> {
+        let token = site.token(self.setup.algorithm(), |claims| claims["uid"] = user.into())?;
         let token = self.client.map(|_| token);
         let mut bytes = request(self.line, token.as_deref(), self.client, self.body);
         bytes.resize(bytes.len() + self.body, b'x');
@@ -113,7 +184,7 @@ impl Scenario {
     }
 
     /// Rounds of large bodies are longer, so that there are enough requests in them.
-    pub(super) fn length(&self, length: Duration) -> Duration {
+    pub(crate) fn length(&self, length: Duration) -> Duration {
         if self.timed {
             length
         } else {
@@ -123,7 +194,7 @@ impl Scenario {
 }
 
 /// A head: method and path, a bearer, a client, and the length of what follows.
-pub(super) fn request(
+pub(crate) fn request(
     line: &str,
     token: Option<&str>,
     client: Option<u32>,

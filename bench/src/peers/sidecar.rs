@@ -5,6 +5,8 @@ use super::process::{Running, cpus, free_address};
 use super::scenario::{Scenario, Setup};
 use super::site::{SECRET, Site};
 use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 /// The sidecar with settings of its own.
@@ -48,35 +50,69 @@ impl Peer for &'static Variant {
 
     fn start(&self, setup: Setup, site: &Site) -> io::Result<Running> {
         let folder = site.folder(&format!("{} {setup:?}", self.name))?;
-        let (address, settings) = (free_address()?, folder.join("sidecar.toml"));
-        let issuer = match setup {
-            Setup::Rs256 => format!("pem_file = {:?}\nalgorithms = [\"RS256\"]", site.public_key),
-            Setup::Hs256 | Setup::Cached => {
-                format!("secret = {SECRET:?}\nalgorithms = [\"HS256\"]")
-            }
-        };
-        let file = format!(
-            "[server]\nthreads = 1\n[cache]\napp_reads = {}\n\
-             [[issuers]]\nname = \"bench\"\nkind = \"keyed\"\n{issuer}\nuser_claim = \"uid\"\n",
-            setup == Setup::Cached
-        );
-        std::fs::write(&settings, file)?;
-        let mut command = Command::new(crate::processes::sidecar_binary()?);
-        command.arg("run");
-        command.env("SIDECAR_CONFIG", &settings);
-        command.env("SIDECAR_LISTEN", address.to_string());
-        command.env("SIDECAR_ADMIN_LISTEN", "127.0.0.1:0");
-        command.env("SIDECAR_STATE_DIR", &folder);
-        command.env("SIDECAR_ACCESS_LOG", "off");
-        command.env("SIDECAR_LOG", "warn,pingora_core=off,pingora_proxy=off");
-        // So many refusals of one user would be limited, and no peer limits them.
-        command.env("SIDECAR__LIMITS__REFUSALS", "0");
-        command.env("SIDECAR__LIMITS__KEEPALIVE_REQUESTS", "1000000000");
-        command.env("COOLBITS_GATEWAY_ENABLED", "off");
-        command.env("LEGACY_URL", format!("http://{}", site.upstream_address()));
-        for (name, value) in self.environment {
-            command.env(name, value);
-        }
+        let address = free_address()?;
+        let command = command(setup, site, address, &folder, self.environment)?;
         Running::start(&command, address, cpus().0, &folder)
     }
+}
+
+/// How the sidecar is run for a setup, with everything it writes in `folder`.
+pub(crate) fn command(
+    setup: Setup,
+    site: &Site,
+    address: SocketAddr,
+    folder: &Path,
+    environment: &[(&str, &str)],
+) -> io::Result<Command> {
+    let settings = folder.join("sidecar.toml");
+    std::fs::write(&settings, file(setup, site))?;
+    let mut command = Command::new(crate::processes::sidecar_binary()?);
+    command.arg("run");
+    command.env("SIDECAR_CONFIG", &settings);
+    command.env("SIDECAR_LISTEN", address.to_string());
+    command.env("SIDECAR_ADMIN_LISTEN", "127.0.0.1:0");
+    command.env("SIDECAR_STATE_DIR", folder);
+    command.env("SIDECAR_ACCESS_LOG", "off");
+    command.env("SIDECAR_LOG", "warn,pingora_core=off,pingora_proxy=off");
+    // So many refusals of one user would be limited, and no peer limits them.
+    command.env("SIDECAR__LIMITS__REFUSALS", "0");
+    command.env("SIDECAR__LIMITS__KEEPALIVE_REQUESTS", "1000000000");
+    command.env("LEGACY_URL", format!("http://{}", site.upstream_address()));
+    for (name, value) in environment {
+        command.env(name, value);
+    }
+    Ok(command)
+}
+
+/// The settings of a setup.
+fn file(setup: Setup, site: &Site) -> String {
+    let issuer = match setup {
+        Setup::Rs256 => format!("pem_file = {:?}\nalgorithms = [\"RS256\"]", site.public_key),
+        _ => format!("secret = {SECRET:?}\nalgorithms = [\"HS256\"]"),
+    };
+    let cache = match setup {
+        Setup::Hs256 | Setup::Rs256 => "app_reads = false",
+        Setup::Cached | Setup::Outage => "",
+        Setup::Gateway | Setup::OutageUncached => "capacity_bytes = 0\nfallback_ttl = \"0s\"",
+    };
+    let coolbits = match setup {
+        Setup::Gateway => site.upstream_address().to_string(),
+        // Nobody listens on loopback's port 1.
+        Setup::Outage | Setup::OutageUncached => "127.0.0.1:1".to_owned(),
+        Setup::Hs256 | Setup::Rs256 | Setup::Cached => String::new(),
+    };
+    let gateway = match coolbits.as_str() {
+        "" => "enabled = false".to_owned(),
+        // Neither probes nor trials during a round.
+        address => format!(
+            "enabled = true\nurl = \"http://{address}\"\nprobe_interval = \"10m\"\n\
+             [breaker]\nopen = \"10m\"\nopen_most = \"10m\""
+        ),
+    };
+    format!(
+        "[server]\nthreads = 1\n[tenancy]\ndirectory_ttl = \"5m\"\n\
+         [cache]\n{cache}\n[gateway]\n{gateway}\n\
+         [[issuers]]\nname = \"bench\"\nkind = \"keyed\"\n{issuer}\nuser_claim = \"uid\"\n\
+         forward_to_coolbits = true\n"
+    )
 }

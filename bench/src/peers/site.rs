@@ -10,20 +10,20 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The HS256 secret of every peer.
-pub(super) const SECRET: &str = "the-secret-of-the-bench-longer-than-32-bytes";
+pub(crate) const SECRET: &str = "the-secret-of-the-bench-longer-than-32-bytes";
 
 /// The surroundings of one run.
-pub(super) struct Site {
-    pub(super) upstream: Running,
+pub(crate) struct Site {
+    pub(crate) upstream: Running,
     /// Public key for RS256, PEM.
-    pub(super) public_key: PathBuf,
+    pub(crate) public_key: PathBuf,
     private_key: Vec<u8>,
     dir: tempfile::TempDir,
 }
 
 impl Site {
     /// Starts the upstream and makes a key pair.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let (private, public) = (
             dir.path().join("private.pem"),
@@ -55,26 +55,26 @@ impl Site {
     }
 
     /// A new folder for one peer's files.
-    pub(super) fn folder(&self, name: &str) -> io::Result<PathBuf> {
+    pub(crate) fn folder(&self, name: &str) -> io::Result<PathBuf> {
         let folder = self.dir.path().join(name);
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
     }
 
     /// How many requests the upstream was asked so far.
-    pub(super) fn asked(&self) -> io::Result<u64> {
+    pub(crate) fn asked(&self) -> io::Result<u64> {
         let request = b"GET /bench/count HTTP/1.1\r\nHost: bench\r\n\r\n";
         let (_, body) = super::wire::once(self.upstream.address, request)?;
         let text = String::from_utf8_lossy(&body);
         text.parse().map_err(io::Error::other)
     }
 
-    pub(super) fn upstream_address(&self) -> SocketAddr {
+    pub(crate) fn upstream_address(&self) -> SocketAddr {
         self.upstream.address
     }
 
     /// A token good for two hours, changed by `change`.
-    pub(super) fn token(
+    pub(crate) fn token(
         &self,
         algorithm: Algorithm,
         change: impl FnOnce(&mut Value),

@@ -2,10 +2,11 @@
 //!
 //! Not an HTTP server: it reads heads of up to 16 KiB with a `Content-Length` or without a
 //! body, and answers what the rounds ask for. Whatever stands in front of it must be the
-//! bottleneck. It counts what it is asked; `GET /bench/count` tells, and is not counted.
+//! bottleneck. It is Coolbits' stand-in too, for one report of Google Ads. It counts what it is asked; `GET /bench/count` tells, and is not counted.
 
 use super::wire::{Head, head_of};
 use rustix::event::epoll;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,6 +15,8 @@ use std::rc::Rc;
 
 /// Bytes of an answer on the routes of S1 to S4.
 pub(super) const SMALL: usize = 1024;
+/// Bytes of the list of S7, or a row more.
+pub(super) const MANY: usize = 64 * 1024;
 /// Bytes of an upload and a download in S9.
 pub(super) const LARGE: usize = 5 * 1024 * 1024;
 const LISTENER: u64 = u64::MAX;
@@ -154,6 +157,11 @@ struct Answers {
     rows_10: Rc<[u8]>,
     rows_11: Rc<[u8]>,
     large: Rc<[u8]>,
+    /// The same rows as a list of the app's and as a static file.
+    many: Rc<[u8]>,
+    clients: Rc<[u8]>,
+    links: Rc<[u8]>,
+    report: Rc<[u8]>,
     none: Rc<[u8]>,
 }
 
@@ -164,6 +172,10 @@ impl Answers {
             rows_10: answer("application/json", &rows(10)),
             rows_11: answer("application/json", &rows(11)),
             large: answer("application/octet-stream", &"x".repeat(LARGE)),
+            many: answer("application/json", &many()),
+            clients: answer("application/json", CLIENTS),
+            links: answer("application/json", LINKS),
+            report: answer("application/json", &report()),
             none: answer("application/json", "{}"),
         }
     }
@@ -179,6 +191,10 @@ impl Answers {
             b"/static/bench/large" => &self.large,
             b"/api/flows" if Head::value(head, b"x-client-id") == Some(b"11") => &self.rows_11,
             b"/api/flows" => &self.rows_10,
+            b"/api/flows?bench=rows" | b"/static/bench/rows" => &self.many,
+            b"/api/clients" => &self.clients,
+            b"/api/client_connectors" => &self.links,
+            _ if target.starts_with(REPORT) => &self.report,
             _ => &self.none,
         };
         chosen.clone()
@@ -190,6 +206,36 @@ fn answer(kind: &str, body: &str) -> Rc<[u8]> {
     format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}")
         .into_bytes()
         .into()
+}
+
+/// Every user's clients, and what they are linked to.
+const CLIENTS: &str = r#"[{"id":10,"name":"Ten"},{"id":11,"name":"Eleven"}]"#;
+const LINKS: &str =
+    r#"[{"id":1,"client_id":10,"connector_slug":"google-ads","account_id":"123-456-7890"}]"#;
+
+const REPORT: &[u8] = b"/api/connectors/googleads/report?";
+
+/// A report of Google Ads as Coolbits has it (contract, section 4.1).
+fn report() -> String {
+    let rows: Vec<Value> = (1..=3)
+        .map(|n| {
+            json!({
+                "campaignId": 90_000_000 + n, "campaign": format!("Campaign {n}"), "channel": "Search",
+                "status": "ENABLED", "impressions": 48_213 * n, "clicks": 1_912 * n, "cost": 1_204.55,
+                "conversions": 87.25, "convValue": 4_810.2, "budgetDaily": 50.0, "budgetTotal": 1500.0,
+            })
+        })
+        .collect();
+    json!({
+        "customerId": "1234567890",
+        "data": {"overview": {"account_name": "Northwind Store"}, "campaigns": {"rows": rows}},
+    })
+    .to_string()
+}
+
+/// What S7 looks through.
+fn many() -> String {
+    String::from_utf8_lossy(&crate::egress::rows(MANY)).into_owned()
 }
 
 /// A list of flows of one client, as long as every answer.

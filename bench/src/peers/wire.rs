@@ -12,15 +12,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// What an answer's or a request's head says.
-pub(super) struct Head {
+pub(crate) struct Head {
     /// Length of the head, with its empty line.
-    pub(super) end: usize,
-    pub(super) content_length: usize,
+    pub(crate) end: usize,
+    pub(crate) content_length: usize,
 }
 
 impl Head {
     /// The value of a header, its name in lower case; `head` may be longer than the head.
-    pub(super) fn value<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    pub(crate) fn value<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
         let mut at = 0;
         while let Some(end) = memchr::memchr(b'\n', &head[at..]) {
             let line = &head[at..at + end];
@@ -37,7 +37,7 @@ impl Head {
 }
 
 /// The head, once it is there to its end.
-pub(super) fn head_of(bytes: &[u8]) -> Option<Head> {
+pub(crate) fn head_of(bytes: &[u8]) -> Option<Head> {
     let end = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
     let length = Head::value(&bytes[..end], b"content-length");
     let length = length.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
@@ -49,26 +49,35 @@ pub(super) fn head_of(bytes: &[u8]) -> Option<Head> {
 
 /// What is asked, over and over.
 #[derive(Clone)]
-pub(super) struct Ask {
-    pub(super) target: SocketAddr,
-    pub(super) request: Vec<u8>,
+pub(crate) struct Ask {
+    pub(crate) target: SocketAddr,
+    /// One for each connection in turn.
+    pub(crate) requests: Vec<Vec<u8>>,
     /// What every answer must say.
-    pub(super) status: u16,
+    pub(crate) status: u16,
+}
+
+impl Ask {
+    /// What a connection asks.
+    fn of(&self, connection: usize) -> &[u8] {
+        let at = connection % self.requests.len().max(1);
+        self.requests.get(at).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// What became of a round.
 #[derive(Default)]
-pub(super) struct Outcome {
-    pub(super) requests: u64,
-    pub(super) took: Duration,
+pub(crate) struct Outcome {
+    pub(crate) requests: u64,
+    pub(crate) took: Duration,
     /// Connections that the other side ended, and that were made again.
-    pub(super) reconnects: u64,
+    pub(crate) reconnects: u64,
     /// Of each request, from when it was due; empty in a closed loop.
-    pub(super) latencies: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
 }
 
 /// One request on a connection of its own: status and body.
-pub(super) fn once(target: SocketAddr, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+pub(crate) fn once(target: SocketAddr, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(target)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(request)?;
@@ -95,7 +104,7 @@ fn status_of(bytes: &[u8]) -> io::Result<u16> {
 }
 
 /// As many as go, for this long.
-pub(super) fn closed(ask: &Ask, connections: usize, length: Duration) -> io::Result<Outcome> {
+pub(crate) fn closed(ask: &Ask, connections: usize, length: Duration) -> io::Result<Outcome> {
     let mut load = Load::new(ask, connections)?;
     let started = Instant::now();
     for at in 0..connections {
@@ -115,7 +124,7 @@ pub(super) fn closed(ask: &Ask, connections: usize, length: Duration) -> io::Res
 }
 
 /// This many a second, for this long.
-pub(super) fn open(
+pub(crate) fn open(
     ask: &Ask,
     connections: usize,
     rate: f64,
@@ -224,9 +233,10 @@ impl<'a> Load<'a> {
 
     /// Writes what is left of the request.
     fn go_on(&mut self, at: usize) -> io::Result<()> {
+        let request = self.ask.of(at);
         loop {
             let connection = &mut self.connections[at];
-            let left = &self.ask.request[connection.sent..];
+            let left = &request[connection.sent..];
             if left.is_empty() {
                 return self.expect(at, epoll::EventFlags::IN);
             }
@@ -239,7 +249,7 @@ impl<'a> Load<'a> {
                 Err(error) => return Err(error),
             }
             let connection = &self.connections[at];
-            if connection.sent == self.ask.request.len() && self.ask.request.len() < 16 * 1024 {
+            if connection.sent == request.len() && request.len() < 16 * 1024 {
                 return Ok(());
             }
         }
@@ -399,7 +409,7 @@ mod tests {
         });
         let ask = Ask {
             target,
-            request: b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+            requests: vec![b"GET / HTTP/1.1\r\n\r\n".to_vec()],
             status: 200,
         };
         // 40 requests 10 ms apart: the stall delays about 20 of them, by 200 ms downwards.
