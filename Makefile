@@ -3,7 +3,8 @@
 # make test    everything that must hold; what .ci/run calls
 # make check   formatting, lints, documentation, and licences where cargo-deny is installed
 # make fuzz    random requests through the sidecar to a real Flask; DIFFERENTIAL_SEED repeats a run
-# make bench   measurements beside HAProxy, nginx and bare Pingora; make bench-full takes longer
+# make bench   measurements beside HAProxy, nginx and bare Pingora, and the instruction budget;
+#              make bench-full takes longer
 # make bench-retrieval the baseline of RAG v2: how well and how fast embedded indexes answer
 # make soak    ten minutes of mixed faults at load, which must leave nothing behind
 
@@ -35,10 +36,11 @@ check: needs
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
 
-bench: needs-bench # under five minutes; writes bench/results/peers.md, peers.json and egress.md
+bench: needs-bench # about five minutes; writes bench/results/peers.md, peers.json, egress.md and instructions.md
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
 	target/release/camarad-bench peers --quick
 	target/release/camarad-bench egress
+	target/release/camarad-bench instructions
 
 RETRIEVAL = target/release/retrieval eval --dataset bench/retrieval/dataset
 
@@ -56,6 +58,7 @@ bench-full: needs-bench # all of bench/results/ but the soak, and the table of t
 	target/release/camarad-bench clients
 	target/release/camarad-bench lanes
 	target/release/camarad-bench dashboard
+	target/release/camarad-bench instructions
 
 soak: needs # writes bench/results/soak.md; SOAK_SECONDS sets the length
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that what the build needs is there: installs it on Debian as root,
 # and elsewhere says exactly what to install. With "bench": HAProxy and nginx with Lua, to be
-# measured beside. With "test": what the tests need too,
+# measured beside, and what counts instructions and system calls. With "test": what the tests need too,
 # which is real servers to stand in front of us and behind us, and a real browser.
 set -eu
 
@@ -21,6 +21,8 @@ if [ "${1:-}" = bench ]; then
     need haproxy haproxy
     need openssl openssl # the key pair for RS256
     need setpriv util-linux
+    need valgrind valgrind # instructions
+    need strace strace     # system calls
     [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || missing="$missing libnginx-mod-http-lua"
     ls /usr/lib/*/lua/5.1/cjson.so >/dev/null 2>&1 || missing="$missing lua-cjson"
 fi

@@ -2,6 +2,8 @@
 //!
 //!     peers     the same work done by HAProxy, by nginx with Lua, and by a bare Pingora
 //!               (`--quick`, `--full`, `--only S2,S3`, `--rounds N`)
+//!     instructions what a request costs, counted: instructions, allocations, system calls,
+//!               held against a budget (`--accept`, `--only S2,S3`)
 //!     lanes     what a request costs in each lane, against a bare Pingora and the app itself
 //!     egress    what looking an answer through costs, per byte
 //!     dashboard the connectors page, replayed: hits, misses, fallbacks
@@ -16,6 +18,7 @@
 mod clients;
 mod dashboard;
 mod egress;
+mod instructions;
 mod lanes;
 mod load;
 mod pass_through;
@@ -25,8 +28,20 @@ mod soak;
 mod table;
 
 use std::io;
+use std::process::ExitCode;
 
-fn main() -> io::Result<()> {
+#[allow(clippy::print_stderr)] // Whoever started it wants to know why it ended.
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("camarad-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
@@ -37,6 +52,7 @@ fn main() -> io::Result<()> {
         }
         ["egress"] => egress::measure(),
         ["peers", ref options @ ..] => peers::measure(options),
+        ["instructions", ref options @ ..] => instructions::measure(options),
         // Children of `peers`.
         ["upstream", listen] => peers::upstream::run(listen),
         ["lanes"] => block_on(lanes::measure()),
@@ -44,7 +60,7 @@ fn main() -> io::Result<()> {
         ["clients"] => block_on(clients::measure()),
         ["soak"] => block_on(soak::soak()),
         _ => Err(io::Error::other(
-            "expected one of: peers, lanes, dashboard, egress, clients, soak",
+            "expected one of: peers, instructions, lanes, dashboard, egress, clients, soak",
         )),
     }
 }

@@ -123,6 +123,28 @@ pub(crate) fn closed(ask: &Ask, connections: usize, length: Duration) -> io::Res
     }
 }
 
+/// This many one after the other on one connection that is kept.
+///
+/// # Errors
+/// If the connection ends, or nothing is answered for a minute.
+pub(crate) fn sequence(ask: &Ask, requests: u64) -> io::Result<()> {
+    let mut load = Load::new(ask, 1)?;
+    while load.outcome.requests < requests {
+        let (sent, before) = (Instant::now(), load.outcome.requests);
+        load.send(0, sent)?;
+        while load.outcome.requests == before {
+            load.wait(None)?;
+            if sent.elapsed() > Duration::from_secs(60) {
+                return Err(ErrorKind::TimedOut.into());
+            }
+        }
+        if load.outcome.reconnects > 0 {
+            return Err(io::Error::other("the connection was not kept"));
+        }
+    }
+    Ok(())
+}
+
 /// This many a second, for this long.
 pub(crate) fn open(
     ask: &Ask,
