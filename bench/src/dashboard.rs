@@ -1,4 +1,4 @@
-//! The calls of the connectors page, replayed: 50 users with two clients each, a minute
+//! S10: the calls of the connectors page, replayed: 50 users with two clients each, a minute
 //! long, and then the same while Coolbits hangs.
 //!
 //! Each client's page is open in one browser that loads it again every few seconds, as
@@ -319,7 +319,7 @@ fn table(
     calls: &[(&str, f64)],
 ) -> String {
     let mut out = format!(
-        "# The connectors page, replayed\n\n{} cores. {USERS} users with two clients each, every client's page loaded again after {} to {} s \
+        "# S10: the connectors page, replayed\n\n{} cores. {USERS} users with two clients each, every client's page loaded again after {} to {} s \
          for {} s, then while Coolbits hangs for {} s (measured from 5 s on: the breaker is open). Load, stand-ins and sidecar share the machine, \
          so the times hold the caller's and the stand-ins' own.\n\n\
          | answer | requests | p50 ms | p99 ms | budget at p99 |\n|---|---|---|---|---|\n",

@@ -6,7 +6,7 @@
 //!               held against a budget (`--accept`, `--only S2,S3`)
 //!     lanes     what a request costs in each lane, against a bare Pingora and the app itself
 //!     egress    what looking an answer through costs, per byte
-//!     dashboard the connectors page, replayed: hits, misses, fallbacks
+//!     dashboard S10: the connectors page, replayed: hits, misses, fallbacks
 //!     clients   which HTTP client fetches whole answers for the least
 //!     soak      minutes of mixed faults at load, with flat memory
 //!

@@ -1,10 +1,11 @@
 //! One run of the sidecar under a tool that counts: so many requests, then its end.
 
+use crate::peers::http::once;
 use crate::peers::process::{Running, cpus, free_address, wrapped};
 use crate::peers::scenario::{Scenario, Status};
 use crate::peers::sidecar;
 use crate::peers::site::Site;
-use crate::peers::wire::{Ask, once, sequence};
+use crate::peers::wire::{Ask, sequence};
 use std::io;
 use std::path::Path;
 use std::process::Command;

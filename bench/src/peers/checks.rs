@@ -1,11 +1,11 @@
 //! Whether a peer does the work, before it is measured.
 
+use super::http::once;
 use super::peer::Peer;
 use super::process::Running;
 use super::scenario::{CAMPAIGNS, SCENARIOS, Setup, Work, request};
 use super::site::Site;
 use super::upstream::SMALL;
-use super::wire::once;
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use std::io;
@@ -48,7 +48,7 @@ pub(super) fn check(
     trial.tokens()?;
     match setup {
         Setup::Cached => trial.cached(),
-        Setup::Hs256 | Setup::Rs256 => trial.uncached(),
+        Setup::Hs256 | Setup::Rs256 | Setup::Idle => trial.uncached(),
         Setup::Gateway => trial.read_from_coolbits(),
         Setup::Outage | Setup::OutageUncached => trial.answered_by_the_mock(),
     }

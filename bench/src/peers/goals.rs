@@ -1,6 +1,7 @@
 //! The goals, and whether a run met them. Pure.
 
 use super::bare;
+use super::idle::{self, Held};
 use super::rounds::Cell;
 use super::sidecar;
 use super::upstream::MANY;
@@ -31,6 +32,9 @@ const GOALS: &[(&str, Against, f64)] = &[
 /// The most that looking an answer through may cost.
 const NANOS_PER_BYTE: f64 = 1.0;
 
+/// The most resident memory that an idle connection may hold.
+const KIB_PER_CONNECTION: f64 = 6.0;
+
 /// One goal beside its figure.
 #[derive(Debug, PartialEq)]
 pub(super) struct Judged {
@@ -41,9 +45,10 @@ pub(super) struct Judged {
 
 /// What a run says to the goals it has figures for; `alternatives` are the peers that a user
 /// would pick instead.
-pub(super) fn judge(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
+pub(super) fn judge(cells: &[Cell], held: &[Held], alternatives: &[&str]) -> Vec<Judged> {
     let mut judged = costs(cells, alternatives);
     judged.extend(per_byte(cells));
+    judged.extend(idle(held));
     judged.extend(latencies(cells, alternatives));
     judged
 }
@@ -87,6 +92,24 @@ fn per_byte(cells: &[Cell]) -> Option<Judged> {
         goal: format!("S7: looking through under {NANOS_PER_BYTE:.0} ns per byte"),
         figure: format!("({looked_through:.1} − {passed_on:.1} µs) / 64 KiB = {nanos:.2} ns"),
         met: nanos < NANOS_PER_BYTE,
+    })
+}
+
+/// What an idle connection may hold.
+fn idle(held: &[Held]) -> Option<Judged> {
+    let ours = held.iter().find(|one| one.peer == sidecar::NAME)?;
+    let (each, count) = (ours.each(), ours.connections);
+    let fewer = match count < idle::WANTED {
+        true => format!(" ({count} connections: the machine allows no more)"),
+        false => String::new(),
+    };
+    Some(Judged {
+        goal: format!(
+            "{}: under {KIB_PER_CONNECTION:.0} KiB per idle connection",
+            idle::ID
+        ),
+        figure: format!("{each:.1} KiB{fewer}"),
+        met: each < KIB_PER_CONNECTION,
     })
 }
 
@@ -159,7 +182,7 @@ mod tests {
             ("HAProxy", "S2", 22.0, 120.0),
             ("nginx + Lua", "S2", 24.0, 90.0),
         ]);
-        let judged = judge(&cells, &["HAProxy", "nginx + Lua"]);
+        let judged = judge(&cells, &[], &["HAProxy", "nginx + Lua"]);
         let found: Vec<_> = judged
             .iter()
             .map(|one| (one.figure.as_str(), one.met))
@@ -183,15 +206,36 @@ mod tests {
                 ("sidecar", "S7", looked_through, 0.0),
                 ("sidecar", "S7p", passed_on, 0.0),
             ]);
-            let judged = judge(&cells, &["HAProxy"]);
+            let judged = judge(&cells, &[], &["HAProxy"]);
             assert_eq!((judged.len(), judged[0].met), (1, met), "{judged:?}");
+        }
+    }
+
+    #[test]
+    fn idle_connections_are_judged_and_it_is_said_when_they_were_fewer() {
+        for (connections, kib, figure, met) in [
+            (10_000, 59_000, "5.9 KiB", true),
+            (10_000, 60_000, "6.0 KiB", false),
+            (
+                100,
+                100,
+                "1.0 KiB (100 connections: the machine allows no more)",
+                true,
+            ),
+        ] {
+            let held = [
+                Held::sample("HAProxy", connections, 1),
+                Held::sample("sidecar", connections, kib),
+            ];
+            let judged = judge(&[], &held, &["HAProxy"]);
+            assert_eq!((judged[0].figure.as_str(), judged[0].met), (figure, met));
         }
     }
 
     #[test]
     fn a_goal_without_its_figures_is_not_judged() {
         assert_eq!(
-            judge(&samples(&[("sidecar", "S2", 19.0, 0.0)]), &["HAProxy"]),
+            judge(&samples(&[("sidecar", "S2", 19.0, 0.0)]), &[], &["HAProxy"]),
             []
         );
     }

@@ -4,6 +4,7 @@
 //! in front of it while the cache is asked, and is put right again for the upstream. And it
 //! keeps no answer to a request with a token: so that is taken off meanwhile, after it was verified.
 
+use super::idle;
 use super::peer::{Peer, first_line};
 use super::process::{Running, cpus, free_address};
 use super::scenario::{Scenario, Setup, Work};
@@ -40,7 +41,12 @@ impl Peer for Haproxy {
             Setup::Cached => (KEEP, FROM_CACHE, TO_CACHE),
             _ => ("", "", ""),
         };
+        let connections = match setup {
+            Setup::Idle => idle::ROOM,
+            _ => 4096,
+        };
         let file = TEMPLATE
+            .replace("{connections}", &connections.to_string())
             .replace("{address}", &address.to_string())
             .replace("{upstream}", &site.upstream_address().to_string())
             .replace("{algorithm}", algorithm)

@@ -9,6 +9,8 @@ mod bare;
 mod checks;
 mod goals;
 mod haproxy;
+pub(crate) mod http;
+mod idle;
 mod machine;
 mod nginx;
 mod peer;
@@ -73,21 +75,19 @@ impl Options {
                 }
             }
         }
-        let known = |id: &String| SCENARIOS.iter().any(|scenario| scenario.id == id);
-        match options.only.iter().find(|id| !known(id)) {
+        let mut ids: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.id).collect();
+        ids.push(idle::ID);
+        match options.only.iter().find(|id| !ids.contains(&id.as_str())) {
             None => Ok(options),
-            Some(unknown) => {
-                let ids: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.id).collect();
-                Err(io::Error::other(format!(
-                    "{unknown:?} is no scenario: {}",
-                    ids.join(", ")
-                )))
-            }
+            Some(unknown) => Err(io::Error::other(format!(
+                "{unknown:?} is no scenario: {}",
+                ids.join(", ")
+            ))),
         }
     }
 
-    fn wants(&self, scenario: &Scenario) -> bool {
-        self.only.is_empty() || self.only.iter().any(|id| id == scenario.id)
+    fn wants(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == id)
     }
 }
 
@@ -109,49 +109,67 @@ pub(crate) fn measure(arguments: &[&str]) -> io::Result<()> {
     // Sleeping to the microsecond, not to the next 50 of them.
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
     let (site, peers) = (site::Site::new()?, peer::all());
+    let cells = rounds_of(&options, &peers, &site)?;
+    let held = match options.wants(idle::ID) {
+        true => idle::measure(&peers, &site)?,
+        false => Vec::new(),
+    };
+    publish(&options, &peers, &cells, &held)
+}
+
+/// All rounds of all scenarios that are wanted.
+fn rounds_of(
+    options: &Options,
+    peers: &[Box<dyn Peer>],
+    site: &site::Site,
+) -> io::Result<Vec<Cell>> {
     let mut running = BTreeMap::<(usize, Setup), Running>::new();
-    let mut ready = Vec::new();
-    for scenario in SCENARIOS.iter().filter(|scenario| options.wants(scenario)) {
-        for (at, peer) in peers
-            .iter()
-            .enumerate()
-            .filter(|(_, peer)| peer.can(scenario))
-        {
-            let instance = (at, scenario.setup);
-            if let Entry::Vacant(place) = running.entry(instance) {
-                let started = peer.start(scenario.setup, &site)?;
-                checks::check(peer.as_ref(), scenario.setup, &started, &site)?;
-                say(&format!(
-                    "{} ({:?}) does the work",
-                    peer.name(),
-                    scenario.setup
-                ));
-                place.insert(started);
-            }
-            let target = running[&instance].address;
-            ready.push(prepare(scenario, peer.as_ref(), instance, target, &site)?);
-        }
-    }
+    let mut ready = start_all(options, peers, site, &mut running)?;
     for round in 0..options.rounds {
         for one in &mut ready {
             let processes = (&running[&one.instance], &site.upstream);
             let length = one.scenario.length(options.length);
             let done = rounds::capacity(round, one.scenario, &one.ask, processes, length);
-            one.cell
-                .capacity
-                .push(done.map_err(|error| named(one, &error))?);
+            let done = done.map_err(|error| named(one, &error))?;
+            one.cell.capacity.push(done);
         }
         for one in ready.iter_mut().filter(|one| one.scenario.timed) {
             let processes = (&running[&one.instance], &site.upstream);
             let done = rounds::timed(round, one.scenario, &one.ask, processes, options.length);
-            one.cell
-                .timed
-                .push(done.map_err(|error| named(one, &error))?);
+            let done = done.map_err(|error| named(one, &error))?;
+            one.cell.timed.push(done);
         }
-        say(&format!("round {} of {}", round + 1, options.rounds));
+        if !ready.is_empty() {
+            say(&format!("round {} of {}", round + 1, options.rounds));
+        }
     }
-    let cells: Vec<Cell> = ready.into_iter().map(|one| one.cell).collect();
-    publish(&options, &peers, &cells)
+    Ok(ready.into_iter().map(|one| one.cell).collect())
+}
+
+/// Starts whoever takes part, each setup once, and has it do the work before it is measured.
+fn start_all(
+    options: &Options,
+    peers: &[Box<dyn Peer>],
+    site: &site::Site,
+    running: &mut BTreeMap<(usize, Setup), Running>,
+) -> io::Result<Vec<Ready>> {
+    let mut ready = Vec::new();
+    for scenario in SCENARIOS.iter().filter(|one| options.wants(one.id)) {
+        let able = peers.iter().enumerate();
+        for (at, peer) in able.filter(|(_, peer)| peer.can(scenario)) {
+            let instance = (at, scenario.setup);
+            if let Entry::Vacant(place) = running.entry(instance) {
+                let started = peer.start(scenario.setup, site)?;
+                checks::check(peer.as_ref(), scenario.setup, &started, site)?;
+                let (name, setup) = (peer.name(), scenario.setup);
+                say(&format!("{name} ({setup:?}) does the work"));
+                place.insert(started);
+            }
+            let target = running[&instance].address;
+            ready.push(prepare(scenario, peer.as_ref(), instance, target, site)?);
+        }
+    }
+    Ok(ready)
 }
 
 fn named(one: &Ready, error: &io::Error) -> io::Error {
@@ -168,7 +186,7 @@ fn prepare(
 ) -> io::Result<Ready> {
     let requests = scenario.requests(site)?;
     let first = requests.first().map_or(&[][..], Vec::as_slice);
-    let (status, _) = wire::once(target, first)?;
+    let (status, _) = http::once(target, first)?;
     let good = match scenario.status {
         Status::Good => status == 200,
         Status::Refused => matches!(status, 403 | 404),
@@ -197,7 +215,12 @@ fn prepare(
     })
 }
 
-fn publish(options: &Options, peers: &[Box<dyn Peer>], cells: &[Cell]) -> io::Result<()> {
+fn publish(
+    options: &Options,
+    peers: &[Box<dyn Peer>],
+    cells: &[Cell],
+    held: &[idle::Held],
+) -> io::Result<()> {
     let machine = machine::describe();
     let alternatives = peers
         .iter()
@@ -228,7 +251,7 @@ fn publish(options: &Options, peers: &[Box<dyn Peer>], cells: &[Cell]) -> io::Re
         peers: versions.collect(),
         alternatives,
     };
-    let judged = goals::judge(cells, &about.alternatives);
+    let judged = goals::judge(cells, held, &about.alternatives);
     let goals: Vec<_> = judged
         .iter()
         .map(|one| json!({"goal": one.goal, "figure": one.figure, "met": one.met}))
@@ -242,10 +265,11 @@ fn publish(options: &Options, peers: &[Box<dyn Peer>], cells: &[Cell]) -> io::Re
         },
         "goals": goals,
         "cells": cells,
+        "idle": held,
     });
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::fs::write(folder.join("results/peers.json"), format!("{raw:#}\n"))?;
-    crate::table::publish("peers.md", &report::whole(&about, cells, &judged))?;
+    crate::table::publish("peers.md", &report::whole(&about, cells, held, &judged))?;
     // The README shows whole runs only.
     if options.full && options.only.is_empty() {
         report::write_readme(

@@ -1,5 +1,6 @@
 //! nginx with Lua: the token verified by OpenSSL through LuaJIT's FFI, and `proxy_cache`.
 
+use super::idle;
 use super::peer::{Peer, first_line};
 use super::process::{Running, cpus, free_address};
 use super::scenario::{Scenario, Setup, Work};
@@ -45,10 +46,15 @@ impl Peer for Nginx {
             Setup::Cached => (KEEP, CACHE),
             _ => ("", ""),
         };
+        let connections = match setup {
+            Setup::Idle => idle::ROOM,
+            _ => 8192,
+        };
         let file = include_str!("../../peers/nginx.conf")
             .replace("{user}", user)
             .replace("{keep}", keep)
             .replace("{cache}", cache)
+            .replace("{connections}", &connections.to_string())
             .replace("{address}", &address.to_string())
             .replace("{upstream}", &site.upstream_address().to_string())
             .replace("{folder}", &folder.display().to_string());

@@ -2,6 +2,7 @@
 
 use super::bare;
 use super::goals::{Judged, best, cell, cost};
+use super::idle::{self, Held};
 use super::rounds::{Cell, RATE};
 use super::scenario::SCENARIOS;
 use super::statistics::{LEFT, OTHERS, Spread};
@@ -21,7 +22,7 @@ pub(super) struct About {
 }
 
 /// All tables.
-pub(super) fn whole(about: &About, cells: &[Cell], judged: &[Judged]) -> String {
+pub(super) fn whole(about: &About, cells: &[Cell], held: &[Held], judged: &[Judged]) -> String {
     let mut out = format!("# The sidecar and its peers\n\n{}\n\n", about.line);
     for (name, version) in &about.peers {
         put(&mut out, &format!("- {name}: {version}"));
@@ -35,7 +36,32 @@ pub(super) fn whole(about: &About, cells: &[Cell], judged: &[Judged]) -> String 
     }
     put(&mut out, "\n## Goals");
     out += &goals(judged);
-    put(&mut out, "\n## CPU µs per request");
+    out += &idle(held);
+    if !cells.is_empty() {
+        out += &tables(about, cells);
+    }
+    out
+}
+
+/// What a connection of S8 holds.
+fn idle(held: &[Held]) -> String {
+    let Some(first) = held.first() else {
+        return String::new();
+    };
+    let mut out = format!(
+        "\n## {}: resident memory of an idle connection\n\n{} of them, each has had one answer.\n\n| | KiB each |\n|---|---|\n",
+        idle::ID,
+        first.connections
+    );
+    for one in held {
+        put(&mut out, &format!("| {} | {:.1} |", one.peer, one.each()));
+    }
+    out
+}
+
+/// What the rounds have measured.
+fn tables(about: &About, cells: &[Cell]) -> String {
+    let mut out = "\n## CPU µs per request\n".to_owned();
     out += &table(about, cells, |cell| {
         cell.of(|round| round.cpu_micros).map(|of| shown(of, 1))
     });
@@ -274,8 +300,9 @@ mod tests {
             ("sidecar", "S3", 10.0, 0.0),
         ]);
         cells[0].capacity[0].noise.disturbed = true;
-        let judged = super::super::goals::judge(&cells, &about().alternatives);
-        let out = whole(&about(), &cells, &judged);
+        let held = [Held::sample("sidecar", 10, 35)];
+        let judged = super::super::goals::judge(&cells, &held, &about().alternatives);
+        let out = whole(&about(), &cells, &held, &judged);
         for line in [
             "| | S2 | S3 |",
             "| sidecar | 20.0 (20.0 to 20.0) | 10.0 (10.0 to 10.0) |",
@@ -284,6 +311,7 @@ mod tests {
             "| sidecar | ≥ 50000 (50000 to 50000) | ≥ 100000 (100000 to 100000) |",
             "| sidecar | 1 / 150 / 300 | – |",
             "| S2: CPU at most 0.85 × the best peer's (HAProxy) | 20.0 / 25.0 µs = 0.80 | met |",
+            "| sidecar | 3.5 |",
             "- S2, sidecar, round 1: 0 % (load average before: 0.00)",
         ] {
             assert!(out.contains(line), "{line} is not in\n{out}");

@@ -21,6 +21,8 @@ pub(crate) enum Setup {
     Outage,
     /// The same with nothing cached.
     OutageUncached,
+    /// HS256, nothing cached, and room for the connections of S8.
+    Idle,
 }
 
 /// Who can do the work of a scenario.
@@ -88,7 +90,7 @@ const fn small(id: &'static str, words: &'static str, setup: Setup) -> Scenario 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         work: Work::PassedOn,
-        line: "GET /static/bench/small",
+        line: PAGE,
         client: None,
         ..small("S1", "passed on, 1 KB, no token", Setup::Hs256)
     },
@@ -170,7 +172,7 @@ impl Scenario {
     pub(crate) fn requests(&self, site: &Site) -> io::Result<Vec<Vec<u8>>> {
         let users = match self.setup {
             Setup::Gateway | Setup::Outage | Setup::OutageUncached => self.connections as u64,
-            Setup::Hs256 | Setup::Rs256 | Setup::Cached => 1,
+            Setup::Hs256 | Setup::Rs256 | Setup::Cached | Setup::Idle => 1,
         };
         (1..=users).map(|user| self.request(site, user)).collect()
     }
@@ -192,6 +194,9 @@ impl Scenario {
         }
     }
 }
+
+/// What S1 and S8 ask.
+pub(crate) const PAGE: &str = "GET /static/bench/small";
 
 /// A head: method and path, a bearer, a client, and the length of what follows.
 pub(crate) fn request(

@@ -1,5 +1,6 @@
 //! The sidecar itself, and variants of it.
 
+use super::idle;
 use super::peer::{Peer, first_line};
 use super::process::{Running, cpus, free_address};
 use super::scenario::{Scenario, Setup};
@@ -91,7 +92,7 @@ fn file(setup: Setup, site: &Site) -> String {
         _ => format!("secret = {SECRET:?}\nalgorithms = [\"HS256\"]"),
     };
     let cache = match setup {
-        Setup::Hs256 | Setup::Rs256 => "app_reads = false",
+        Setup::Hs256 | Setup::Rs256 | Setup::Idle => "app_reads = false",
         Setup::Cached | Setup::Outage => "",
         Setup::Gateway | Setup::OutageUncached => "capacity_bytes = 0\nfallback_ttl = \"0s\"",
     };
@@ -99,7 +100,7 @@ fn file(setup: Setup, site: &Site) -> String {
         Setup::Gateway => site.upstream_address().to_string(),
         // Nobody listens on loopback's port 1.
         Setup::Outage | Setup::OutageUncached => "127.0.0.1:1".to_owned(),
-        Setup::Hs256 | Setup::Rs256 | Setup::Cached => String::new(),
+        Setup::Hs256 | Setup::Rs256 | Setup::Cached | Setup::Idle => String::new(),
     };
     let gateway = match coolbits.as_str() {
         "" => "enabled = false".to_owned(),
@@ -109,8 +110,12 @@ fn file(setup: Setup, site: &Site) -> String {
              [breaker]\nopen = \"10m\"\nopen_most = \"10m\""
         ),
     };
+    let limits = match setup {
+        Setup::Idle => format!("[limits]\nconnections = {}\n", idle::ROOM),
+        _ => String::new(),
+    };
     format!(
-        "[server]\nthreads = 1\n[tenancy]\ndirectory_ttl = \"5m\"\n\
+        "{limits}[server]\nthreads = 1\n[tenancy]\ndirectory_ttl = \"5m\"\n\
          [cache]\n{cache}\n[gateway]\n{gateway}\n\
          [[issuers]]\nname = \"bench\"\nkind = \"keyed\"\n{issuer}\nuser_claim = \"uid\"\n\
          forward_to_coolbits = true\n"

@@ -64,7 +64,7 @@ impl Site {
     /// How many requests the upstream was asked so far.
     pub(crate) fn asked(&self) -> io::Result<u64> {
         let request = b"GET /bench/count HTTP/1.1\r\nHost: bench\r\n\r\n";
-        let (_, body) = super::wire::once(self.upstream.address, request)?;
+        let (_, body) = super::http::once(self.upstream.address, request)?;
         let text = String::from_utf8_lossy(&body);
         text.parse().map_err(io::Error::other)
     }

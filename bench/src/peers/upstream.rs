@@ -4,7 +4,7 @@
 //! body, and answers what the rounds ask for. Whatever stands in front of it must be the
 //! bottleneck. It is Coolbits' stand-in too, for one report of Google Ads. It counts what it is asked; `GET /bench/count` tells, and is not counted.
 
-use super::wire::{Head, head_of};
+use super::http::{Head, head_of};
 use rustix::event::epoll;
 use serde_json::{Value, json};
 use std::collections::HashMap;
