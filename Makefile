@@ -58,6 +58,7 @@ bench-full: needs-bench # all of bench/results/ but the soak, and the table of t
 	target/release/camarad-bench clients
 	target/release/camarad-bench lanes
 	target/release/camarad-bench dashboard
+	target/release/camarad-bench curves
 	target/release/camarad-bench instructions
 
 soak: needs # writes bench/results/soak.md; SOAK_SECONDS sets the length

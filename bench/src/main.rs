@@ -1,14 +1,17 @@
 //! Measurements of the real release binary, each in one run, written to `results/`.
 //!
-//!     peers     the same work done by HAProxy, by nginx with Lua, and by a bare Pingora
-//!               (`--quick`, `--full`, `--only S2,S3`, `--rounds N`)
-//!     instructions what a request costs, counted: instructions, allocations, system calls,
-//!               held against a budget (`--accept`, `--only S2,S3`)
-//!     lanes     what a request costs in each lane, against a bare Pingora and the app itself
-//!     egress    what looking an answer through costs, per byte
-//!     dashboard S10: the connectors page, replayed: hits, misses, fallbacks
-//!     clients   which HTTP client fetches whole answers for the least
-//!     soak      minutes of mixed faults at load, with flat memory
+//! ```text
+//! peers     the same work done by HAProxy, by nginx with Lua, and by a bare Pingora
+//!           (`--quick`, `--full`, `--only S2,S3`, `--rounds N`)
+//! instructions what a request costs, counted: instructions, allocations, system calls,
+//!           held against a budget (`--accept`, `--only S2,S3`)
+//! curves    what a request costs as the work grows
+//! lanes     what a request costs in each lane, against a bare Pingora and the app itself
+//! egress    what looking an answer through costs, per byte
+//! dashboard S10: the connectors page, replayed: hits, misses, fallbacks
+//! clients   which HTTP client fetches whole answers for the least
+//! soak      minutes of mixed faults at load, with flat memory
+//! ```
 //!
 //! Rounds are interleaved (A B C A B C …), so that a disturbance of the machine
 //! hits all of them; tables give medians and spreads. CPU is the measured
@@ -16,6 +19,7 @@
 //! compared. Everything speaks to loopback, for a bounded time.
 
 mod clients;
+mod curves;
 mod dashboard;
 mod egress;
 mod instructions;
@@ -55,12 +59,14 @@ fn run() -> io::Result<()> {
         ["instructions", ref options @ ..] => instructions::measure(options),
         // Children of `peers`.
         ["upstream", listen] => peers::upstream::run(listen),
+        ["curves"] => curves::measure(None),
+        ["curves", "--only", curve] => curves::measure(Some(curve)),
         ["lanes"] => block_on(lanes::measure()),
         ["dashboard"] => block_on(dashboard::measure()),
         ["clients"] => block_on(clients::measure()),
         ["soak"] => block_on(soak::soak()),
         _ => Err(io::Error::other(
-            "expected one of: peers, instructions, lanes, dashboard, egress, clients, soak",
+            "expected one of: peers, instructions, curves, lanes, dashboard, egress, clients, soak",
         )),
     }
 }

@@ -5,7 +5,7 @@ use crate::peers::process::{Running, cpus, free_address, wrapped};
 use crate::peers::scenario::{Scenario, Status};
 use crate::peers::sidecar;
 use crate::peers::site::Site;
-use crate::peers::wire::{Ask, sequence};
+use crate::peers::wire::{Ask, Load, Turn};
 use std::io;
 use std::path::Path;
 use std::process::Command;
@@ -20,12 +20,6 @@ pub(super) enum Tool {
 
 /// For starting, and for ending: under callgrind everything takes fifty times as long.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Ends at once when it is asked to.
-const ENDING: [(&str, &str); 2] = [
-    ("SIDECAR__SERVER__DRAIN", "0s"),
-    ("SIDECAR__SERVER__GRACE", "1s"),
-];
 
 impl Tool {
     fn around(self, command: &Command, out: &Path) -> Command {
@@ -60,7 +54,7 @@ pub(super) fn run(
     let named = |error: &io::Error| io::Error::other(format!("{name}: {error}"));
     let folder = site.folder(&name)?;
     let (address, out) = (free_address()?, folder.join("out"));
-    let command = sidecar::command(scenario.setup, site, address, &folder, &ENDING)?;
+    let command = sidecar::command(scenario.setup, site, address, &folder, &[])?;
     let command = tool.around(&command, &out);
     let mut running = Running::start_within(&command, address, cpus().0, &folder, PATIENCE)?;
     let asked = scenario.requests(site)?;
@@ -72,9 +66,15 @@ pub(super) fn run(
     let ask = Ask {
         target: address,
         requests: asked,
+        turn: Turn::OwnEach,
         status,
     };
-    sequence(&ask, requests).map_err(|error| named(&error))?;
+    let outcome = Load::new(&ask, 1).and_then(|mut load| load.times(requests));
+    if outcome.map_err(|error| named(&error))?.reconnects > 0 {
+        return Err(io::Error::other(format!(
+            "{name}: the connection was not kept"
+        )));
+    }
     if !running.end(PATIENCE) {
         return Err(io::Error::other(format!("{name}: did not end")));
     }

@@ -47,7 +47,7 @@ pub(super) fn check(
     }
     trial.tokens()?;
     match setup {
-        Setup::Cached => trial.cached(),
+        Setup::Cached | Setup::CachedMany => trial.cached(),
         Setup::Hs256 | Setup::Rs256 | Setup::Idle => trial.uncached(),
         Setup::Gateway => trial.read_from_coolbits(),
         Setup::Outage | Setup::OutageUncached => trial.answered_by_the_mock(),

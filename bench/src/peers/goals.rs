@@ -37,10 +37,10 @@ const KIB_PER_CONNECTION: f64 = 6.0;
 
 /// One goal beside its figure.
 #[derive(Debug, PartialEq)]
-pub(super) struct Judged {
-    pub(super) goal: String,
-    pub(super) figure: String,
-    pub(super) met: bool,
+pub(crate) struct Judged {
+    pub(crate) goal: String,
+    pub(crate) figure: String,
+    pub(crate) met: bool,
 }
 
 /// What a run says to the goals it has figures for; `alternatives` are the peers that a user

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Its name on the command line and in the tables.
 pub(super) const ID: &str = "S8";
 /// Connections that are wanted.
-pub(super) const WANTED: usize = 10_000;
+pub(crate) const WANTED: usize = 10_000;
 /// What proxies are told to make room for; nginx begins to close idle ones when the last
 /// sixteenth of it is taken.
 pub(super) const ROOM: usize = WANTED + WANTED / 5;
@@ -61,7 +61,7 @@ impl Held {
 /// # Errors
 /// If one does not start, does not answer, or does not keep its connections.
 pub(super) fn measure(peers: &[Box<dyn Peer>], site: &Site) -> io::Result<Vec<Held>> {
-    let connections = room_for(raise_descriptors()?);
+    let connections = room()?;
     let mut held = Vec::new();
     for peer in peers {
         let running = peer.start(Setup::Idle, site)?;
@@ -69,6 +69,14 @@ pub(super) fn measure(peers: &[Box<dyn Peer>], site: &Site) -> io::Result<Vec<He
         held.push(of.map_err(|error| io::Error::other(format!("{}, {ID}: {error}", peer.name())))?);
     }
     Ok(held)
+}
+
+/// Makes room for as many connections as are wanted, and says for how many there is.
+///
+/// # Errors
+/// If the limit of descriptors cannot be set at all.
+pub(crate) fn room() -> io::Result<usize> {
+    Ok(room_for(raise_descriptors()?))
 }
 
 /// Raises the limit of descriptors, which children inherit; what it is then.

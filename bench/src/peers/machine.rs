@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// CPU time of the whole machine so far, in hundredths of a second.
 #[derive(Clone, Copy)]
-pub(super) struct Times {
+pub(crate) struct Times {
     /// User, nice and system; interrupts are nobody's.
     busy: u64,
     steal: u64,
@@ -15,7 +15,7 @@ pub(super) struct Times {
 
 impl Times {
     /// Now.
-    pub(super) fn now() -> io::Result<Self> {
+    pub(crate) fn now() -> io::Result<Self> {
         Self::parse(&std::fs::read_to_string("/proc/stat")?)
             .ok_or_else(|| io::Error::other("/proc/stat is not as proc(5) says"))
     }
@@ -39,7 +39,7 @@ impl Times {
 
     /// Share of the machine's CPU time between two moments that neither was idle nor ours;
     /// `ours` in seconds.
-    pub(super) fn others(self, later: Self, ours: f64) -> f64 {
+    pub(crate) fn others(self, later: Self, ours: f64) -> f64 {
         let all = later.all.saturating_sub(self.all) as f64 / 100.0;
         let busy = later.busy.saturating_sub(self.busy) + later.steal.saturating_sub(self.steal);
         if all > 0.0 {
@@ -51,7 +51,7 @@ impl Times {
 }
 
 /// The load average over the last minute.
-pub(super) fn load_average() -> f64 {
+pub(crate) fn load_average() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ')
         .next()
@@ -60,7 +60,7 @@ pub(super) fn load_average() -> f64 {
 }
 
 /// What the results name: CPU, cores, memory, kernel, commit.
-pub(super) fn describe() -> Value {
+pub(crate) fn describe() -> Value {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name));

@@ -7,20 +7,20 @@
 
 mod bare;
 mod checks;
-mod goals;
+pub(crate) mod goals;
 mod haproxy;
 pub(crate) mod http;
-mod idle;
-mod machine;
+pub(crate) mod idle;
+pub(crate) mod machine;
 mod nginx;
 mod peer;
 pub(crate) mod process;
-mod report;
-mod rounds;
+pub(crate) mod report;
+pub(crate) mod rounds;
 pub(crate) mod scenario;
 pub(crate) mod sidecar;
 pub(crate) mod site;
-mod statistics;
+pub(crate) mod statistics;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
@@ -129,7 +129,8 @@ fn rounds_of(
         for one in &mut ready {
             let processes = (&running[&one.instance], &site.upstream);
             let length = one.scenario.length(options.length);
-            let done = rounds::capacity(round, one.scenario, &one.ask, processes, length);
+            let done =
+                rounds::capacity(round, one.scenario.connections, &one.ask, processes, length);
             let done = done.map_err(|error| named(one, &error))?;
             one.cell.capacity.push(done);
         }
@@ -209,6 +210,7 @@ fn prepare(
         ask: wire::Ask {
             target,
             requests,
+            turn: wire::Turn::OwnEach,
             status,
         },
         cell,

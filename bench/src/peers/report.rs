@@ -181,7 +181,8 @@ fn shares(about: &About, cells: &[Cell]) -> String {
     })
 }
 
-fn goals(judged: &[Judged]) -> String {
+/// Goals beside their figures.
+pub(crate) fn goals(judged: &[Judged]) -> String {
     let mut out = "\n| goal | this run | |\n|---|---|---|\n".to_owned();
     for Judged { goal, figure, met } in judged {
         let met = if *met { "met" } else { "**not met**" };

@@ -4,72 +4,72 @@ use super::machine::{Times, load_average};
 use super::process::Running;
 use super::scenario::Scenario;
 use super::statistics::{OTHERS, Spread, counted, percentile, ratios, spread};
-use super::wire::{Ask, closed, open};
+use super::wire::{Ask, Load, open};
 use serde::Serialize;
 use std::io;
 use std::time::Duration;
 
 /// Requests a second in rounds at a fixed rate.
-pub(super) const RATE: f64 = 2000.0;
+pub(crate) const RATE: f64 = 2000.0;
 
 /// What the machine did besides.
 #[derive(Serialize, Clone, Copy)]
-pub(super) struct Noise {
+pub(crate) struct Noise {
     /// Share of all CPU time that others used or that was stolen.
-    pub(super) others: f64,
-    pub(super) load_average_before: f64,
-    pub(super) disturbed: bool,
+    pub(crate) others: f64,
+    pub(crate) load_average_before: f64,
+    pub(crate) disturbed: bool,
 }
 
 /// A round in which 32 connections ask as fast as they are answered.
 #[derive(Serialize, Clone)]
-pub(super) struct Capacity {
-    pub(super) round: usize,
-    pub(super) per_second: f64,
-    pub(super) cpu_micros: f64,
+pub(crate) struct Capacity {
+    pub(crate) round: usize,
+    pub(crate) per_second: f64,
+    pub(crate) cpu_micros: f64,
     /// Share of its CPU that the proxy used: below 1, load or upstream were slower.
-    pub(super) busy: f64,
-    pub(super) load_micros: f64,
-    pub(super) upstream_micros: f64,
-    pub(super) resident_kib: u64,
-    pub(super) reconnects: u64,
-    pub(super) noise: Noise,
+    pub(crate) busy: f64,
+    pub(crate) load_micros: f64,
+    pub(crate) upstream_micros: f64,
+    pub(crate) resident_kib: u64,
+    pub(crate) reconnects: u64,
+    pub(crate) noise: Noise,
 }
 
 /// A round at a fixed rate; latencies from when requests were due, µs.
 #[derive(Serialize, Clone)]
-pub(super) struct Timed {
-    pub(super) round: usize,
-    pub(super) p50: f64,
-    pub(super) p99: f64,
-    pub(super) p999: f64,
-    pub(super) noise: Noise,
+pub(crate) struct Timed {
+    pub(crate) round: usize,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) noise: Noise,
 }
 
 /// All rounds of a peer in a scenario.
 #[derive(Serialize, Default, Clone)]
-pub(super) struct Cell {
-    pub(super) peer: String,
-    pub(super) scenario: String,
-    pub(super) capacity: Vec<Capacity>,
-    pub(super) timed: Vec<Timed>,
+pub(crate) struct Cell {
+    pub(crate) peer: String,
+    pub(crate) scenario: String,
+    pub(crate) capacity: Vec<Capacity>,
+    pub(crate) timed: Vec<Timed>,
 }
 
 impl Cell {
     /// A figure over the rounds of capacity that count.
-    pub(super) fn of(&self, figure: impl Fn(&Capacity) -> f64) -> Option<Spread> {
+    pub(crate) fn of(&self, figure: impl Fn(&Capacity) -> f64) -> Option<Spread> {
         let rounds = counted(&self.capacity, |round| round.noise.disturbed);
         spread(rounds.into_iter().map(figure))
     }
 
     /// A figure over the rounds at a fixed rate that count.
-    pub(super) fn at_rate(&self, figure: impl Fn(&Timed) -> f64) -> Option<Spread> {
+    pub(crate) fn at_rate(&self, figure: impl Fn(&Timed) -> f64) -> Option<Spread> {
         let rounds = counted(&self.timed, |round| round.noise.disturbed);
         spread(rounds.into_iter().map(figure))
     }
 
     /// CPU per request as a share of another's, round by round.
-    pub(super) fn ratio(&self, other: &Self) -> Option<Spread> {
+    pub(crate) fn ratio(&self, other: &Self) -> Option<Spread> {
         let cost = |cell: &Self| -> Vec<(usize, f64)> {
             let rounds = counted(&cell.capacity, |round| round.noise.disturbed);
             rounds
@@ -133,23 +133,21 @@ impl<'a> Watch<'a> {
 }
 
 /// As fast as it goes.
-pub(super) fn capacity(
+pub(crate) fn capacity(
     round: usize,
-    scenario: &Scenario,
+    connections: usize,
     ask: &Ask,
     (proxy, upstream): (&Running, &Running),
     length: Duration,
 ) -> io::Result<Capacity> {
+    let mut load = Load::new(ask, connections)?;
     // Connections, caches and branch predictors first.
-    closed(ask, scenario.connections, length / 8)?;
+    load.during(length / 8)?;
     let watch = Watch::start(proxy, upstream)?;
-    let outcome = closed(ask, scenario.connections, length)?;
+    let outcome = load.during(length)?;
     let ([proxy_cpu, upstream_cpu, load_cpu], noise) = watch.end()?;
     if outcome.requests == 0 {
-        return Err(io::Error::other(format!(
-            "{}: no request was answered",
-            scenario.id
-        )));
+        return Err(io::Error::other("no request was answered"));
     }
     let each = |seconds: f64| seconds * 1e6 / outcome.requests as f64;
     Ok(Capacity {
@@ -166,7 +164,7 @@ pub(super) fn capacity(
 }
 
 /// At a fixed rate.
-pub(super) fn timed(
+pub(crate) fn timed(
     round: usize,
     scenario: &Scenario,
     ask: &Ask,

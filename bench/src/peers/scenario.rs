@@ -23,6 +23,8 @@ pub(crate) enum Setup {
     OutageUncached,
     /// HS256, nothing cached, and room for the connections of S8.
     Idle,
+    /// As [`Self::Cached`], with room for a hundred thousand answers.
+    CachedMany,
 }
 
 /// Who can do the work of a scenario.
@@ -139,7 +141,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..own("S6b", "S6 with nothing kept", Setup::OutageUncached)
     },
     Scenario {
-        line: "GET /api/flows?bench=rows",
+        line: "GET /api/flows?bytes=65536",
         timed: false,
         ..own(
             "S7",
@@ -148,7 +150,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         )
     },
     Scenario {
-        line: "GET /static/bench/rows",
+        line: "GET /static/bench/bytes?n=65536",
         client: None,
         timed: false,
         ..own("S7p", "the bytes of S7 passed on", Setup::Hs256)
@@ -172,7 +174,7 @@ impl Scenario {
     pub(crate) fn requests(&self, site: &Site) -> io::Result<Vec<Vec<u8>>> {
         let users = match self.setup {
             Setup::Gateway | Setup::Outage | Setup::OutageUncached => self.connections as u64,
-            Setup::Hs256 | Setup::Rs256 | Setup::Cached | Setup::Idle => 1,
+            Setup::Hs256 | Setup::Rs256 | Setup::Cached | Setup::Idle | Setup::CachedMany => 1,
         };
         (1..=users).map(|user| self.request(site, user)).collect()
     }
@@ -216,4 +218,18 @@ pub(crate) fn request(
         text += &format!("Content-Type: application/json\r\nContent-Length: {body}\r\n");
     }
     (text + "\r\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::upstream::MANY;
+    use super::*;
+
+    #[test]
+    fn s7_asks_for_as_many_bytes_as_its_goal_counts() {
+        for id in ["S7", "S7p"] {
+            let scenario = SCENARIOS.iter().find(|scenario| scenario.id == id);
+            assert!(scenario.is_some_and(|scenario| scenario.line.ends_with(&format!("={MANY}"))));
+        }
+    }
 }

@@ -50,11 +50,21 @@ impl Peer for &'static Variant {
     }
 
     fn start(&self, setup: Setup, site: &Site) -> io::Result<Running> {
-        let folder = site.folder(&format!("{} {setup:?}", self.name))?;
-        let address = free_address()?;
-        let command = command(setup, site, address, &folder, self.environment)?;
-        Running::start(&command, address, cpus().0, &folder)
+        start(self.name, setup, site, self.environment)
     }
+}
+
+/// Starts it on the CPU for what is measured, its files in a folder of this name.
+pub(crate) fn start(
+    name: &str,
+    setup: Setup,
+    site: &Site,
+    environment: &[(&str, &str)],
+) -> io::Result<Running> {
+    let folder = site.folder(&format!("{name} {setup:?}"))?;
+    let address = free_address()?;
+    let command = command(setup, site, address, &folder, environment)?;
+    Running::start(&command, address, cpus().0, &folder)
 }
 
 /// How the sidecar is run for a setup, with everything it writes in `folder`.
@@ -94,13 +104,16 @@ fn file(setup: Setup, site: &Site) -> String {
     let cache = match setup {
         Setup::Hs256 | Setup::Rs256 | Setup::Idle => "app_reads = false",
         Setup::Cached | Setup::Outage => "",
+        Setup::CachedMany => "capacity_bytes = 2147483648",
         Setup::Gateway | Setup::OutageUncached => "capacity_bytes = 0\nfallback_ttl = \"0s\"",
     };
     let coolbits = match setup {
         Setup::Gateway => site.upstream_address().to_string(),
         // Nobody listens on loopback's port 1.
         Setup::Outage | Setup::OutageUncached => "127.0.0.1:1".to_owned(),
-        Setup::Hs256 | Setup::Rs256 | Setup::Cached | Setup::Idle => String::new(),
+        Setup::Hs256 | Setup::Rs256 | Setup::Cached | Setup::Idle | Setup::CachedMany => {
+            String::new()
+        }
     };
     let gateway = match coolbits.as_str() {
         "" => "enabled = false".to_owned(),
@@ -115,7 +128,7 @@ fn file(setup: Setup, site: &Site) -> String {
         _ => String::new(),
     };
     format!(
-        "{limits}[server]\nthreads = 1\n[tenancy]\ndirectory_ttl = \"5m\"\n\
+        "{limits}[server]\nthreads = 1\ndrain = \"0s\"\ngrace = \"1s\"\n[tenancy]\ndirectory_ttl = \"5m\"\n\
          [cache]\n{cache}\n[gateway]\n{gateway}\n\
          [[issuers]]\nname = \"bench\"\nkind = \"keyed\"\n{issuer}\nuser_claim = \"uid\"\n\
          forward_to_coolbits = true\n"

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 /// A round is disturbed when others used more than this share of the machine's CPU time.
-pub(super) const OTHERS: f64 = 0.05;
+pub(crate) const OTHERS: f64 = 0.05;
 /// Disturbed rounds are left out when at least so many others are left.
-pub(super) const LEFT: usize = 3;
+pub(crate) const LEFT: usize = 3;
 
 /// What a figure was over the rounds that count.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Spread {
-    pub(super) least: f64,
-    pub(super) median: f64,
-    pub(super) most: f64,
+pub(crate) struct Spread {
+    pub(crate) least: f64,
+    pub(crate) median: f64,
+    pub(crate) most: f64,
 }
 
 /// The spread of these values; none of none.
-pub(super) fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
+pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     let (least, most) = (*values.first()?, *values.last()?);
@@ -33,14 +33,14 @@ pub(super) fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
 }
 
 /// The value that this share of the values does not exceed (nearest rank).
-pub(super) fn percentile(values: &mut [Duration], share: f64) -> Duration {
+pub(crate) fn percentile(values: &mut [Duration], share: f64) -> Duration {
     values.sort_unstable();
     let rank = (share * values.len() as f64).ceil() as usize;
     values.get(rank.max(1) - 1).copied().unwrap_or_default()
 }
 
 /// The rounds that count: the undisturbed ones if there are enough of them, else all.
-pub(super) fn counted<T>(rounds: &[T], disturbed: impl Fn(&T) -> bool) -> Vec<&T> {
+pub(crate) fn counted<T>(rounds: &[T], disturbed: impl Fn(&T) -> bool) -> Vec<&T> {
     let quiet: Vec<&T> = rounds.iter().filter(|round| !disturbed(round)).collect();
     if quiet.len() >= LEFT {
         quiet
@@ -50,7 +50,7 @@ pub(super) fn counted<T>(rounds: &[T], disturbed: impl Fn(&T) -> bool) -> Vec<&T
 }
 
 /// Ratios of rounds with the same number, which ran one after the other.
-pub(super) fn ratios(ours: &[(usize, f64)], theirs: &[(usize, f64)]) -> Option<Spread> {
+pub(crate) fn ratios(ours: &[(usize, f64)], theirs: &[(usize, f64)]) -> Option<Spread> {
     let pairs = ours.iter().filter_map(|(round, value)| {
         let (_, other) = theirs.iter().find(|(number, _)| number == round)?;
         (*other > 0.0).then(|| value / other)

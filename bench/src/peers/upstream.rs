@@ -7,6 +7,7 @@
 use super::http::{Head, head_of};
 use rustix::event::epoll;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
@@ -157,9 +158,10 @@ struct Answers {
     rows_10: Rc<[u8]>,
     rows_11: Rc<[u8]>,
     large: Rc<[u8]>,
-    /// The same rows as a list of the app's and as a static file.
-    many: Rc<[u8]>,
-    clients: Rc<[u8]>,
+    /// By about how many bytes their bodies have.
+    lists: Made,
+    /// By how many there are.
+    clients: Made,
     links: Rc<[u8]>,
     report: Rc<[u8]>,
     none: Rc<[u8]>,
@@ -172,8 +174,8 @@ impl Answers {
             rows_10: answer("application/json", &rows(10)),
             rows_11: answer("application/json", &rows(11)),
             large: answer("application/octet-stream", &"x".repeat(LARGE)),
-            many: answer("application/json", &many()),
-            clients: answer("application/json", CLIENTS),
+            lists: Made::default(),
+            clients: Made::default(),
             links: answer("application/json", LINKS),
             report: answer("application/json", &report()),
             none: answer("application/json", "{}"),
@@ -191,10 +193,13 @@ impl Answers {
             b"/static/bench/large" => &self.large,
             b"/api/flows" if Head::value(head, b"x-client-id") == Some(b"11") => &self.rows_11,
             b"/api/flows" => &self.rows_10,
-            b"/api/flows?bench=rows" | b"/static/bench/rows" => &self.many,
-            b"/api/clients" => &self.clients,
+            b"/api/clients" => return self.clients.get(clients_of(head), clients),
             b"/api/client_connectors" => &self.links,
             _ if target.starts_with(REPORT) => &self.report,
+            _ if target.starts_with(NUMBERED) => &self.rows_10,
+            _ if target.starts_with(LIST) || target.starts_with(FILE) => {
+                return self.lists.get(number(target), list);
+            }
             _ => &self.none,
         };
         chosen.clone()
@@ -208,8 +213,52 @@ fn answer(kind: &str, body: &str) -> Rc<[u8]> {
         .into()
 }
 
-/// Every user's clients, and what they are linked to.
-const CLIENTS: &str = r#"[{"id":10,"name":"Ten"},{"id":11,"name":"Eleven"}]"#;
+/// Answers that are made when they are asked for the first time.
+#[derive(Default)]
+struct Made(RefCell<HashMap<usize, Rc<[u8]>>>);
+
+impl Made {
+    fn get(&self, of: usize, body: impl Fn(usize) -> String) -> Rc<[u8]> {
+        let mut made = self.0.borrow_mut();
+        let make = || answer("application/json", &body(of));
+        made.entry(of).or_insert_with(make).clone()
+    }
+}
+
+/// The list of S1 to S4 under any number of targets, rows of about so many bytes, and the same as a file.
+const NUMBERED: &[u8] = b"/api/flows?n=";
+const LIST: &[u8] = b"/api/flows?bytes=";
+const FILE: &[u8] = b"/static/bench/bytes?n=";
+
+/// What stands behind the last `=`; 0 where that is no number.
+fn number(target: &[u8]) -> usize {
+    let digits = target.rsplit(|byte| *byte == b'=').next();
+    let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+/// Users from here on have as many clients more than one as their ids are above it.
+pub(crate) const MANY_CLIENTS: u64 = 1_000_000;
+
+/// How many clients the user has who asks.
+fn clients_of(head: &[u8]) -> usize {
+    let user = Head::value(head, b"x-user-id").and_then(|id| std::str::from_utf8(id).ok());
+    let user: u64 = user.and_then(|id| id.parse().ok()).unwrap_or(0);
+    let more = user.checked_sub(MANY_CLIENTS);
+    more.map_or(2, |more| 1 + usize::try_from(more).unwrap_or(0))
+}
+
+/// So many clients, of which the last is 10, which is asked for.
+fn clients(count: usize) -> String {
+    let ids = (1..count).map(|n| if n == 1 { 11 } else { 1000 + n });
+    let rows: Vec<Value> = ids
+        .chain([10])
+        .map(|id| json!({"id": id, "name": "Client"}))
+        .collect();
+    Value::from(rows).to_string()
+}
+
+/// Everybody's links.
 const LINKS: &str =
     r#"[{"id":1,"client_id":10,"connector_slug":"google-ads","account_id":"123-456-7890"}]"#;
 
@@ -234,8 +283,8 @@ fn report() -> String {
 }
 
 /// What S7 looks through.
-fn many() -> String {
-    String::from_utf8_lossy(&crate::egress::rows(MANY)).into_owned()
+fn list(bytes: usize) -> String {
+    String::from_utf8_lossy(&crate::egress::rows(bytes)).into_owned()
 }
 
 /// A list of flows of one client, as long as every answer.
@@ -258,6 +307,27 @@ fn rows(client: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn users_have_as_many_clients_as_their_ids_say_and_client_10_among_them() {
+        for (user, count) in [
+            ("1", 2),
+            ("1000000", 1),
+            ("1000001", 2),
+            ("1009999", 10_000),
+        ] {
+            let head = format!("GET /api/clients HTTP/1.1\r\nX-User-ID: {user}\r\n\r\n");
+            assert_eq!(clients_of(head.as_bytes()), count, "{user}");
+            let rows: Vec<Value> = serde_json::from_str(&clients(count)).expect("JSON");
+            let ids: std::collections::BTreeSet<_> =
+                rows.iter().filter_map(|row| row["id"].as_u64()).collect();
+            assert_eq!((ids.len(), ids.contains(&10)), (count, true));
+        }
+        assert_eq!(
+            (number(b"/api/flows?bytes=65536"), number(b"/x=y")),
+            (65_536, 0)
+        );
+    }
 
     #[test]
     fn lists_are_json_of_one_client_and_as_long_as_every_answer() {

@@ -8,6 +8,7 @@
 
 use super::http::{head_of, status_of};
 use rustix::event::{PollFd, PollFlags, Timespec, epoll};
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -16,19 +17,35 @@ use std::time::{Duration, Instant};
 #[derive(Clone)]
 pub(crate) struct Ask {
     pub(crate) target: SocketAddr,
-    /// One for each connection in turn.
     pub(crate) requests: Vec<Vec<u8>>,
+    pub(crate) turn: Turn,
     /// What every answer must say.
     pub(crate) status: u16,
 }
 
+/// Which of the requests is next.
+#[derive(Clone, Copy)]
+pub(crate) enum Turn {
+    /// A connection asks the same each time, and another connection another one.
+    OwnEach,
+    /// One after the other, whichever connection is free.
+    Round,
+}
+
 impl Ask {
-    /// What a connection asks.
-    fn of(&self, connection: usize) -> &[u8] {
-        let at = connection % self.requests.len().max(1);
+    /// A request, by a number that may be above theirs.
+    fn request(&self, number: usize) -> &[u8] {
+        let at = number % self.requests.len().max(1);
         self.requests.get(at).map_or(&[], Vec::as_slice)
     }
 }
+
+/// So many connections wait for an answer at once in a closed loop; of more, each in turn.
+const BUSY: usize = 32;
+/// So many connections are opened before one is waited for.
+const BACKLOG: usize = 64;
+/// After so long without an answer there will be none.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What became of a round.
 #[derive(Default)]
@@ -39,48 +56,6 @@ pub(crate) struct Outcome {
     pub(crate) reconnects: u64,
     /// Of each request, from when it was due; empty in a closed loop.
     pub(crate) latencies: Vec<Duration>,
-}
-
-/// As many as go, for this long.
-pub(crate) fn closed(ask: &Ask, connections: usize, length: Duration) -> io::Result<Outcome> {
-    let mut load = Load::new(ask, connections)?;
-    let started = Instant::now();
-    for at in 0..connections {
-        load.send(at, started)?;
-    }
-    loop {
-        load.wait(None)?;
-        let now = Instant::now();
-        if now >= started + length {
-            load.outcome.took = now - started;
-            return Ok(load.outcome);
-        }
-        while let Some((at, _)) = load.done.pop() {
-            load.send(at, now)?;
-        }
-    }
-}
-
-/// This many one after the other on one connection that is kept.
-///
-/// # Errors
-/// If the connection ends, or nothing is answered for a minute.
-pub(crate) fn sequence(ask: &Ask, requests: u64) -> io::Result<()> {
-    let mut load = Load::new(ask, 1)?;
-    while load.outcome.requests < requests {
-        let (sent, before) = (Instant::now(), load.outcome.requests);
-        load.send(0, sent)?;
-        while load.outcome.requests == before {
-            load.wait(None)?;
-            if sent.elapsed() > Duration::from_secs(60) {
-                return Err(ErrorKind::TimedOut.into());
-            }
-        }
-        if load.outcome.reconnects > 0 {
-            return Err(io::Error::other("the connection was not kept"));
-        }
-    }
-    Ok(())
 }
 
 /// This many a second, for this long.
@@ -133,14 +108,19 @@ pub(crate) fn open(
 struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// The request's number.
+    asks: usize,
     /// Bytes of the request that went out, and those of a large answer's body still to come.
     sent: usize,
     left: Option<usize>,
     due: Instant,
 }
 
-struct Load<'a> {
+/// Connections that ask, over and over.
+pub(crate) struct Load<'a> {
     ask: &'a Ask,
+    /// Requests that were sent.
+    asked: usize,
     epoll: rustix::fd::OwnedFd,
     connections: Vec<Connection>,
     events: Vec<epoll::Event>,
@@ -151,9 +131,14 @@ struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
-    fn new(ask: &'a Ask, connections: usize) -> io::Result<Self> {
+    /// Opens the connections.
+    ///
+    /// # Errors
+    /// If one cannot be opened.
+    pub(crate) fn new(ask: &'a Ask, connections: usize) -> io::Result<Self> {
         let mut load = Load {
             ask,
+            asked: 0,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             connections: Vec::new(),
             events: Vec::with_capacity(256),
@@ -167,12 +152,73 @@ impl<'a> Load<'a> {
             load.connections.push(Connection {
                 stream,
                 buffer,
+                asks: at,
                 sent: 0,
                 left: None,
                 due,
             });
+            // More than the listener's backlog at once would be let wait a second each.
+            if at % BACKLOG == BACKLOG - 1 {
+                load.answered(at)?;
+            }
         }
         Ok(load)
+    }
+
+    /// Has one request answered: by then all connections before it were taken.
+    fn answered(&mut self, at: usize) -> io::Result<()> {
+        let sent = Instant::now();
+        self.send(at, sent)?;
+        while self.done.is_empty() {
+            if sent.elapsed() > PATIENCE {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            self.wait(None)?;
+        }
+        self.done.clear();
+        self.outcome = Outcome::default();
+        Ok(())
+    }
+
+    /// As many as go, for this long.
+    pub(crate) fn during(&mut self, length: Duration) -> io::Result<Outcome> {
+        let started = Instant::now();
+        self.closed(|_| started.elapsed() < length)
+    }
+
+    /// As fast as it goes, this many.
+    pub(crate) fn times(&mut self, requests: u64) -> io::Result<Outcome> {
+        self.closed(|sent| sent < requests)
+    }
+
+    /// Sends the next one as soon as one is answered, while `more` says so of how many were
+    /// sent; comes back when all are answered.
+    fn closed(&mut self, more: impl Fn(u64) -> bool) -> io::Result<Outcome> {
+        let started = Instant::now();
+        let mut resting: VecDeque<usize> = (0..self.connections.len()).collect();
+        let (mut sent, mut waiting) = (0, 0);
+        let mut last = started;
+        loop {
+            while waiting < BUSY
+                && more(sent)
+                && let Some(at) = resting.pop_front()
+            {
+                self.send(at, Instant::now())?;
+                (sent, waiting) = (sent + 1, waiting + 1);
+            }
+            if waiting == 0 {
+                self.outcome.took = started.elapsed();
+                return Ok(std::mem::take(&mut self.outcome));
+            }
+            self.wait(None)?;
+            if !self.done.is_empty() {
+                last = Instant::now();
+            } else if last.elapsed() > PATIENCE {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            waiting -= self.done.len();
+            resting.extend(self.done.drain(..).map(|(at, _)| at));
+        }
     }
 
     fn connect(&self, at: usize) -> io::Result<TcpStream> {
@@ -186,6 +232,10 @@ impl<'a> Load<'a> {
 
     fn send(&mut self, at: usize, due: Instant) -> io::Result<()> {
         let connection = &mut self.connections[at];
+        if matches!(self.ask.turn, Turn::Round) {
+            connection.asks = self.asked;
+        }
+        self.asked += 1;
         (connection.due, connection.sent, connection.left) = (due, 0, None);
         connection.buffer.clear();
         self.go_on(at)
@@ -193,7 +243,7 @@ impl<'a> Load<'a> {
 
     /// Writes what is left of the request.
     fn go_on(&mut self, at: usize) -> io::Result<()> {
-        let request = self.ask.of(at);
+        let request = self.ask.request(self.connections[at].asks);
         loop {
             let connection = &mut self.connections[at];
             let left = &request[connection.sent..];
@@ -362,6 +412,7 @@ mod tests {
         let ask = Ask {
             target,
             requests: vec![b"GET / HTTP/1.1\r\n\r\n".to_vec()],
+            turn: Turn::OwnEach,
             status: 200,
         };
         // 40 requests 10 ms apart: the stall delays about 20 of them, by 200 ms downwards.
