@@ -7,6 +7,8 @@
 //! grammar than this would let two spellings of one id get two decisions.
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// The app's user id; never zero, since the app means "nobody" by 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -20,6 +22,33 @@ pub struct ClientId(u64);
 /// among its kind only, and given out again once it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct ObjectId(u64);
+
+/// Clients, in order and each once; cheap to clone and quick to look in, however many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientIds(Arc<[ClientId]>);
+
+impl From<Vec<ClientId>> for ClientIds {
+    fn from(mut ids: Vec<ClientId>) -> Self {
+        ids.sort_unstable();
+        ids.dedup();
+        Self(ids.into())
+    }
+}
+
+impl Deref for ClientIds {
+    type Target = [ClientId];
+
+    fn deref(&self) -> &[ClientId] {
+        &self.0
+    }
+}
+
+impl ClientIds {
+    /// Whether this client is among them.
+    pub fn has(&self, client: ClientId) -> bool {
+        self.0.binary_search(&client).is_ok()
+    }
+}
 
 /// What one place in a request says about the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

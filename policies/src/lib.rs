@@ -14,6 +14,7 @@
 
 pub mod accounts;
 pub mod agents;
+pub mod answer_head;
 pub mod authorise;
 pub mod backup;
 pub mod behind;

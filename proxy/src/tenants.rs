@@ -6,7 +6,7 @@ use crate::kept::Kept;
 use camarad_policies::accounts::Link;
 use camarad_policies::guard::Owner;
 use camarad_policies::identity::Token;
-use camarad_policies::ids::{ClientId, UserId};
+use camarad_policies::ids::{ClientId, ClientIds, UserId};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const MOST: usize = 10_000;
 /// What is known about users' clients.
 pub(crate) struct Tenants {
     /// The clients of a user.
-    pub(crate) clients: Kept<UserId, Arc<[ClientId]>>,
+    pub(crate) clients: Kept<UserId, ClientIds>,
     /// The links of all the user's clients.
     pub(crate) links: Kept<UserId, Arc<[Link]>>,
     /// The stored settings of GA4, and whose they are.

@@ -13,7 +13,7 @@ pub use permit::{Permit, UpstreamIdentity};
 pub use scope::{Reach, named, says_where};
 
 use crate::identity::Identity;
-use crate::ids::ClientId;
+use crate::ids::{ClientId, ClientIds};
 use crate::matrix::{Auth, Found, Mode};
 use crate::normalise::Asked;
 use crate::refusal::Refusal;
@@ -22,7 +22,7 @@ use crate::refusal::Refusal;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tenancy<'a> {
     /// The app's own list of the user's clients, where it was asked for.
-    pub directory: Option<&'a [ClientId]>,
+    pub directory: Option<&'a ClientIds>,
     /// Clients that were created through us with this token.
     pub created: &'a [ClientId],
     /// On rules about clients themselves, the header has to agree with the target.

@@ -8,51 +8,40 @@
 
 use super::Tenancy;
 use crate::identity::Clients;
-use crate::ids::{ClientId, Named, Unreadable};
+use crate::ids::{ClientId, ClientIds, Named, Unreadable};
 use crate::matrix::{ActiveClient, ClientScope, Found, Place, Rule, UserWide};
 use crate::normalise::Asked;
 use crate::refusal::Refusal;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The clients an identity may use, from everything that is known about it.
 #[derive(Clone, Debug)]
 pub struct Reach {
     /// The token names its clients: nothing else is in reach.
     limited: bool,
-    /// Sorted.
-    ids: Arc<[ClientId]>,
+    ids: ClientIds,
 }
 
 impl Reach {
     /// Those of the claim and those created with this token; or, without a claim, the app's own list.
     pub(super) fn new(claim: &Clients, tenancy: &Tenancy<'_>) -> Self {
-        let listed = tenancy.directory.unwrap_or_default();
         let limited = matches!(claim, Clients::Claimed(_));
-        let mut ids = match claim {
-            // A claim may be long, and is sorted.
-            Clients::Claimed(claimed) if tenancy.created.is_empty() => {
-                let ids = claimed.clone();
-                return Self { limited, ids };
+        let ids = match (claim, tenancy.directory) {
+            (Clients::Claimed(claimed), Some(listed)) if !tenancy.created.is_empty() => {
+                // An id is given out again after its client is deleted: the list has the last word.
+                let created = tenancy.created.iter().filter(|id| listed.has(**id));
+                let all: Vec<ClientId> = claimed.iter().chain(created).copied().collect();
+                all.into()
             }
-            Clients::Claimed(claimed) => claimed.to_vec(),
-            Clients::Unclaimed => listed.to_vec(),
+            (Clients::Claimed(claimed), _) => claimed.clone(),
+            (Clients::Unclaimed, listed) => listed.cloned().unwrap_or_default(),
         };
-        if limited {
-            // An id is given out again after its client is deleted: the list has the last word.
-            ids.extend(tenancy.created.iter().filter(|id| listed.contains(id)));
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        Self {
-            limited,
-            ids: ids.into(),
-        }
+        Self { limited, ids }
     }
 
     /// Whether this client is in reach.
     pub fn allows(&self, client: ClientId) -> bool {
-        self.ids.binary_search(&client).is_ok()
+        self.ids.has(client)
     }
 
     /// Whether the token is limited to these clients.

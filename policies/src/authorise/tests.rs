@@ -66,6 +66,7 @@ pub(crate) fn permit_of(
     })?;
     let found = Matrix::built_in().unwrap().find(method, &asked.path);
     let listed = [10, 11].map(|id| ClientId::parse(&id.to_string()).unwrap());
+    let listed = ClientIds::from(listed.to_vec());
     let tenancy = Tenancy {
         directory: Some(&listed),
         ..Tenancy::default()
@@ -508,13 +509,14 @@ fn a_created_client_is_in_reach_while_the_app_lists_it() {
             .collect()
     };
     let created = ids(&[12]);
+    let listed = |all: &[u64]| Some(ClientIds::from(ids(all)));
     for (directory, expected) in [
-        (Some(ids(&[10, 12])), true),
-        (Some(ids(&[10])), false),
+        (listed(&[12, 10]), true),
+        (listed(&[10]), false),
         (None, false),
     ] {
         let tenancy = Tenancy {
-            directory: directory.as_deref(),
+            directory: directory.as_ref(),
             created: &created,
             ..Tenancy::default()
         };

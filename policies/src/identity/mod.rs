@@ -288,13 +288,11 @@ fn clients(claims: &Map<String, Value>, claim: &str) -> Result<Clients, Refusal>
             .and_then(|t| ClientId::parse(&t).ok())
             .ok_or(Refusal::TokenClaimsInvalid)
     };
-    let mut ids = match claims.get(claim) {
+    let ids = match claims.get(claim) {
         None => return Ok(Clients::Unclaimed),
         Some(Value::Array(many)) => many.iter().map(one).collect::<Result<Vec<_>, _>>()?,
         Some(single) => vec![one(single)?],
     };
-    ids.sort_unstable();
-    ids.dedup();
     Ok(Clients::Claimed(ids.into()))
 }
 

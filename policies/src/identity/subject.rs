@@ -1,15 +1,15 @@
 //! Who is asking: the identity, and the token that it contains as its proof.
 
 use crate::hex::hex;
-use crate::ids::{ClientId, UserId};
+use crate::ids::{ClientId, ClientIds, UserId};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// The clients an identity may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Clients {
-    /// Those that the token names, sorted.
-    Claimed(Arc<[ClientId]>),
+    /// Those that the token names.
+    Claimed(ClientIds),
     /// The token says nothing about clients; the app's own list has to be asked.
     Unclaimed,
 }
@@ -122,7 +122,7 @@ impl Clients {
     /// Whether this client is among them. An unclaimed set grants none.
     pub fn allow(&self, client: ClientId) -> bool {
         match self {
-            Self::Claimed(clients) => clients.binary_search(&client).is_ok(),
+            Self::Claimed(clients) => clients.has(client),
             Self::Unclaimed => false,
         }
     }

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::request_ids;
-use http::header;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -34,14 +33,10 @@ impl Sidecar {
             Some(body) => body,
             None => self.read_body(exchange, context).await?,
         };
-        let sender = Sender::of(context);
-        let head = of_caller(exchange.head(), &permit, sender, body.bytes.len());
-        let mut head = head.map_err(|_| Refusal::Internal)?;
-        if let Some(kind) = body.kind {
-            head.insert_header(header::CONTENT_TYPE, kind)
-                .map_err(|_| Refusal::Internal)?;
-        }
-        let is_safe = head.method.is_safe();
+        let (own, sender) = (exchange.head(), Sender::of(context));
+        let head = of_caller(own, &permit, sender, body.bytes.len(), body.kind, &[]);
+        let head = head.ok_or(Refusal::Internal)?;
+        let is_safe = head.is_safe();
         let own_time = permit.rule().answer_seconds.map(Duration::from_secs);
         let time = self.config.legacy.read_timeout;
         let time = own_time.map_or(time, |own| own.max(time));

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::decide::Decision;
 use super::guard::Looked;
 use super::keeping::{fallback, keep, stand_in, told, unkept, unless_everybodys};
-use super::upstream_request::{Sender, whole};
+use super::upstream_request::{Sender, UpstreamHead, whole};
 use crate::cache::{Cached, FetchBroke, Fetched, Keep};
 use crate::gateway::Answerer;
 use crate::panics::counted;
@@ -27,8 +27,7 @@ use camarad_policies::operation::Operation;
 use camarad_policies::record::{CacheResult, Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::ttl::jittered;
-use http::header::{self, HeaderName, HeaderValue};
-use pingora::http::RequestHeader;
+use http::header::{self, HeaderName};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -255,24 +254,17 @@ impl Sidecar {
 }
 
 /// The head of a request that says what was decided, and nothing of the caller's own.
-fn plain_head(permit: &Permit, authority: &str, request_id: &str) -> Option<RequestHeader> {
+fn plain_head(permit: &Permit, authority: &str, request_id: &str) -> Option<UpstreamHead> {
     let permit = permit.clone().without_own_cookies();
-    let fields = [
-        (header::HOST, HeaderValue::from_str(authority).ok()?),
-        (header::ACCEPT, HeaderValue::from_static("application/json")),
-    ];
+    let fields = [("Host", authority), ("Accept", "application/json")];
+    let fields = fields.map(|(name, value)| (name, value.as_bytes()));
+    let class = permit.rule().cache.map(|cache| cache.class);
     let sender = Sender {
         request_id,
         // What the app makes of it would be given to others.
         forwarded: None,
-    };
-    let mut head = whole("GET", fields.into_iter(), &permit, sender, 0).ok()?;
-    let class = permit.rule().cache.map(|cache| cache.class);
-    if class == Some(Class::Shared) {
         // Everybody's answer is nobody's question.
-        for name in ["cookie", "authorization", "x-user-id", "x-client-id"] {
-            head.remove_header(name);
-        }
-    }
-    Some(head)
+        says_who: class != Some(Class::Shared),
+    };
+    whole("GET", fields.into_iter(), &permit, sender, 0)
 }

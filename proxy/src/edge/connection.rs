@@ -204,7 +204,8 @@ impl Host {
             line.cut();
             return None;
         }
-        Some((line, reusable && !last))
+        let reusable = reusable && !last && line.is_flushed();
+        Some((line, reusable))
     }
 
     /// Answers for a request that has no session.
@@ -238,7 +239,7 @@ impl Host {
             route: "none".into(),
             area: "none".into(),
             method: method.to_owned(),
-            peer: line.peer().map(|peer| peer.to_string()),
+            peer: line.peer().map(|peer| peer.text.clone()),
             status: refusal.answer().status,
             duration_ms: line.since_head().as_secs_f64() * 1000.0,
             ..Record::default()

@@ -100,7 +100,7 @@ impl Sidecar {
         let address = context.forwarded.as_ref().map(|said| said.client);
         let internal = &self.config.server.internal_networks;
         let tenancy = Tenancy {
-            directory: listed.as_deref(),
+            directory: listed.as_ref(),
             created: &created,
             strict_management: self.config.tenancy.strict_management,
             internal: address.is_some_and(|ip| internal.iter().any(|net| net.contains(&ip))),
@@ -139,7 +139,7 @@ impl Sidecar {
         let all = |name: &str| exchange.head().joined(name);
         let host = all("host").unwrap_or_default();
         if let Some(peer) = exchange.peer() {
-            context.record.peer = Some(peer.to_string());
+            context.record.peer = Some(peer.text.clone());
             let (x_for, x_proto) = (all("x-forwarded-for"), all("x-forwarded-proto"));
             let (x_host, named) = (all("x-forwarded-host"), all("forwarded"));
             let said = Said {
@@ -149,11 +149,14 @@ impl Sidecar {
                 forwarded: named.as_deref(),
             };
             let is_trusted = |ip| server.trusted_proxies.iter().any(|net| net.contains(&ip));
-            let mut read = forwarded::read(peer.ip().to_canonical(), said, is_trusted);
+            let mut read = forwarded::read(peer.ip, said, is_trusted);
             // A host that we do not answer for must not come in by another name.
             let known = |host: &String| host::allow(host, &server.allowed_hosts).is_ok();
             read.host = read.host.filter(known).or(Some(host.clone()));
-            context.record.client_address = Some(read.client.to_string());
+            context.record.client_address = Some(match read.client == peer.ip {
+                true => peer.ip_text.clone(),
+                false => read.client.to_string(),
+            });
             context.forwarded = Some(read);
         }
         host::allow(&host, &server.allowed_hosts)

@@ -4,10 +4,9 @@ use super::Sidecar;
 use super::context::Context;
 use super::own::Question;
 use camarad_policies::identity::Identity;
-use camarad_policies::ids::ClientId;
+use camarad_policies::ids::{ClientId, ClientIds};
 use camarad_policies::refusal::Refusal;
 use serde_json::Value;
-use std::sync::Arc;
 
 const PATH: &str = "/api/clients";
 
@@ -19,7 +18,7 @@ impl Sidecar {
         &self,
         identity: &Identity,
         context: &Context,
-    ) -> Result<Arc<[ClientId]>, Refusal> {
+    ) -> Result<ClientIds, Refusal> {
         let ask = || self.ask_for_clients(identity, context);
         self.tenants.clients.get(identity.user(), ask).await
     }
@@ -29,7 +28,7 @@ impl Sidecar {
         &self,
         identity: &Identity,
         context: &Context,
-    ) -> Result<Arc<[ClientId]>, Refusal> {
+    ) -> Result<ClientIds, Refusal> {
         let listed = self.look_up(
             Question::get(PATH, None),
             identity,

@@ -7,14 +7,13 @@
 //! which is only right while no body was. Not here: what a head or a body means.
 
 use super::answer::Answer;
-use super::line::Line;
+use super::line::{Line, Peer};
 use super::request_head::RequestHead;
 use bytes::{Buf, Bytes, BytesMut};
 use camarad_policies::chunks::{Chunks, Step};
 use camarad_policies::head::{Framing, Head};
 use camarad_policies::refusal::Refusal;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A usual head of an answer fits.
@@ -84,7 +83,7 @@ impl Exchange {
         &self.head
     }
 
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
+    pub(super) fn peer(&self) -> Option<&Peer> {
         self.line.peer()
     }
 

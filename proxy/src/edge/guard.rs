@@ -12,7 +12,7 @@ use super::context::Context;
 use camarad_policies::authorise::Permit;
 use camarad_policies::fields::Fields;
 use camarad_policies::guard::{self, Guard, Object, Owner};
-use camarad_policies::ids::{ObjectId, UserId};
+use camarad_policies::ids::{ClientIds, ObjectId, UserId};
 use camarad_policies::matrix::Mode;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::request_ids;
@@ -183,7 +183,7 @@ impl Sidecar {
             }
             (None, ..) => return Ok((permit, looked)),
         };
-        let mut listed = Arc::default();
+        let mut listed = ClientIds::default();
         if matches!(owner, Owner::Client(_)) && (permit.client().is_none() || guard.choose) {
             listed = self.clients_of(&identity, context).await?;
         }

@@ -1,36 +1,35 @@
 //! The app as an upstream: where it is, and fetching an answer of it whole.
 //!
-//! Both lanes use Pingora's connections to it (decision 0006), each from a pool of its own.
+//! The API lane has its own connections to it ([`Wire`]), the stream lane Pingora's.
 //! A connection that the app closed while it was pooled looks like a failure of
-//! the app; a read is sent once more then, a write never, since nobody can tell
-//! how far it came.
+//! the app; a read is sent once more then, on a new one, a write never, since nobody can
+//! tell how far it came.
 
-use super::failure::refusal_of;
+use super::upstream_request::{UpstreamHead, forwardable};
+use super::wire::{Broken, Wire};
 use crate::budget::{Budget, Held};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use camarad_policies::refusal::Refusal;
 use http::header;
 use http::header::{HeaderName, HeaderValue};
-use pingora::connectors::http::v1::Connector;
-use pingora::http::RequestHeader;
-use pingora::protocols::http::v1::client::HttpSession;
-use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Peer};
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 
 /// Largest answer of the app that is read whole.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
-/// Interim answers before the real one at most.
-const MOST_INTERIM: usize = 8;
+/// Connections kept for later at most.
+const MOST_IDLE: usize = 128;
 /// How long an idle connection to the app is kept; gunicorn's own default is 2 s, a proxy in between has more.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// The app, as an upstream.
 pub(crate) struct Legacy {
     config: camarad_config::Legacy,
-    /// The API lane's connections.
-    connector: Connector,
+    /// The API lane's connections that wait for a request, the last used one last.
+    idle: Mutex<Vec<Wire>>,
     /// Bytes of bodies held over all requests.
     budget: Arc<Budget>,
 }
@@ -53,7 +52,7 @@ impl Legacy {
     pub(crate) fn new(config: camarad_config::Legacy, budget: Arc<Budget>) -> Self {
         Self {
             config,
-            connector: Connector::new(None),
+            idle: Mutex::default(),
             budget,
         }
     }
@@ -86,15 +85,17 @@ impl Legacy {
     /// Fetches an answer whole, within this time.
     pub(super) async fn fetch(
         &self,
-        head: RequestHeader,
+        head: UpstreamHead,
         body: Bytes,
         time: Duration,
     ) -> Result<Fetched, Refusal> {
-        let is_safe = head.method.is_safe();
-        let attempt = || self.attempt(&head, &body, time);
         let exchange = async {
-            match attempt().await {
-                Err(failed) if failed.stale && is_safe => attempt().await,
+            let wire = self.waiting();
+            let outcome = self.attempt(wire, &head, &body).await;
+            match outcome {
+                Err(failed) if failed.stale && head.is_safe() => {
+                    self.attempt(None, &head, &body).await
+                }
                 outcome => outcome,
             }
         };
@@ -106,110 +107,79 @@ impl Legacy {
 
     async fn attempt(
         &self,
-        head: &RequestHeader,
+        wire: Option<Wire>,
+        head: &UpstreamHead,
         body: &Bytes,
-        time: Duration,
     ) -> Result<Fetched, Failed> {
-        let fresh = |error: Box<Error>| Failed::from(*error, false);
-        let peer = self.peer().await.map_err(fresh)?;
-        let connector = &self.connector;
-        let (mut session, reused) = connector.get_http_session(&*peer).await.map_err(fresh)?;
-        session.read_timeout = Some(time);
-        session.write_timeout = Some(time);
-        let fetched = self.exchange(&mut session, head, body).await;
-        let fetched = fetched.map_err(|error| match error {
-            Broken::Transport(mut error) => {
-                error.as_up();
-                Failed::from(*error, reused)
-            }
-            Broken::Answer(refusal) => Failed {
-                refusal,
-                stale: false,
-            },
-        })?;
-        connector
-            .release_http_session(session, &*peer, peer.idle_timeout())
-            .await;
-        Ok(fetched)
-    }
-
-    async fn exchange(
-        &self,
-        session: &mut HttpSession,
-        head: &RequestHeader,
-        body: &Bytes,
-    ) -> Result<Fetched, Broken> {
-        session.write_request_header(Box::new(head.clone())).await?;
-        if !body.is_empty() {
-            session.write_body(body).await?;
-            session.finish_body().await?;
-        }
-        for _ in 0..=MOST_INTERIM {
-            session.read_response().await?;
-            if session
-                .get_status()
-                .is_some_and(|status| !status.is_informational())
-            {
-                break;
-            }
-        }
-        let Some(answer) = session.resp_header().cloned() else {
-            return Err(Refusal::LegacyBadAnswer.into());
+        let mut wire = match wire {
+            Some(wire) => wire,
+            None => self.connect().await?,
         };
-        let encoding = answer.headers.get(header::CONTENT_ENCODING);
-        if answer.status.is_informational() || encoding.is_some_and(|e| e != "identity") {
-            return Err(Refusal::LegacyBadAnswer.into());
-        }
         let mut held = self.budget.hold();
-        let mut whole = BytesMut::new();
-        while let Some(chunk) =
-            session
-                .read_body_ref()
-                .await
-                .map_err(|error| match error.etype() {
-                    ErrorType::ReadTimedout => Refusal::LegacyTimeout,
-                    _ => Refusal::LegacyBadAnswer,
-                })?
-        {
-            if whole.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(Refusal::LegacyBadAnswer.into());
-            }
-            held.more(chunk.len()).map_err(|_| Refusal::Overloaded)?;
-            whole.extend_from_slice(chunk);
+        let answer = wire.exchange(head, body, LARGEST_ANSWER, &mut held).await;
+        let answer = answer.map_err(|broken: Broken| Failed {
+            refusal: broken.refusal,
+            stale: wire.is_reused && broken.before_answer,
+        })?;
+        if answer.keep {
+            self.keep(wire);
+        }
+        let is_coded = |(name, value): &(HeaderName, HeaderValue)| {
+            *name == header::CONTENT_ENCODING && value != "identity"
+        };
+        if answer.headers.iter().any(is_coded) {
+            return Err(Refusal::LegacyBadAnswer.into());
         }
         Ok(Fetched {
-            status: answer.status.as_u16(),
-            headers: super::upstream_request::forwardable(&answer.headers),
-            body: whole.freeze(),
+            status: answer.status,
+            headers: forwardable(answer.headers),
+            body: answer.body,
             held,
         })
     }
-}
 
-/// Why an exchange ended early.
-enum Broken {
-    Transport(Box<Error>),
-    Answer(Refusal),
-}
+    /// A connection that waits and was not ended meanwhile.
+    fn waiting(&self) -> Option<Wire> {
+        loop {
+            let wire = self.locked().pop()?;
+            if wire.idle_since.elapsed() < IDLE && wire.is_quiet() {
+                return Some(wire);
+            }
+        }
+    }
 
-impl From<Box<Error>> for Broken {
-    fn from(error: Box<Error>) -> Self {
-        Self::Transport(error)
+    fn keep(&self, mut wire: Wire) {
+        wire.is_reused = true;
+        wire.idle_since = Instant::now();
+        let mut idle = self.locked();
+        // The longest idle are first.
+        let old = idle
+            .iter()
+            .take_while(|wire| wire.idle_since.elapsed() >= IDLE);
+        let old = old.count().max((idle.len() + 1).saturating_sub(MOST_IDLE));
+        drop(idle.drain(..old));
+        idle.push(wire);
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Wire>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connect(&self) -> Result<Wire, Failed> {
+        let connect = TcpStream::connect(&self.config.authority);
+        match tokio::time::timeout(self.config.connect_timeout, connect).await {
+            Ok(Ok(socket)) => Ok(Wire::new(socket)),
+            Ok(Err(_)) => Err(Refusal::LegacyUnreachable.into()),
+            Err(_) => Err(Refusal::LegacyTimeout.into()),
+        }
     }
 }
 
-impl From<Refusal> for Broken {
+impl From<Refusal> for Failed {
     fn from(refusal: Refusal) -> Self {
-        Self::Answer(refusal)
-    }
-}
-
-impl Failed {
-    fn from(mut error: Error, reused: bool) -> Self {
-        error.retry.decide_reuse(reused);
         Self {
-            refusal: refusal_of(&error).unwrap_or(Refusal::LegacyBadAnswer),
-            stale: reused && error.retry(),
+            refusal,
+            stale: false,
         }
     }
 }

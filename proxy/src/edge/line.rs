@@ -20,8 +20,9 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,16 +45,38 @@ const LINGER_BYTES: usize = 16 << 20;
 /// A caller's connection.
 #[derive(Debug)]
 pub(super) struct Line {
-    socket: BufWriter<TcpStream>,
-    digest: Arc<SocketDigest>,
+    socket: TcpStream,
+    peer: Option<Peer>,
     /// Read from the socket and not yet asked for.
     ahead: BytesMut,
     /// Bytes of the present request that may still be read; `None` where only its chunks tell.
     left: Option<u64>,
     /// Something was written since the last head.
     answered: bool,
+    /// What was written on loan and not sent: only an answer that broke off leaves some.
+    unsent: Vec<u8>,
     /// When the present head began to come in.
     began: Instant,
+}
+
+/// The other end of a connection, with its address as texts, which every request needs.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) ip: IpAddr,
+    /// With the port.
+    pub(super) text: String,
+    pub(super) ip_text: String,
+}
+
+impl Peer {
+    fn new(address: SocketAddr) -> Self {
+        let ip = address.ip().to_canonical();
+        Self {
+            ip,
+            text: address.to_string(),
+            ip_text: ip.to_string(),
+        }
+    }
 }
 
 /// How long to wait for a head.
@@ -68,14 +91,13 @@ impl Line {
     pub(super) fn new(stream: TcpStream) -> Self {
         // Answers are written whole; waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-        let _ = digest.peer_addr();
         Self {
-            socket: BufWriter::with_capacity(WRITE_BUFFER, stream),
-            digest: Arc::new(digest),
+            peer: stream.peer_addr().ok().map(Peer::new),
+            socket: stream,
             ahead: BytesMut::new(),
             left: Some(0),
             answered: false,
+            unsent: Vec::new(),
             began: Instant::now(),
         }
     }
@@ -85,9 +107,9 @@ impl Line {
         self.began.elapsed()
     }
 
-    /// The address at the other end.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.digest.peer_addr()?.as_inet().copied()
+    /// The other end; `None` where it was gone at once.
+    pub(super) fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
     }
 
     /// What has come in of the head that is being read.
@@ -131,10 +153,13 @@ impl Line {
                 }
                 seen = self.ahead.len();
             }
-            self.ahead.reserve(READ_AHEAD);
+            if self.ahead.is_empty() {
+                // Idle connections are many, and hold no buffer.
+                self.ahead = BytesMut::new();
+            }
             tokio::select! {
                 biased;
-                read = self.socket.read_buf(&mut self.ahead) => match read {
+                read = read_when_ready(&mut self.socket, &mut self.ahead) => match read {
                     Ok(0) | Err(_) => return Ok(None),
                     Ok(_) => {}
                 },
@@ -150,8 +175,10 @@ impl Line {
     /// Gives the line away for one request; it is back when the loan is dropped.
     pub(super) fn lend(self) -> (Loan, Home) {
         let home = Home::default();
+        let digest = SocketDigest::from_raw_fd(self.socket.as_raw_fd());
         let loan = Loan {
-            line: Some(self),
+            line: Some(BufWriter::with_capacity(WRITE_BUFFER, self)),
+            digest: Arc::new(digest),
             home: home.clone(),
         };
         (loan, home)
@@ -186,7 +213,7 @@ impl Line {
     /// Comes when the caller has left; what they send meanwhile is kept.
     pub(super) async fn gone(&mut self) {
         // A broken connection is a caller who left.
-        let _ = std::future::poll_fn(|cx| self.poll_gone(cx)).await;
+        let _ = poll_fn(|cx| self.poll_gone(cx)).await;
     }
 
     /// Sends two pieces, in one system call where the socket takes them.
@@ -200,7 +227,7 @@ impl Line {
         patience: Duration,
     ) -> io::Result<()> {
         self.answered = true;
-        let socket = self.socket.get_ref();
+        let socket = &self.socket;
         if push(socket, &mut head, &mut body)? {
             return Ok(());
         }
@@ -222,6 +249,7 @@ impl Line {
     /// reset, which throws away what the caller has not read yet.
     pub(super) async fn close(mut self) {
         let linger = async {
+            self.socket.write_all(&self.unsent).await?;
             self.socket.shutdown().await?;
             let mut read = self.ahead.len();
             if self.left == Some(0) && read == 0 {
@@ -244,7 +272,12 @@ impl Line {
     /// Ends the connection with a reset: what was sent is not to be taken for whole.
     pub(super) fn cut(self) {
         // One that is broken already is as good.
-        let _ = self.socket.get_ref().set_zero_linger();
+        let _ = self.socket.set_zero_linger();
+    }
+
+    /// All that was written was sent.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.unsent.is_empty()
     }
 
     /// The rest of the request is not wanted, and where it ends is not known.
@@ -268,35 +301,85 @@ impl Line {
         // Nothing to be told of any more, so nobody to wake.
         Poll::Pending
     }
+}
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let left = match self.left {
-            Some(0) => return self.poll_gone(cx),
+/// No further than the present request.
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let line = &mut *self;
+        let left = match line.left {
+            Some(0) => return line.poll_gone(cx),
             Some(left) => usize::try_from(left).unwrap_or(usize::MAX),
             None => usize::MAX,
         };
-        let read = if self.ahead.is_empty() && left >= buf.remaining() {
+        let read = if line.ahead.is_empty() && left >= buf.remaining() {
             let before = buf.filled().len();
-            ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+            ready!(Pin::new(&mut line.socket).poll_read(cx, buf))?;
             buf.filled().len() - before
         } else {
-            if self.ahead.is_empty() {
-                self.ahead.reserve(READ_AHEAD);
-                let read = self.socket.read_buf(&mut self.ahead);
+            if line.ahead.is_empty() {
+                line.ahead.reserve(READ_AHEAD);
+                let read = line.socket.read_buf(&mut line.ahead);
                 if ready!(std::pin::pin!(read).poll(cx))? == 0 {
                     return Poll::Ready(Ok(()));
                 }
             }
-            let some = self.ahead.len().min(buf.remaining()).min(left);
-            buf.put_slice(&self.ahead[..some]);
-            self.ahead.advance(some);
+            let some = line.ahead.len().min(buf.remaining()).min(left);
+            buf.put_slice(&line.ahead[..some]);
+            line.ahead.advance(some);
             some
         };
-        if let Some(left) = &mut self.left {
+        if let Some(left) = &mut line.left {
             *left = left.saturating_sub(read as u64);
         }
         Poll::Ready(Ok(()))
     }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.answered = true;
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.answered = true;
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+/// Reads what is there behind `ahead`, once something is; 0 at the end.
+async fn read_when_ready(socket: &mut TcpStream, ahead: &mut BytesMut) -> io::Result<usize> {
+    poll_fn(|cx| {
+        ready!(socket.poll_read_ready(cx))?;
+        ahead.reserve(READ_AHEAD);
+        std::pin::pin!(socket.read_buf(ahead)).poll(cx)
+    })
+    .await
 }
 
 /// Sends what the socket takes now of two pieces; true once that is all.
@@ -330,21 +413,28 @@ impl Home {
 #[derive(Debug)]
 pub(super) struct Loan {
     /// There until the loan is dropped.
-    line: Option<Line>,
+    line: Option<BufWriter<Line>>,
+    digest: Arc<SocketDigest>,
     home: Home,
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = self.line.take();
+        let line = self.line.take().map(|writer| {
+            let unsent = writer.buffer().to_vec();
+            let mut line = writer.into_inner();
+            line.answered |= !unsent.is_empty();
+            line.unsent = unsent;
+            line
+        });
+        *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = line;
     }
 }
 
 impl Loan {
-    fn line(&mut self) -> io::Result<&mut Line> {
-        self.line
-            .as_mut()
-            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    fn line(&mut self) -> io::Result<Pin<&mut BufWriter<Line>>> {
+        let line = self.line.as_mut().map(Pin::new);
+        line.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -364,9 +454,7 @@ impl AsyncWrite for Loan {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let line = self.line()?;
-        line.answered = true;
-        Pin::new(&mut line.socket).poll_write(cx, bytes)
+        self.line()?.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -374,19 +462,17 @@ impl AsyncWrite for Loan {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let line = self.line()?;
-        line.answered = true;
-        Pin::new(&mut line.socket).poll_write_vectored(cx, bytes)
+        self.line()?.poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.line
             .as_ref()
-            .is_some_and(|line| line.socket.is_write_vectored())
+            .is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.line()?.socket).poll_flush(cx)
+        self.line()?.poll_flush(cx)
     }
 
     /// Only sends what is written: closing is the owner's, who may have to linger.
@@ -407,13 +493,13 @@ impl UniqueID for Loan {
     fn id(&self) -> UniqueIDType {
         self.line
             .as_ref()
-            .map_or(-1, |line| line.socket.get_ref().as_raw_fd())
+            .map_or(-1, |line| line.get_ref().socket.as_raw_fd())
     }
 }
 
 impl GetSocketDigest for Loan {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.line.as_ref().map(|line| line.digest.clone())
+        Some(self.digest.clone())
     }
 }
 

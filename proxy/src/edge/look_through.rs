@@ -12,7 +12,7 @@ use camarad_policies::authorise::{Permit, Reach};
 use camarad_policies::conversations::{Conversation, begun, conversation, new_conversation};
 use camarad_policies::egress::{self, Checked, Egress, Mine};
 use camarad_policies::guard::{self, Object};
-use camarad_policies::ids::{ClientId, ObjectId};
+use camarad_policies::ids::{ClientId, ClientIds, ObjectId};
 use camarad_policies::matrix::{Learn, Mode, Rule};
 use camarad_policies::page;
 use camarad_policies::refusal::Refusal;
@@ -99,11 +99,11 @@ impl Sidecar {
         let decided = permit.client().filter(|_| permit.is_scoped());
         let seen = found.seen.as_ref();
         let account = |id: &str| seen.is_none_or(|seen| seen.allows(id, permit));
-        let with = |listed: &[ClientId], look: &mut dyn FnMut(&Mine<'_>)| {
+        let with = |listed: &ClientIds, look: &mut dyn FnMut(&Mine<'_>)| {
             let client = |client: ClientId| match decided {
                 // Within one client, another one of the same user's is somebody else's too.
                 Some(decided) => client == decided,
-                None => reach.allows(client) || listed.contains(&client),
+                None => reach.allows(client) || listed.has(client),
             };
             let mine = Mine {
                 client: &client,
@@ -114,7 +114,7 @@ impl Sidecar {
             look(&mine);
         };
         let mut checked = None;
-        with(&[], &mut |mine| {
+        with(&ClientIds::default(), &mut |mine| {
             checked = match last {
                 Some(last) => looked_again(last, rule, &body, mine),
                 None => Some(egress::check(rule, &body, mine)),
@@ -181,7 +181,7 @@ impl Sidecar {
         body: &[u8],
     ) -> Result<(), Refusal> {
         let owner = guard::owner_in(body).ok_or(Refusal::GuardUnavailable)?;
-        let mut listed = Arc::default();
+        let mut listed = ClientIds::default();
         if let (None, Some(identity)) = (permit.client(), permit.identity()) {
             listed = self.clients_of(identity, context).await?;
         }
@@ -213,7 +213,7 @@ impl Sidecar {
             owners => owners?,
         };
         let listed = match permit.client() {
-            Some(_) => Arc::default(),
+            Some(_) => ClientIds::default(),
             None => self.clients_of(identity, context).await?,
         };
         let is_own = |id: &ObjectId| {

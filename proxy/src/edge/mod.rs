@@ -36,6 +36,7 @@ mod refusing;
 mod request_head;
 mod runs;
 mod upstream_request;
+mod wire;
 
 #[cfg(test)]
 mod tests;

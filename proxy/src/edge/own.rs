@@ -8,14 +8,12 @@
 use super::Sidecar;
 use super::context::Context;
 use super::legacy::Fetched;
-use super::upstream_request::{Sender, whole};
+use super::upstream_request::{Sender, UpstreamHead, whole};
 use bytes::Bytes;
 use camarad_policies::authorise::{Tenancy, authorise};
 use camarad_policies::identity::Identity;
-use camarad_policies::ids::ClientId;
+use camarad_policies::ids::{ClientId, ClientIds};
 use camarad_policies::normalise::{RawRequest, normalise};
-use http::header::{self, HeaderValue};
-use pingora::http::RequestHeader;
 use std::time::Instant;
 
 /// What is asked of the app.
@@ -62,7 +60,7 @@ impl Sidecar {
         question: &Question<'_>,
         identity: Option<Identity>,
         context: &Context,
-    ) -> Option<RequestHeader> {
+    ) -> Option<UpstreamHead> {
         let Question {
             method,
             target,
@@ -82,21 +80,21 @@ impl Sidecar {
         });
         let asked = asked.ok()?;
         let found = self.matrix.find(&asked.method, &asked.path);
+        let directory: ClientIds = client.iter().copied().collect::<Vec<_>>().into();
         let tenancy = Tenancy {
-            directory: Some(client.as_slice()),
+            directory: Some(&directory),
             ..Tenancy::default()
         };
         let permit = authorise(asked, Ok(identity), found, &tenancy).ok()?;
-        let host = HeaderValue::from_bytes(host).ok()?;
-        let json = HeaderValue::from_static("application/json");
-        let json = (!body.is_empty()).then_some((header::CONTENT_TYPE, json));
-        let fields = [(header::HOST, host)].into_iter().chain(json);
+        let json: (&str, &[u8]) = ("Content-Type", b"application/json");
+        let json = (!body.is_empty()).then_some(json);
+        let fields = [("Host", host)].into_iter().chain(json);
         // An id of its own: the app takes a known one for a repetition.
         let sender = Sender {
             request_id: &format!("{}-lookup", context.record.request_id),
             ..Sender::of(context)
         };
-        whole(method, fields, &permit, sender, body.len()).ok()
+        whole(method, fields, &permit, sender, body.len())
     }
 
     /// The same about something that only the caller's user may know of. `read`

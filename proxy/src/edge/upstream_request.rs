@@ -6,8 +6,11 @@ use super::context::Context;
 use super::request_head::RequestHead;
 use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
+
+/// Bytes of a usual head.
+const USUAL_HEAD: usize = 1024;
 
 /// Headers of one connection (RFC 9110, section 7.6.1), and those that would keep
 /// an answer from coming whole and plain.
@@ -62,12 +65,64 @@ const MANAGED: [&str; 11] = [
     "x-forwarded-host",
 ];
 
-/// Where a request comes from and under which id it goes on.
+/// A head of a request to the app, as it goes on the wire.
+pub(super) struct UpstreamHead {
+    bytes: Vec<u8>,
+    is_safe: bool,
+    is_head: bool,
+}
+
+impl UpstreamHead {
+    /// `None` for a target that would not be read as one.
+    fn new(method: &str, target: &str) -> Option<Self> {
+        let is_target = target.starts_with('/') && target.bytes().all(|b| b.is_ascii_graphic());
+        let mut bytes = Vec::with_capacity(USUAL_HEAD);
+        for piece in [method, " ", target, " HTTP/1.1\r\n"] {
+            bytes.extend_from_slice(piece.as_bytes());
+        }
+        is_target.then_some(Self {
+            bytes,
+            is_safe: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE"),
+            is_head: method == "HEAD",
+        })
+    }
+
+    /// A header more. What cannot be one is left out: it is not said then.
+    fn push(&mut self, name: &str, value: &[u8]) {
+        if value
+            .iter()
+            .all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f))
+        {
+            for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+                self.bytes.extend_from_slice(piece);
+            }
+        }
+    }
+
+    /// Whole, with the blank line.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// RFC 9110, section 9.2.1.
+    pub(super) fn is_safe(&self) -> bool {
+        self.is_safe
+    }
+
+    /// No body follows its answer.
+    pub(super) fn is_head(&self) -> bool {
+        self.is_head
+    }
+}
+
+/// What a request goes on with.
 #[derive(Clone, Copy)]
 pub(super) struct Sender<'a> {
     pub(super) request_id: &'a str,
-    /// `None`: the answer may be somebody else's as well.
+    /// Where it comes from; `None` where the answer may be somebody else's as well.
     pub(super) forwarded: Option<&'a Forwarded>,
+    /// Whose it is and in which client; not said where everybody's answer is asked for.
+    pub(super) says_who: bool,
 }
 
 impl<'a> Sender<'a> {
@@ -75,6 +130,7 @@ impl<'a> Sender<'a> {
         Self {
             request_id: &context.record.request_id,
             forwarded: context.forwarded.as_ref(),
+            says_who: true,
         }
     }
 }
@@ -92,18 +148,24 @@ pub(super) fn shape(
         head.remove_header(&name);
     }
     for (name, value) in decided(permit, sender) {
-        head.append_header(name, value)?;
+        // What cannot be a header is left out: it is not said then.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            head.append_header(name, value)?;
+        }
     }
     Ok(())
 }
 
-/// The head of a caller's request whose answer is wanted whole and plain.
+/// The head of a caller's request whose answer is wanted whole and plain. `kind` is that
+/// of the body, where it is not the caller's own; `left` are names that do not go on.
 pub(super) fn of_caller(
     head: &RequestHead,
     permit: &Permit,
     sender: Sender<'_>,
     body: usize,
-) -> pingora::Result<RequestHeader> {
+    kind: Option<&str>,
+    left: &[&str],
+) -> Option<UpstreamHead> {
     let named: Vec<&[u8]> = head
         .all("connection")
         .flat_map(|value| value.split(|b| *b == b','))
@@ -111,51 +173,55 @@ pub(super) fn of_caller(
         .collect();
     let goes_on = |name: &str| {
         let is_named = |named: &&[u8]| named.eq_ignore_ascii_case(name.as_bytes());
-        // It is said anew, so that the answer comes plain.
+        // These are said anew.
         let is_coding = name.eq_ignore_ascii_case("accept-encoding");
-        let stays = is_coding || is_among(name, &NOT_FORWARDED) || named.iter().any(is_named);
+        let is_kind = kind.is_some() && name.eq_ignore_ascii_case("content-type");
+        let stays = is_coding || is_kind || is_among(name, left);
+        let stays = stays || is_among(name, &NOT_FORWARDED) || named.iter().any(is_named);
         !stays && !is_folding(name) && !is_ours_or_nobodys(name)
     };
-    whole(head.method(), head.owned(goes_on), permit, sender, body)
+    let fields = head.pairs().filter(|(name, _)| goes_on(name));
+    let kind = kind.map(|kind| ("Content-Type", kind.as_bytes()));
+    whole(head.method(), fields.chain(kind), permit, sender, body)
 }
 
 /// The head of a request whose answer is wanted whole and plain, with these headers and
 /// what was decided.
-pub(super) fn whole(
+pub(super) fn whole<'a>(
     method: &str,
-    fields: impl Iterator<Item = (HeaderName, HeaderValue)>,
+    fields: impl Iterator<Item = (&'a str, &'a [u8])>,
     permit: &Permit,
     sender: Sender<'_>,
     body: usize,
-) -> pingora::Result<RequestHeader> {
-    let target = permit.target();
-    let mut head = RequestHeader::build_no_case(method, target.as_bytes(), Some(24))?;
-    for (name, value) in fields.chain(decided(permit, sender)) {
-        head.append_header(name, value)?;
+) -> Option<UpstreamHead> {
+    let mut head = UpstreamHead::new(method, &permit.target())?;
+    for (name, value) in fields {
+        head.push(name, value);
     }
-    let identity = HeaderValue::from_static("identity");
-    head.append_header(header::ACCEPT_ENCODING, identity)?;
-    if !head.method.is_safe() || body > 0 {
-        head.append_header(header::CONTENT_LENGTH, HeaderValue::from(body))?;
+    for (name, value) in decided(permit, sender) {
+        head.push(name, value.as_bytes());
     }
-    Ok(head)
+    head.push("Accept-Encoding", b"identity");
+    if !head.is_safe || body > 0 {
+        head.push("Content-Length", body.to_string().as_bytes());
+    }
+    head.bytes.extend_from_slice(b"\r\n");
+    Some(head)
 }
 
 /// The headers of an answer that may go on.
-pub(super) fn forwardable(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn forwardable(
+    headers: Vec<(HeaderName, HeaderValue)>,
+) -> Vec<(HeaderName, HeaderValue)> {
     let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
         .iter()
-        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .filter(|(name, _)| *name == header::CONNECTION)
+        .flat_map(|(_, value)| value.to_str().unwrap_or_default().split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    let goes_on =
-        |name: &HeaderName| !named.contains(name) && !NOT_FORWARDED.contains(&name.as_str());
-    headers
-        .iter()
-        .filter(|(name, _)| goes_on(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+    let mut kept = headers;
+    kept.retain(|(name, _)| !named.contains(name) && !NOT_FORWARDED.contains(&name.as_str()));
+    kept
 }
 
 /// WSGI folds `_` and `-` in names: what looks like nothing we know may be something there.
@@ -171,52 +237,71 @@ fn is_among(name: &str, names: &[&str]) -> bool {
     names.iter().any(|one| name.eq_ignore_ascii_case(one))
 }
 
-/// What was decided, as headers. What cannot be one is left out: it is not said then.
+/// What was decided, as headers.
 fn decided(
     permit: &Permit,
     sender: Sender<'_>,
-) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-    let identity = permit.upstream_identity();
-    let forwarded = sender.forwarded;
+) -> impl Iterator<Item = (&'static str, String)> + use<> {
+    let (identity, forwarded) = (permit.upstream_identity(), sender.forwarded);
     let chain = forwarded.map(|said| {
         let chain: Vec<String> = said.chain.iter().map(ToString::to_string).collect();
         chain.join(", ")
     });
-    let all = [
-        (HeaderName::from_static("x-client-id"), identity.client_id),
-        (HeaderName::from_static("x-user-id"), identity.user_id),
-        (header::AUTHORIZATION, identity.authorization),
-        (header::COOKIE, identity.cookie),
-        (
-            HeaderName::from_static("x-request-id"),
-            Some(sender.request_id.to_owned()),
-        ),
-        (
-            HeaderName::from_static("x-internal-token"),
-            identity.internal_token,
-        ),
+    let who = [
+        ("X-Client-ID", identity.client_id),
+        ("X-User-ID", identity.user_id),
+        ("Authorization", identity.authorization),
+        ("Cookie", identity.cookie),
+        ("X-Internal-Token", identity.internal_token),
+    ];
+    let where_from = [
+        ("X-Request-Id", Some(sender.request_id.to_owned())),
         // Said with the names that the app's world knows; `Forwarded` is not said as well.
-        (HeaderName::from_static("x-forwarded-for"), chain),
+        ("X-Forwarded-For", chain),
         (
-            HeaderName::from_static("x-forwarded-proto"),
+            "X-Forwarded-Proto",
             forwarded.map(|said| said.proto.to_owned()),
         ),
         (
-            HeaderName::from_static("x-forwarded-host"),
+            "X-Forwarded-Host",
             forwarded.and_then(|said| said.host.clone()),
         ),
     ];
-    all.into_iter()
-        .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?)))
+    let who = who.into_iter().filter(move |_| sender.says_who);
+    who.chain(where_from)
+        .filter_map(|(name, value)| Some((name, value?)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    impl UpstreamHead {
+        /// With no headers.
+        pub(crate) fn for_test(method: &str, target: &str) -> Self {
+            let mut head = Self::new(method, target).unwrap();
+            head.bytes.extend_from_slice(b"\r\n");
+            head
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_value_or_target_becomes_a_line() {
+        for target in ["", "a", "/a b", "/a\r\nX: y", "/\u{e9}", "http://a/"] {
+            assert!(UpstreamHead::new("GET", target).is_none(), "{target:?}");
+        }
+        let mut head = UpstreamHead::new("GET", "/a?b=%20").unwrap();
+        for value in ["a\r\nX-Client-ID: 20", "a\nb", "a\0", "a\u{7f}"] {
+            head.push("X", value.as_bytes());
+        }
+        head.push("Y", "a\tb \u{e9}".as_bytes());
+        let expected = "GET /a?b=%20 HTTP/1.1\r\nY: a\tb \u{e9}\r\n";
+        assert_eq!(head.bytes(), expected.as_bytes());
+    }
+
     #[test]
     fn what_connection_names_does_not_go_on() {
-        let mut headers = HeaderMap::new();
+        let mut headers = Vec::new();
         for (name, value) in [
             ("connection", "close, X-Hop"),
             ("connection", "X-Other, not a name"),
@@ -226,9 +311,9 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("accept", "*/*"),
         ] {
-            headers.append(name, value.parse().unwrap());
+            headers.push((HeaderName::from_static(name), value.parse().unwrap()));
         }
-        let kept = forwardable(&headers);
+        let kept = forwardable(headers);
         let kept: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(kept, ["accept"]);
     }

@@ -5,7 +5,7 @@ use super::super::answer::Answer;
 use super::super::context::Context;
 use super::super::decide::Decision;
 use super::super::legacy::Fetched;
-use super::super::upstream_request::{Sender, of_caller};
+use super::super::upstream_request::{Sender, UpstreamHead, of_caller};
 use super::asked::{Flow, violations, warnings};
 use super::leased::{Told, told_answer};
 use super::once::{digest, past_answer};
@@ -20,8 +20,7 @@ use camarad_policies::guardrails::Verdict;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::run::{Source as RunSource, Status, WITHHELD, annotate};
-use http::header::{self, HeaderName, HeaderValue};
-use pingora::http::RequestHeader;
+use http::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -214,7 +213,7 @@ impl Sidecar {
         permit: &Permit,
         ready: Ready,
         lease: Option<Lease>,
-        head: Result<RequestHeader, Refusal>,
+        head: Result<UpstreamHead, Refusal>,
         body: Bytes,
     ) -> Result<Ran, Refusal> {
         let time = self.run_time(permit);
@@ -347,12 +346,9 @@ fn head(
     permit: &Permit,
     context: &Context,
     body: &Bytes,
-) -> Option<RequestHeader> {
-    let mut head = of_caller(own, permit, Sender::of(context), body.len()).ok()?;
-    head.insert_header(header::CONTENT_TYPE, "application/json")
-        .ok()?;
-    head.remove_header("idempotency-key");
-    Some(head)
+) -> Option<UpstreamHead> {
+    let (sender, json) = (Sender::of(context), Some("application/json"));
+    of_caller(own, permit, sender, body.len(), json, &["idempotency-key"])
 }
 
 /// What a run is answered, and what is written down of it.

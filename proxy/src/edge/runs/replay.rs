@@ -235,7 +235,7 @@ impl Sidecar {
         permit: &Permit,
         tenant: Tenant,
         body: &Bytes,
-    ) -> Result<pingora::http::RequestHeader, Refusal> {
+    ) -> Result<super::super::upstream_request::UpstreamHead, Refusal> {
         let question = Question {
             method: "POST",
             target: EXECUTE,

@@ -1,0 +1,350 @@
+//! A connection to the app, and one exchange on it: HTTP/1.1 of the API lane's other side.
+//!
+//! The request is bytes already ([`UpstreamHead`]); it goes out in one system call with
+//! its body, and a usual answer comes in with one. Answers are read whole, within the
+//! limits of their caller. What is in doubt ends the connection: it is used again only
+//! after an answer whose end was told and reached, with nothing behind it. Not here:
+//! which connection is used, retries, and how long all of it may take.
+
+use super::upstream_request::UpstreamHead;
+use crate::budget::Held;
+use bytes::{Buf, Bytes, BytesMut};
+use camarad_policies::answer_head::{self, AnswerHead, Framing, examine};
+use camarad_policies::chunks::{Chunks, Step};
+use camarad_policies::refusal::Refusal;
+use http::header::{HeaderName, HeaderValue};
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Read at once; a usual answer fits.
+const READ: usize = 8 * 1024;
+/// Interim answers before the real one at most.
+const MOST_INTERIM: usize = 8;
+
+/// A connection to the app.
+pub(super) struct Wire {
+    socket: TcpStream,
+    /// What came in and was not looked at.
+    here: BytesMut,
+    /// It had an exchange before.
+    pub(super) is_reused: bool,
+    /// Since when it waits for the next one.
+    pub(super) idle_since: Instant,
+}
+
+/// Why an exchange ended early.
+pub(super) struct Broken {
+    pub(super) refusal: Refusal,
+    /// Nothing of an answer had come.
+    pub(super) before_answer: bool,
+}
+
+/// An answer as it came.
+pub(super) struct Answered {
+    pub(super) status: u16,
+    /// All of them, in their order.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Bytes,
+    /// The connection can have another exchange.
+    pub(super) keep: bool,
+}
+
+/// What is kept of a head once its bytes are gone.
+struct Head {
+    status: u16,
+    framing: Framing,
+    keep_alive: bool,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+const BAD: Broken = Broken {
+    refusal: Refusal::LegacyBadAnswer,
+    before_answer: false,
+};
+
+impl Wire {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        // Requests are written whole; waiting for more to send only delays them.
+        let _ = socket.set_nodelay(true);
+        Self {
+            socket,
+            here: BytesMut::new(),
+            is_reused: false,
+            idle_since: Instant::now(),
+        }
+    }
+
+    /// Whether the app has said nothing since the last answer: bytes or an end would mean
+    /// that it closes. Asks the kernel only where something may be there.
+    pub(super) fn is_quiet(&self) -> bool {
+        let read = self.socket.try_read(&mut [0]);
+        matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Sends a request and reads its answer whole; a body of at most `largest` bytes,
+    /// which are taken from `held`.
+    pub(super) async fn exchange(
+        &mut self,
+        head: &UpstreamHead,
+        body: &[u8],
+        largest: usize,
+        held: &mut Held,
+    ) -> Result<Answered, Broken> {
+        let gone = |_: io::Error| Broken {
+            refusal: Refusal::LegacyUnreachable,
+            before_answer: true,
+        };
+        self.send(head.bytes(), body).await.map_err(gone)?;
+        let mut interim = 0;
+        let answer = loop {
+            let answer = self.read_head(head.is_head()).await?;
+            match answer.status {
+                // No rule allows an upgrade, so none was asked for.
+                101 => return Err(BAD),
+                100..=199 if interim < MOST_INTERIM => interim += 1,
+                100..=199 => return Err(BAD),
+                _ => break answer,
+            }
+        };
+        let body = match answer.framing {
+            Framing::Length(length) => self.read_length(length, largest, held).await?,
+            Framing::Chunked => self.read_chunks(largest, held).await?,
+            Framing::Close => self.read_to_end(largest, held).await?,
+        };
+        Ok(Answered {
+            status: answer.status,
+            keep: answer.keep_alive && answer.framing != Framing::Close && self.here.is_empty(),
+            headers: answer.headers,
+            body,
+        })
+    }
+
+    async fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let pieces = [IoSlice::new(head), IoSlice::new(body)];
+        let sent = self.socket.write_vectored(&pieces).await?;
+        let of_head = sent.min(head.len());
+        self.socket.write_all(&head[of_head..]).await?;
+        self.socket.write_all(&body[sent - of_head..]).await
+    }
+
+    async fn read_head(&mut self, to_head: bool) -> Result<Head, Broken> {
+        loop {
+            if !self.here.is_empty() {
+                let mut room = answer_head::EMPTY;
+                let examined = examine(&self.here, to_head, &mut room).map_err(|_| BAD)?;
+                if let Some(examined) = examined {
+                    let (length, head) = (examined.length, owned(&examined));
+                    self.here.advance(length);
+                    return head;
+                }
+            }
+            let before_answer = self.here.is_empty();
+            self.here.reserve(READ);
+            match self.socket.read_buf(&mut self.here).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => {
+                    return Err(Broken {
+                        refusal: Refusal::LegacyUnreachable,
+                        before_answer,
+                    });
+                }
+            }
+        }
+    }
+
+    async fn read_length(
+        &mut self,
+        length: u64,
+        largest: usize,
+        held: &mut Held,
+    ) -> Result<Bytes, Broken> {
+        let length = usize::try_from(length).map_err(|_| BAD)?;
+        if length > largest {
+            return Err(BAD);
+        }
+        more(held, length)?;
+        // Its own memory, no more than it needs: it may be kept.
+        let mut body = BytesMut::with_capacity(length);
+        let here = self.here.len().min(length);
+        body.extend_from_slice(&self.here[..here]);
+        self.here.advance(here);
+        while body.len() < length {
+            let left = (length - body.len()) as u64;
+            match (&mut self.socket).take(left).read_buf(&mut body).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return Err(BAD),
+            }
+        }
+        Ok(body.freeze())
+    }
+
+    async fn read_chunks(&mut self, largest: usize, held: &mut Held) -> Result<Bytes, Broken> {
+        let (mut chunks, mut body) = (Chunks::default(), BytesMut::new());
+        loop {
+            match chunks.step(&self.here).map_err(|_| BAD)? {
+                Step::Skip(some) => self.here.advance(some),
+                Step::Body(some) => {
+                    if body.len() + some > largest {
+                        return Err(BAD);
+                    }
+                    more(held, some)?;
+                    body.extend_from_slice(&self.here[..some]);
+                    self.here.advance(some);
+                }
+                Step::End => return Ok(body.freeze()),
+                Step::More => {
+                    self.here.reserve(READ);
+                    match self.socket.read_buf(&mut self.here).await {
+                        Ok(1..) => {}
+                        Ok(0) | Err(_) => return Err(BAD),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn read_to_end(&mut self, largest: usize, held: &mut Held) -> Result<Bytes, Broken> {
+        let mut body = std::mem::take(&mut self.here);
+        more(held, body.len())?;
+        loop {
+            if body.len() > largest {
+                return Err(BAD);
+            }
+            body.reserve(READ);
+            match self.socket.read_buf(&mut body).await {
+                Ok(0) => return Ok(body.freeze()),
+                Ok(read) => more(held, read)?,
+                Err(_) => return Err(BAD),
+            }
+        }
+    }
+}
+
+fn more(held: &mut Held, bytes: usize) -> Result<(), Broken> {
+    held.more(bytes).map_err(|_| Broken {
+        refusal: Refusal::Overloaded,
+        before_answer: false,
+    })
+}
+
+fn owned(examined: &AnswerHead<'_>) -> Result<Head, Broken> {
+    let fields = examined.fields.iter();
+    let headers = fields.map(|field| {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(field.value).ok()?))
+    });
+    let headers: Option<Vec<_>> = headers.collect();
+    Ok(Head {
+        status: examined.status,
+        framing: examined.framing,
+        keep_alive: examined.keep_alive,
+        headers: headers.ok_or(BAD)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+    use tokio::net::TcpListener;
+
+    /// What is read of an answer that comes in pieces of this size, and then the end.
+    async fn read(answer: &str, piece: usize) -> Result<(u16, String, bool), (Refusal, bool)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = answer.to_owned();
+        let app = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 256];
+            let read = socket.read(&mut request).await.unwrap();
+            for piece in answer.as_bytes().chunks(piece) {
+                // Who has seen enough is gone.
+                if socket.write_all(piece).await.is_err() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            request.truncate(read);
+            request
+        });
+        let socket = TcpStream::connect(address).await.unwrap();
+        let head = UpstreamHead::for_test("GET", "/a");
+        let used = prometheus::IntGauge::new("used", "Bytes.").unwrap();
+        let mut held = Budget::new(1 << 20, used).hold();
+        let outcome = Wire::new(socket)
+            .exchange(&head, b"body", 1000, &mut held)
+            .await;
+        let sent = app.await.unwrap();
+        assert_eq!(sent, b"GET /a HTTP/1.1\r\n\r\nbody");
+        let read = |answered: Answered| {
+            let body = String::from_utf8(answered.body.to_vec()).unwrap();
+            (answered.status, body, answered.keep)
+        };
+        outcome
+            .map(read)
+            .map_err(|broken| (broken.refusal, broken.before_answer))
+    }
+
+    #[tokio::test]
+    async fn answers_are_read_to_their_end_and_connections_kept_where_that_is_sure() {
+        const GONE: Refusal = Refusal::LegacyUnreachable;
+        const BAD: Refusal = Refusal::LegacyBadAnswer;
+        let long = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n{}",
+            "x".repeat(1001)
+        );
+        let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(1001));
+        let ok = |body: &str, keep| Ok((200, body.to_owned(), keep));
+        for (answer, expected) in [
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+                ok("abc", true),
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
+                ok("abc", false),
+            ),
+            (
+                "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+                ok("abc", false),
+            ),
+            ("HTTP/1.1 200 OK\r\n\r\nabc", ok("abc", false)),
+            (
+                "HTTP/1.1 103 -\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                ok("", true),
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+                ok("abc", true),
+            ),
+            ("", Err((GONE, true))),
+            ("HTTP/1.1 200", Err((GONE, false))),
+            ("HTTP/1.1 101 -\r\n\r\n", Err((BAD, false))),
+            ("SSH-2.0-x\r\n\r\n", Err((BAD, false))),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab",
+                Err((BAD, false)),
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab",
+                Err((BAD, false)),
+            ),
+            (&long, Err((BAD, false))),
+            (&endless, Err((BAD, false))),
+            (&"HTTP/1.1 100 -\r\n\r\n".repeat(9), Err((BAD, false))),
+        ] {
+            for piece in [1, 7, 4096] {
+                assert_eq!(
+                    read(answer, piece).await,
+                    expected,
+                    "{answer:.60?} by {piece}"
+                );
+            }
+        }
+        // Something behind an answer is nobody's.
+        let (status, body, keep) = read("HTTP/1.1 204 -\r\n\r\nmore", 4096).await.unwrap();
+        assert_eq!((status, body.as_str(), keep), (204, "", false));
+    }
+}
