@@ -170,6 +170,8 @@ pub struct Limits {
     pub requests: usize,
     /// Refused requests of one user or address; `None` limits nobody.
     pub refusals: Option<Limit>,
+    /// Verified tokens remembered.
+    pub verified_tokens: usize,
 }
 
 /// The existing app.

@@ -149,6 +149,8 @@ pub struct LimitsSettings {
     pub refusals: u32,
     /// Time after which one more is allowed.
     pub refusal_refill: Span,
+    /// Verified tokens remembered, each for five minutes at most; 0 verifies anew with every request.
+    pub verified_tokens: usize,
 }
 
 /// The existing app.
@@ -423,6 +425,7 @@ impl Default for LimitsSettings {
             requests: 1024,
             refusals: 60,
             refusal_refill: Span::seconds(1),
+            verified_tokens: 10_000,
         }
     }
 }

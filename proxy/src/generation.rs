@@ -91,7 +91,12 @@ impl Lasting {
         before: Option<&Generation>,
     ) -> Result<(Generation, Made), BuildError> {
         let observer = &self.observer;
-        let keys = KeyStore::new(&config.issuers, observer.clone(), self.http.clone());
+        let keys = KeyStore::new(
+            &config.issuers,
+            config.limits.verified_tokens,
+            observer.clone(),
+            self.http.clone(),
+        );
         if let Some(before) = before {
             keys.take_over(&before.keys);
         }

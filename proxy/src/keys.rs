@@ -25,8 +25,6 @@ const LEAST_BETWEEN: Duration = Duration::from_secs(10);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a token that passed is not looked at again.
 const REMEMBERED: Duration = Duration::from_secs(300);
-/// Tokens remembered at most.
-const MOST_VERIFIED: usize = 10_000;
 /// A key set larger than this is none.
 const LARGEST: usize = 1024 * 1024;
 
@@ -35,7 +33,8 @@ pub(crate) struct KeyStore {
     issuers: Vec<Held>,
     /// The issuer whose tokens the app's login judges, if there is one.
     login: Option<Issuer>,
-    verified: Cache<Box<str>, Remembered>,
+    /// `None`: each is verified each time.
+    verified: Option<Cache<Box<str>, Remembered>>,
     /// Changes with every change of keys.
     generation: AtomicU64,
     http: reqwest::Client,
@@ -65,8 +64,10 @@ struct Published {
 }
 
 impl KeyStore {
+    /// `remembered`: how many verified tokens are at most.
     pub(crate) fn new(
         configs: &[IssuerConfig],
+        remembered: usize,
         observer: Arc<Observer>,
         http: reqwest::Client,
     ) -> Self {
@@ -97,7 +98,7 @@ impl KeyStore {
         Self {
             issuers,
             login: login.map(|config| config.issuer.clone()),
-            verified: Cache::new(MOST_VERIFIED),
+            verified: (remembered > 0).then(|| Cache::new(remembered)),
             generation: AtomicU64::new(0),
             http,
             observer,
@@ -116,7 +117,7 @@ impl KeyStore {
     /// [`REMEMBERED`], never past its end and never past a change of keys.
     pub(crate) async fn identify(&self, token: &str) -> Result<Verified, Refusal> {
         let generation = self.generation.load(Ordering::SeqCst);
-        if let Some(known) = self.verified.get(token)
+        if let Some(known) = self.verified.as_ref().and_then(|all| all.get(token))
             && known.generation == generation
             && known.at.elapsed() < REMEMBERED
             && known.verified.expires().is_none_or(|end| now() < end)
@@ -124,12 +125,14 @@ impl KeyStore {
             return Ok(known.verified);
         }
         let verified = self.verify(token).await?;
-        let remembered = Remembered {
-            verified: verified.clone(),
-            generation,
-            at: Instant::now(),
-        };
-        self.verified.insert(token.into(), remembered);
+        if let Some(all) = &self.verified {
+            let remembered = Remembered {
+                verified: verified.clone(),
+                generation,
+                at: Instant::now(),
+            };
+            all.insert(token.into(), remembered);
+        }
         Ok(verified)
     }
 
@@ -296,5 +299,56 @@ impl KeyStore {
             text.extend_from_slice(&chunk);
         }
         KeySet::jwks(&text).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camarad_config::{Inputs, load};
+
+    const SECRET: &str = "a secret of at least thirty-two bytes";
+
+    fn store(remembered: usize) -> KeyStore {
+        let off = crate::observe::JsonLines::off;
+        let environment = [
+            ("SIDECAR_JWT_SECRET", SECRET),
+            ("LEGACY_URL", "http://127.0.0.1:1"),
+        ];
+        let environment = environment.map(|(name, value)| (name.into(), value.into()));
+        let inputs = Inputs {
+            file: None,
+            environment: environment.into(),
+        };
+        let config = load(&inputs).unwrap();
+        let observer = crate::observe::Observer::new(&config.burst, off(), off(), false).unwrap();
+        let http = KeyStore::client().unwrap();
+        KeyStore::new(&config.issuers, remembered, Arc::new(observer), http)
+    }
+
+    #[tokio::test]
+    async fn as_many_tokens_are_remembered_as_is_set() {
+        let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+        let header = jsonwebtoken::Header::default();
+        for (set, expected) in [(0, 0), (10, 3)] {
+            let store = store(set);
+            for (user, again) in [(1, 2), (2, 1), (3, 5)] {
+                let claims = serde_json::json!({"sub": user.to_string(), "exp": 4_000_000_000u64});
+                let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+                for _ in 0..again {
+                    let verified = store.identify(&token).await.unwrap();
+                    assert_eq!(verified.user().map(|id| id.get()), Some(user));
+                }
+                // Another one, however alike, is verified by itself.
+                let other = jsonwebtoken::EncodingKey::from_secret(
+                    b"another secret, as long as the first one",
+                );
+                let forged = jsonwebtoken::encode(&header, &claims, &other).unwrap();
+                let refused = store.identify(&forged).await.map(|_| ());
+                assert_eq!(refused, Err(Refusal::TokenBadSignature));
+            }
+            let kept = store.verified.as_ref().map_or(0, Cache::len);
+            assert_eq!(kept, expected, "{set}");
+        }
     }
 }

@@ -102,7 +102,7 @@ async fn issuers(args: &VerifyArgs) -> Result<Vec<(Issuer, Arc<KeySet>)>, Verify
     let observer = Observer::new(&config.burst, JsonLines::off(), JsonLines::off(), false);
     let observer = observer.map_err(|error| VerifyError::Start(error.to_string()))?;
     let http = KeyStore::client().map_err(|error| VerifyError::Start(error.to_string()))?;
-    let store = KeyStore::new(&config.issuers, Arc::new(observer), http);
+    let store = KeyStore::new(&config.issuers, 0, Arc::new(observer), http);
     store.fetch_all().await;
     Ok(store.current())
 }

@@ -24,6 +24,7 @@ pub(super) fn check_limits(c: &mut Checker, settings: LimitsSettings) -> Limits 
         requests,
         refusals,
         refusal_refill,
+        verified_tokens,
     } = settings;
     if target_bytes >= head_bytes {
         let message =
@@ -68,5 +69,6 @@ pub(super) fn check_limits(c: &mut Checker, settings: LimitsSettings) -> Limits 
             burst: c.within("limits.refusals", refusals, 0, 1 << 20),
             refill,
         }),
+        verified_tokens: c.within("limits.verified_tokens", verified_tokens, 0, 1 << 20),
     }
 }

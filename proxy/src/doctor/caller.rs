@@ -106,7 +106,7 @@ async fn verify(config: &Config, prober: &Prober, text: &str) -> Result<Verified
     let observer = Observer::new(&config.burst, JsonLines::off(), JsonLines::off(), false);
     let observer = Arc::new(observer.map_err(|error| broken(&error))?);
     let http = KeyStore::client().map_err(|error| broken(&error))?;
-    let store = KeyStore::new(&config.issuers, observer, http);
+    let store = KeyStore::new(&config.issuers, 0, observer, http);
     let identified = async {
         store.fetch_all().await;
         store.identify(text).await
