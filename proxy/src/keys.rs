@@ -313,6 +313,7 @@ mod tests {
         let off = crate::observe::JsonLines::off;
         let environment = [
             ("SIDECAR_JWT_SECRET", SECRET),
+            ("SIDECAR_JWT_USER_CLAIM", "sub"),
             ("LEGACY_URL", "http://127.0.0.1:1"),
         ];
         let environment = environment.map(|(name, value)| (name.into(), value.into()));

@@ -22,14 +22,20 @@ pub(super) struct Variant {
 /// Its name in the tables; the goals are its.
 pub(super) const NAME: &str = "sidecar";
 
-/// What is measured of the sidecar. The one that verifies each time goes here as soon as
-/// there is a setting for it:
-/// `Variant { name: "sidecar, remembering no token", environment: &[("SIDECAR__…", "0")], only: &["S2", "S2b"] }`.
-pub(super) const VARIANTS: &[Variant] = &[Variant {
-    name: NAME,
-    environment: &[],
-    only: &[],
-}];
+/// What is measured of the sidecar.
+pub(super) const VARIANTS: &[Variant] = &[
+    Variant {
+        name: NAME,
+        environment: &[],
+        only: &[],
+    },
+    // As peers do it.
+    Variant {
+        name: "sidecar, verifying each time",
+        environment: &[("SIDECAR__LIMITS__VERIFIED_TOKENS", "0")],
+        only: &["S2", "S2b", "S3", "S4"],
+    },
+];
 
 impl Peer for &'static Variant {
     fn name(&self) -> &'static str {
