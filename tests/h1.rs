@@ -48,6 +48,17 @@ async fn what_is_not_plainly_one_request_is_refused_told_and_closed() {
             "head_malformed",
         ),
         ("NONSENSE\r\n\r\n".to_owned(), 400, "head_malformed"),
+        // A CR alone is no end of a line, and what it hides no framing.
+        (
+            "GET /api/flows HTTP/1.1\rXHost: app\r\n\r\n".to_owned(),
+            400,
+            "head_malformed",
+        ),
+        (
+            request("POST /api/flows HTTP/1.1\rXContent-Length: 2", ""),
+            400,
+            "head_malformed",
+        ),
         (plain("Content-Length : 1\r\n"), 400, "head_malformed"),
         (plain("X-Folded: a\r\n b\r\n"), 400, "head_malformed"),
         (plain("X-Nul: \0\r\n"), 400, "head_malformed"),

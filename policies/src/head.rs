@@ -163,7 +163,10 @@ pub fn lines<'a>(head: &'a [u8], room: &'a mut Room<'a>) -> Result<Lines<'a>, Re
         other if other.starts_with(b"HTTP/") => return Err(Refusal::VersionUnsupported),
         _ => return Err(Refusal::HeadMalformed),
     };
-    let rest = &head[start_of(head) + line_of(head).len() + 2..];
+    // A CR alone ends no line: what follows it would be read as header lines of ours, and of
+    // nobody who sees one long line there.
+    let rest = &head[start_of(head) + line_of(head).len()..];
+    let rest = rest.strip_prefix(b"\r\n").ok_or(Refusal::HeadMalformed)?;
     let fields = match httparse::parse_headers(rest, room) {
         Ok(httparse::Status::Complete((_, fields))) => fields,
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
@@ -363,6 +366,10 @@ mod tests {
             ("GET  / HTTP/1.1", Err(HeadMalformed)),
             ("GET / HTTP/1.1 ", Err(HeadMalformed)),
             ("GET /a b HTTP/1.1", Err(HeadMalformed)),
+            ("GET / HTTP/1.1\r", Err(HeadMalformed)),
+            ("GET / HTTP/1.1\rXHost: app", Err(HeadMalformed)),
+            ("GET / HTTP/1.1\rXContent-Length: 5", Err(HeadMalformed)),
+            ("GET / HTTP/1.1\r:X: a", Err(HeadMalformed)),
             ("GET /a\tb HTTP/1.1", Err(HeadMalformed)),
             ("GET\t/ HTTP/1.1", Err(HeadMalformed)),
             (" GET / HTTP/1.1", Err(HeadMalformed)),
