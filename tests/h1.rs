@@ -150,6 +150,8 @@ async fn odd_targets_are_refused_with_a_record() {
         assert_eq!((answer.status, answer.closes()), (400, !keeps), "{line}");
         let record = sidecar.record(answer.header("x-request-id")).await;
         assert_eq!(record["code"], "path_malformed", "{line}");
+        let peer = record["peer"].as_str().unwrap_or_default();
+        assert!(peer.starts_with("127.0.0.1:"), "{line}: {record}");
         if !keeps {
             kept = Raw::to(sidecar.address).await;
         }

@@ -311,6 +311,8 @@ async fn too_many_requests_at_once_are_told_so() {
     let answer = second.answer("GET").await.unwrap();
     assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
     assert!(!answer.closes(), "the connection is kept for the retry");
+    let record = sidecar.record(answer.header("x-request-id")).await;
+    assert!(record["peer"].is_string(), "{record}");
     drop(first);
     eventually("the first is over", || async {
         sidecar.metric("sidecar_in_flight").await == 0.0

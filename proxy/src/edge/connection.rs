@@ -126,6 +126,8 @@ impl Host {
         let mut exchange = Exchange::new(line, head, read, keep, times);
         let sidecar = &serving.sidecar;
         let mut context = Context::new(&self.observer.metrics.in_flight, head.framing);
+        // Before anything is decided: what is refused early is told with it, too.
+        context.record.peer = exchange.peer().map(|peer| peer.text.clone());
         let handled = {
             // Pinned, or it would be moved into what catches.
             let work = pin!(sidecar.handle(&mut exchange, &mut context));

@@ -139,7 +139,6 @@ impl Sidecar {
         let all = |name: &str| exchange.head().joined(name);
         let host = all("host").unwrap_or_default();
         if let Some(peer) = exchange.peer() {
-            context.record.peer = Some(peer.text.clone());
             let (x_for, x_proto) = (all("x-forwarded-for"), all("x-forwarded-proto"));
             let (x_host, named) = (all("x-forwarded-host"), all("forwarded"));
             let said = Said {
