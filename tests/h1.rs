@@ -265,6 +265,18 @@ async fn a_body_without_an_end_of_its_own_ends_the_connection_with_its_answer() 
 }
 
 #[tokio::test]
+async fn a_chunked_body_ends_only_where_it_says_so() {
+    let (sidecar, _coolbits, legacy) = started().await;
+    for chunks in ["\r\n\r\n", ";a\r\n\r\n", "2;a\nb\r\n{}\r\n0\r\n\r\n"] {
+        let head = request("POST /api/flows HTTP/1.1", "Transfer-Encoding: chunked\r\n");
+        let answer = once(&sidecar, &format!("{head}{chunks}")).await;
+        let told = (answer.status, answer.code());
+        assert_eq!(told, (400, "body_incomplete".into()), "{chunks:?}");
+    }
+    assert!(legacy.calls().await.is_empty());
+}
+
+#[tokio::test]
 async fn http_1_0_is_answered_and_closed_unless_it_asks_otherwise() {
     let (sidecar, _coolbits, _legacy) = started().await;
     for target in [

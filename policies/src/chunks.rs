@@ -64,7 +64,9 @@ impl Chunks {
                 Some(_) => return Err(Refusal::BodyIncomplete),
             },
             Self::Size => match httparse::parse_chunk_size(bytes) {
-                Ok(httparse::Status::Complete((length, size))) if length <= MOST_LINE => {
+                Ok(httparse::Status::Complete((length, size)))
+                    if length <= MOST_LINE && is_size_line(&bytes[..length]) =>
+                {
                     let next = match size {
                         0 => Self::Trailers,
                         size => Self::Data(size),
@@ -83,6 +85,13 @@ impl Chunks {
         *self = next;
         Ok(step)
     }
+}
+
+/// Whether a size stands there, and the line has one end: what is read past in an
+/// extension may not end the line for somebody else.
+fn is_size_line(line: &[u8]) -> bool {
+    let text = line.strip_suffix(b"\r\n").unwrap_or(line);
+    text.first().is_some_and(u8::is_ascii_hexdigit) && memchr::memchr2(b'\r', b'\n', text).is_none()
 }
 
 /// Up to and including the empty line.
@@ -132,6 +141,11 @@ mod tests {
             ("3\nabc\r\n0\r\n\r\n", Err(Refusal::BodyIncomplete)),
             ("-1\r\n\r\n", Err(Refusal::BodyIncomplete)),
             ("x\r\n\r\n", Err(Refusal::BodyIncomplete)),
+            ("\r\n\r\n", Err(Refusal::BodyIncomplete)),
+            (";a\r\n\r\n", Err(Refusal::BodyIncomplete)),
+            (" 3\r\nabc\r\n0\r\n\r\n", Err(Refusal::BodyIncomplete)),
+            ("3;a\nb\r\nabc\r\n0\r\n\r\n", Err(Refusal::BodyIncomplete)),
+            ("3;\n\r\nabc\r\n0\r\n\r\n", Err(Refusal::BodyIncomplete)),
             ("11111111111111111\r\n", Err(Refusal::BodyIncomplete)),
             (&long, Err(Refusal::BodyIncomplete)),
             (&trailers, Err(Refusal::BodyIncomplete)),
