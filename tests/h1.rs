@@ -265,6 +265,33 @@ async fn a_body_without_an_end_of_its_own_ends_the_connection_with_its_answer() 
 }
 
 #[tokio::test]
+async fn a_request_behind_the_last_answer_does_not_break_that_answer() {
+    let (sidecar, _coolbits, legacy) = started().await;
+    let chunks = "c\r\n{\"flow\": {}}\r\n0\r\n\r\n";
+    let body = "{\"flow\": {}}";
+    for (fields, body) in [
+        ("Transfer-Encoding: chunked\r\n".to_owned(), chunks),
+        (
+            format!("Connection: close\r\nContent-Length: {}\r\n", body.len()),
+            body,
+        ),
+    ] {
+        legacy
+            .faults(json!({"latency_ms": 300, "latency_only": "/api/flows"}))
+            .await;
+        let mut raw = Raw::to(sidecar.address).await;
+        let head = request("POST /api/flows HTTP/1.1", &fields);
+        raw.send(format!("{head}{body}")).await;
+        // It comes while the first is answered, and nobody reads it.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        raw.send(request("GET /api/flows HTTP/1.1", "")).await;
+        let answer = raw.answer("POST").await.unwrap();
+        assert_eq!((answer.status, answer.closes()), (200, true), "{fields}");
+        assert!(raw.is_closed().await && !raw.is_broken().await, "{fields}");
+    }
+}
+
+#[tokio::test]
 async fn a_chunked_body_ends_only_where_it_says_so() {
     let (sidecar, _coolbits, legacy) = started().await;
     for chunks in ["\r\n\r\n", ";a\r\n\r\n", "2;a\nb\r\n{}\r\n0\r\n\r\n"] {

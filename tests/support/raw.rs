@@ -112,6 +112,13 @@ impl Raw {
         self.buffer.is_empty() && !self.more().await
     }
 
+    /// Whether the other side has thrown the connection away, as one does that leaves bytes unread.
+    pub async fn is_broken(&mut self) -> bool {
+        // A reset comes right behind the end.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.stream.take_error().unwrap().is_some()
+    }
+
     /// Whether the connection ends with a reset; what comes before it is thrown away.
     pub async fn is_reset(&mut self) -> bool {
         loop {

@@ -226,7 +226,8 @@ impl Exchange {
     /// The line, and whether it can have another request; `None` where the answer did not
     /// go out whole.
     pub(super) fn into_line(self) -> Option<(Line, bool)> {
-        let is_unread = self.has_body();
+        // Who sends chunks does not know that we close behind them, and may go on.
+        let is_unread = !matches!(self.body, Body::Length(0));
         let (mut line, told) = (self.line, self.told);
         if told.is_some_and(|told| !told.whole) {
             return None;

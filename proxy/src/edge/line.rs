@@ -251,6 +251,7 @@ impl Line {
         let linger = async {
             self.socket.write_all(&self.unsent).await?;
             self.socket.shutdown().await?;
+            self.take_what_is_here();
             let mut read = self.ahead.len();
             if self.left == Some(0) && read == 0 {
                 return Ok(());
@@ -267,6 +268,16 @@ impl Line {
         };
         // A caller that does not close its side in time is cut off, which is all one can do.
         let _ = tokio::time::timeout(LINGER, linger).await;
+    }
+
+    /// Another request that came in meanwhile and was not read: nobody looked while the one
+    /// before it was answered.
+    fn take_what_is_here(&mut self) {
+        if self.ahead.is_empty() {
+            self.ahead.reserve(READ_AHEAD);
+            // Nothing there, the end, and a broken connection are all nothing to wait for.
+            let _ = self.socket.get_ref().try_read_buf(&mut self.ahead);
+        }
     }
 
     /// Ends the connection with a reset: what was sent is not to be taken for whole.
