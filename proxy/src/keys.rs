@@ -33,8 +33,9 @@ pub(crate) struct KeyStore {
     issuers: Vec<Held>,
     /// The issuer whose tokens the app's login judges, if there is one.
     login: Option<Issuer>,
-    /// `None`: each is verified each time.
-    verified: Option<Cache<Box<str>, Remembered>>,
+    /// By their text, which is the one that they hold: with a login to judge them, anybody may
+    /// have long ones remembered. `None`: each is verified each time.
+    verified: Option<Cache<Arc<str>, Remembered>>,
     /// Changes with every change of keys.
     generation: AtomicU64,
     http: reqwest::Client,
@@ -131,7 +132,7 @@ impl KeyStore {
                 generation,
                 at: Instant::now(),
             };
-            all.insert(token.into(), remembered);
+            all.insert(verified.token().shared(), remembered);
         }
         Ok(verified)
     }

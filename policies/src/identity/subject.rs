@@ -142,6 +142,11 @@ impl Token {
         &self.text
     }
 
+    /// The same, to be kept where the token is kept as well: it is there once.
+    pub fn shared(&self) -> Arc<str> {
+        self.text.clone()
+    }
+
     /// SHA-256 of the token, for keys.
     pub fn hash(&self) -> &[u8; 32] {
         &self.hash

@@ -330,6 +330,11 @@ fn an_issuer_without_a_user_claim_leaves_the_user_to_the_login() {
 fn a_token_for_the_login_has_the_form_of_one_and_claims_nothing() {
     for good in ["abc", "a.b-c_d~e+f/g=="] {
         let verified = by_login(good, "coolbits", true).unwrap();
+        let kept = verified.token().shared();
+        assert_eq!(
+            (&*kept, kept.as_ptr()),
+            (good, verified.token().expose().as_ptr())
+        );
         assert!(verified.is_by_login() && verified.user().is_none());
     }
     for bad in ["", "a b", "a\"b", "a;b", "\u{e9}"] {
