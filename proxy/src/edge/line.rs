@@ -276,7 +276,7 @@ impl Line {
         if self.ahead.is_empty() {
             self.ahead.reserve(READ_AHEAD);
             // Nothing there, the end, and a broken connection are all nothing to wait for.
-            let _ = self.socket.get_ref().try_read_buf(&mut self.ahead);
+            let _ = self.socket.try_read_buf(&mut self.ahead);
         }
     }
 
