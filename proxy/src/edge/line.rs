@@ -3,37 +3,28 @@
 //! Pingora reads heads itself, before any hook of ours and without a deadline in
 //! all; it answers what it cannot parse without a record, drops pipelined
 //! requests, and takes the socket along when it panics. So the socket is a
-//! [`Line`] of ours. It reads a head within limits and time, then is *lent* to
-//! Pingora for exactly that head and its body, and comes home when Pingora is
-//! done with it, however that ended.
+//! [`Line`] of ours. It reads a head within limits and time; what is answered whole
+//! is answered on it, and for what streams it is lent to Pingora ([`super::loan`]),
+//! for exactly that head and its body.
 //!
 //! What was read beyond the request stays here for the next one. Not here: what
 //! a head means, and what is answered.
 
 use super::request_head::RequestHead;
-use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use camarad_policies::head::{Framing, Head, Limits, examine_with};
 use camarad_policies::refusal::Refusal;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID, UniqueIDType,
-};
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Head and body of a small answer leave in one packet.
-const WRITE_BUFFER: usize = 8 * 1024;
 /// Read at once; a usual head fits.
 const READ_AHEAD: usize = 4 * 1024;
 /// Bytes of further requests kept while one is being answered.
@@ -172,18 +163,6 @@ impl Line {
         }
     }
 
-    /// Gives the line away for one request; it is back when the loan is dropped.
-    pub(super) fn lend(self) -> (Loan, Home) {
-        let home = Home::default();
-        let digest = SocketDigest::from_raw_fd(self.socket.as_raw_fd());
-        let loan = Loan {
-            line: Some(BufWriter::with_capacity(WRITE_BUFFER, self)),
-            digest: Arc::new(digest),
-            home: home.clone(),
-        };
-        (loan, home)
-    }
-
     /// What has come in and was not asked for, to be read from.
     pub(super) fn ahead_mut(&mut self) -> &mut BytesMut {
         &mut self.ahead
@@ -284,6 +263,16 @@ impl Line {
     pub(super) fn cut(self) {
         // One that is broken already is as good.
         let _ = self.socket.set_zero_linger();
+    }
+
+    /// Keeps what was written and not sent: only an answer that broke off leaves some.
+    pub(super) fn keep_unsent(&mut self, bytes: &[u8]) {
+        self.answered |= !bytes.is_empty();
+        self.unsent = bytes.to_vec();
+    }
+
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 
     /// All that was written was sent.
@@ -408,123 +397,3 @@ fn push(socket: &TcpStream, head: &mut &[u8], body: &mut &[u8]) -> io::Result<bo
     }
     Ok(true)
 }
-
-/// Where a line comes back to.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Home(Arc<Mutex<Option<Line>>>);
-
-impl Home {
-    /// The line, once its loan was dropped.
-    pub(super) fn take(&self) -> Option<Line> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// A line while Pingora has it.
-#[derive(Debug)]
-pub(super) struct Loan {
-    /// There until the loan is dropped.
-    line: Option<BufWriter<Line>>,
-    digest: Arc<SocketDigest>,
-    home: Home,
-}
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        let line = self.line.take().map(|writer| {
-            let unsent = writer.buffer().to_vec();
-            let mut line = writer.into_inner();
-            line.answered |= !unsent.is_empty();
-            line.unsent = unsent;
-            line
-        });
-        *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = line;
-    }
-}
-
-impl Loan {
-    fn line(&mut self) -> io::Result<Pin<&mut BufWriter<Line>>> {
-        let line = self.line.as_mut().map(Pin::new);
-        line.ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-}
-
-impl AsyncRead for Loan {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.line()?.poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Loan {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.line()?.poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.line()?.poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.line
-            .as_ref()
-            .is_some_and(AsyncWrite::is_write_vectored)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.line()?.poll_flush(cx)
-    }
-
-    /// Only sends what is written: closing is the owner's, who may have to linger.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
-
-#[async_trait]
-impl Shutdown for Loan {
-    async fn shutdown(&mut self) {
-        // A caller that is gone cannot be sent anything; the owner finds out itself.
-        let _ = AsyncWriteExt::flush(self).await;
-    }
-}
-
-impl UniqueID for Loan {
-    fn id(&self) -> UniqueIDType {
-        self.line
-            .as_ref()
-            .map_or(-1, |line| line.get_ref().socket.as_raw_fd())
-    }
-}
-
-impl GetSocketDigest for Loan {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        Some(self.digest.clone())
-    }
-}
-
-impl GetTimingDigest for Loan {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for Loan {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        None
-    }
-}
-
-impl Ssl for Loan {}
-impl Peek for Loan {}

@@ -29,6 +29,7 @@ mod hooks;
 mod keeping;
 mod legacy;
 mod line;
+mod loan;
 mod look_through;
 mod own;
 mod owner;
