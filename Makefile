@@ -36,7 +36,7 @@ check: needs
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
 
-bench: needs-bench # about five minutes; writes bench/results/peers.md, peers.json, egress.md and instructions.md
+bench: needs-bench # under five minutes; writes bench/results/peers.md, peers.json, egress.md and instructions.md
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
 	target/release/camarad-bench peers --quick
 	target/release/camarad-bench egress
