@@ -22,7 +22,7 @@ type Work<'a> = Box<dyn Fn(&[u8]) -> bool + 'a>;
 pub(crate) fn measure() -> io::Result<()> {
     let matrix = Matrix::built_in().map_err(io::Error::other)?;
     let rule = |name: &str| {
-        let found = matrix.rules().iter().find(|rule| rule.name == name);
+        let found = matrix.rules().iter().find(|rule| *rule.name == *name);
         found.ok_or_else(|| io::Error::other("no such rule"))
     };
     let (blocks, filters) = (rule("conversations.list")?, rule("export")?);

@@ -42,7 +42,7 @@ struct Inner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// Name of the rule.
-    pub rule: String,
+    pub rule: Arc<str>,
     /// Who answers: the gateway, else the app.
     pub by_gateway: bool,
     /// The request left open which account is read: that is the user's choice.
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(of(Class::User), (Some(7), None));
         assert_eq!(of(Class::Shared), (None, None));
         let key = key(Class::Tenant, 7, 0, 10, CAMPAIGNS);
-        assert_eq!(key.scope().rule, "google-ads.campaigns");
+        assert_eq!(&*key.scope().rule, "google-ads.campaigns");
         assert!(key.scope().by_gateway && key.scope().is_open);
         let named = format!("{CAMPAIGNS}?account_id=1-2");
         let is_open = |target: &str| self::key(Class::Tenant, 7, 0, 10, target).scope().is_open;

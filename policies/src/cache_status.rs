@@ -3,8 +3,6 @@
 //! Not here: what the cache does. Misuse to beware of: the caller reads it, so it says
 //! nothing of other callers but that one of them was just fetching the same.
 
-use std::fmt;
-
 /// The name by which the sidecar's cache goes.
 pub const CACHE: &str = "camarad-sidecar";
 /// The largest whole number of a structured field (RFC 8941, section 3.3.1).
@@ -32,7 +30,7 @@ impl Forward {
     }
 }
 
-/// The field's value; its `Display` writes it.
+/// The field's value; [`CacheStatus::write_to`] writes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStatus {
     /// Answered from the store without asking; `forward`, `stored` and `collapsed` then
@@ -50,28 +48,32 @@ pub struct CacheStatus {
     pub detail: Option<&'static str>,
 }
 
-impl fmt::Display for CacheStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(CACHE)?;
+impl CacheStatus {
+    /// Writes the field's value.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        let mut say = |text: &str| out.extend_from_slice(text.as_bytes());
+        say(CACHE);
         if self.hit {
-            f.write_str("; hit")?;
+            say("; hit");
         } else {
             if let Some(forward) = self.forward {
-                write!(f, "; fwd={}", forward.as_str())?;
+                say("; fwd=");
+                say(forward.as_str());
             }
             if self.stored {
-                f.write_str("; stored")?;
+                say("; stored");
             }
             if self.collapsed {
-                f.write_str("; collapsed")?;
+                say("; collapsed");
             }
         }
         if let Some(ttl) = self.ttl {
-            write!(f, "; ttl={}", ttl.clamp(-LARGEST, LARGEST))?;
+            say("; ttl=");
+            say(itoa::Buffer::new().format(ttl.clamp(-LARGEST, LARGEST)));
         }
-        match self.detail.filter(|detail| is_token(detail)) {
-            Some(detail) => write!(f, "; detail={detail}"),
-            None => Ok(()),
+        if let Some(detail) = self.detail.filter(|detail| is_token(detail)) {
+            say("; detail=");
+            say(detail);
         }
     }
 }
@@ -100,6 +102,12 @@ mod tests {
         forward: None,
         ..MISS
     };
+
+    fn text(status: &CacheStatus) -> String {
+        let mut out = Vec::new();
+        status.write_to(&mut out);
+        String::from_utf8(out).unwrap()
+    }
 
     #[test]
     fn exactly_these_texts() {
@@ -173,7 +181,7 @@ mod tests {
             ),
             (CacheStatus::default(), "camarad-sidecar"),
         ] {
-            assert_eq!(status.to_string(), expected);
+            assert_eq!(text(&status), expected);
         }
     }
 
@@ -199,7 +207,7 @@ mod tests {
                 true => format!("camarad-sidecar; hit; detail={detail}"),
                 false => "camarad-sidecar; hit".to_owned(),
             };
-            assert_eq!(status.to_string(), expected, "{detail:?}");
+            assert_eq!(text(&status), expected, "{detail:?}");
         }
     }
 }

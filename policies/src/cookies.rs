@@ -61,11 +61,16 @@ impl Cookies {
         Some(value)
     }
 
-    /// The header to send upstream: the given pairs first, then the plain rest;
-    /// `None` where nothing is left to say.
-    pub fn rebuild(&self, set: &[(&'static str, String)]) -> Option<String> {
-        let mut header = String::new();
-        for (name, value) in set {
+    /// The header to send upstream: the given pairs that have a value first, then the
+    /// plain rest; `None` where nothing is left to say.
+    pub fn rebuild(&self, set: &[(&str, Option<&str>)]) -> Option<String> {
+        let pairs = set
+            .iter()
+            .filter_map(|(name, value)| Some((name, (*value)?)));
+        let length = |(name, value): (&&str, &str)| name.len() + value.len() + 3;
+        let length: usize = pairs.clone().map(length).sum();
+        let mut header = String::with_capacity(length + self.other.len());
+        for (name, value) in pairs {
             if !header.is_empty() {
                 header.push_str("; ");
             }
@@ -120,7 +125,8 @@ mod tests {
     #[test]
     fn managed_cookies_come_first() {
         let cookies = Cookies::parse(b"a=1; camarad_user_id=2");
-        let header = cookies.rebuild(&[(USER_ID, "7".into()), (TOKEN, "t".into())]);
+        let header =
+            cookies.rebuild(&[(USER_ID, Some("7")), (TOKEN, Some("t")), (CLIENT_ID, None)]);
         assert_eq!(
             header.as_deref(),
             Some("camarad_user_id=7; camarad_cb_token=t; a=1")

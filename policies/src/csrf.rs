@@ -16,8 +16,8 @@ pub struct Origins<'a> {
     pub fetch_site: Option<&'a str>,
     /// `Origin`.
     pub origin: Option<&'a str>,
-    /// Scheme and host the caller asked for, such as `https://app.example`.
-    pub own: &'a str,
+    /// The host that the caller asked for, such as `app.example:8443`.
+    pub own_host: Option<&'a str>,
 }
 
 /// Refuses an unsafe method that was authenticated by cookie and comes from elsewhere.
@@ -49,16 +49,15 @@ fn is_own(origins: Origins<'_>) -> bool {
         .fetch_site
         .is_none_or(|site| matches!(site, "same-origin" | "none"));
     // A browser says the scheme it sees; a proxy in front may not tell us the same.
-    let host = |origin: &str| {
-        origin
-            .split_once("://")
-            .map(|(_, host)| host.to_ascii_lowercase())
+    let is_own_host = |origin: &str| match (origin.split_once("://"), origins.own_host) {
+        (Some((_, host)), Some(own)) => host.eq_ignore_ascii_case(own),
+        _ => false,
     };
     let by_origin = match (origins.origin, origins.fetch_site) {
         (None, _) => true,
         // The stronger of the two has spoken, and it knows the scheme.
         (Some(_), Some("same-origin")) => true,
-        (Some(origin), _) => host(origin).is_some() && host(origin) == host(origins.own),
+        (Some(origin), _) => is_own_host(origin),
     };
     by_site && by_origin
 }
@@ -69,7 +68,6 @@ mod tests {
 
     #[test]
     fn only_our_own_pages_may_change_things_with_a_cookie() {
-        let own = "https://app.example";
         let cases = [
             (None, None, true),
             (Some("same-origin"), None, true),
@@ -93,7 +91,7 @@ mod tests {
             let origins = Origins {
                 fetch_site,
                 origin,
-                own,
+                own_host: Some("app.example"),
             };
             let expected = if passes {
                 Ok(())
@@ -116,7 +114,7 @@ mod tests {
         let origins = Origins {
             fetch_site: None,
             origin: None,
-            own: "http://a",
+            own_host: Some("a"),
         };
         for (kind, passes) in [
             (Some("application/json"), true),

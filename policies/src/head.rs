@@ -67,14 +67,20 @@ pub fn examine_with<T>(
     limits: &Limits,
     read: impl FnOnce(&[u8], &Lines<'_>) -> T,
 ) -> Result<Option<(Head, T)>, Refusal> {
-    let from = seen.saturating_sub(3);
-    let end = find(bytes, from, b"\r\n\r\n").map(|at| at + 4);
-    let head = &bytes[..end.unwrap_or(bytes.len())];
-    // Some servers end a line at LF alone, and would see another head than we do.
-    let is_bare = |at: usize| at == 0 || head[at - 1] != b'\r';
-    if memchr::memchr_iter(b'\n', &head[from..]).any(|at| is_bare(from + at)) {
-        return Err(Refusal::HeadMalformed);
+    let from = seen.min(bytes.len());
+    let mut end = None;
+    for at in memchr::memchr_iter(b'\n', &bytes[from..]) {
+        let line_end = &bytes[..=from + at];
+        // Some servers end a line at LF alone, and would see another head than we do.
+        if !line_end.ends_with(b"\r\n") {
+            return Err(Refusal::HeadMalformed);
+        }
+        if line_end.ends_with(b"\r\n\r\n") {
+            end = Some(line_end.len());
+            break;
+        }
     }
+    let head = &bytes[..end.unwrap_or(bytes.len())];
     if target_of(head).len() > limits.target {
         return Err(Refusal::TargetTooLong);
     }
@@ -108,7 +114,7 @@ pub fn target_of(head: &[u8]) -> &[u8] {
 /// The request line without its end, as far as it has come.
 fn line_of(head: &[u8]) -> &[u8] {
     let line = &head[start_of(head)..];
-    &line[..line.iter().position(|b| *b == b'\r').unwrap_or(line.len())]
+    &line[..memchr::memchr(b'\r', line).unwrap_or(line.len())]
 }
 
 /// Where the request line begins: an empty line before it is let pass (section 2.2).
@@ -259,11 +265,6 @@ fn keep_alive(fields: &[httparse::Header<'_>], minor: u8) -> bool {
             .any(|item| item.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
     };
     !says("close") && (minor == 1 || says("keep-alive"))
-}
-
-fn find(bytes: &[u8], from: usize, what: &[u8]) -> Option<usize> {
-    let from = from.min(bytes.len());
-    memchr::memmem::find(&bytes[from..], what).map(|at| from + at)
 }
 
 #[cfg(test)]

@@ -25,8 +25,9 @@ pub fn is_host(value: &[u8]) -> bool {
 ///
 /// Errors with [`Refusal::HostNotAllowed`].
 pub fn allow(host: &str, allowed: &[String]) -> Result<(), Refusal> {
-    let name = split(host).0.to_ascii_lowercase();
-    match allowed.is_empty() || allowed.contains(&name) {
+    let name = split(host).0;
+    let is_named = |one: &String| name.eq_ignore_ascii_case(one);
+    match allowed.is_empty() || allowed.iter().any(is_named) {
         true => Ok(()),
         false => Err(Refusal::HostNotAllowed),
     }
@@ -34,8 +35,8 @@ pub fn allow(host: &str, allowed: &[String]) -> Result<(), Refusal> {
 
 /// Name and port; an IPv6 address keeps its brackets.
 fn split(host: &str) -> (&str, Option<&str>) {
-    let start = host.rfind(']').map_or(0, |at| at + 1);
-    match host[start..].find(':') {
+    let start = memchr::memrchr(b']', host.as_bytes()).map_or(0, |at| at + 1);
+    match memchr::memchr(b':', &host.as_bytes()[start..]) {
         Some(at) => (&host[..start + at], Some(&host[start + at + 1..])),
         None => (host, None),
     }

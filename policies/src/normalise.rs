@@ -39,16 +39,6 @@ pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE",
 /// we are: the app would be at another place than was decided on.
 const SERVER_VARIABLES: [&str; 2] = ["path-info", "script-name"];
 
-/// Managed headers that may stand once only.
-const SINGLE_HEADERS: [&str; 6] = [
-    "authorization",
-    "cookie",
-    "x-client-id",
-    "x-internal-token",
-    "x-request-id",
-    "x-user-id",
-];
-
 /// The head of a request as it came in.
 pub struct RawRequest<'a> {
     /// Method, upper case.
@@ -58,7 +48,7 @@ pub struct RawRequest<'a> {
     /// Query of the target, without `?`.
     pub query: &'a [u8],
     /// Every header line in order; names in any case.
-    pub headers: &'a [(&'a str, &'a [u8])],
+    pub headers: &'a [(&'a [u8], &'a [u8])],
 }
 
 /// How the caller presented a token.
@@ -108,30 +98,34 @@ pub struct Asked {
 pub fn normalise(raw: &RawRequest<'_>) -> Result<Asked, Refusal> {
     let path = CanonicalPath::parse(raw.path)?;
     let query = Query::parse(raw.query)?;
-    check_headers(raw.headers)?;
+    let singles = singles(raw.headers)?;
     if !METHODS.contains(&raw.method) {
         return Err(Refusal::MethodNotAllowed);
     }
     if path.as_str() == "/console" || query.get("__debugger__").is_some() {
         return Err(Refusal::DebuggerRefused);
     }
-    let cookies = value(raw, "cookie").map(Cookies::parse).unwrap_or_default();
-    let credential = match bearer(raw)? {
-        Some(token) => Credential::Bearer(token),
+    let cookies = singles.cookie.map(Cookies::parse).unwrap_or_default();
+    let bearer = singles.authorization.map(bearer).transpose()?;
+    let credential = match bearer.flatten() {
+        Some(token) => Credential::Bearer(token.to_owned()),
         None => match cookies.managed(cookies::TOKEN) {
             Some(token) if !token.is_empty() => Credential::Cookie(token.to_owned()),
             _ => Credential::None,
         },
     };
-    let client_header = value(raw, "x-client-id").map(|bytes| {
-        let text = std::str::from_utf8(bytes).map_err(|_| Unreadable)?;
-        Named::parse(text)
-    });
+    let client_header_text = singles.client_id.map(std::str::from_utf8);
+    let client_header = client_header_text.map(|text| Named::parse(text.map_err(|_| Unreadable)?));
     let client_query = query.get(query::CLIENT_ID).map(Named::parse);
     let claimed_user = cookies
         .managed(cookies::USER_ID)
         .map(str::to_owned)
-        .or_else(|| value(raw, "x-user-id").map(|v| String::from_utf8_lossy(v).into_owned()));
+        .or_else(|| {
+            singles
+                .user_id
+                .map(|v| String::from_utf8_lossy(v).into_owned())
+        });
+    let internal_token = singles.internal_token.map(std::str::from_utf8);
     Ok(Asked {
         method: raw.method.to_owned(),
         path,
@@ -141,20 +135,49 @@ pub fn normalise(raw: &RawRequest<'_>) -> Result<Asked, Refusal> {
         client_header,
         client_query,
         client_body: Vec::new(),
-        client_header_text: text(raw, "x-client-id"),
-        internal_token: text(raw, "x-internal-token"),
+        client_header_text: client_header_text.and_then(Result::ok).map(str::to_owned),
+        internal_token: internal_token.and_then(Result::ok).map(str::to_owned),
         claimed_user,
     })
+}
+
+/// Managed headers that may stand once only, and what each says.
+#[derive(Default)]
+struct Singles<'a> {
+    authorization: Option<&'a [u8]>,
+    cookie: Option<&'a [u8]>,
+    client_id: Option<&'a [u8]>,
+    internal_token: Option<&'a [u8]>,
+    request_id: Option<&'a [u8]>,
+    user_id: Option<&'a [u8]>,
+}
+
+impl<'a> Singles<'a> {
+    /// The place of the one with this name.
+    fn of(&mut self, name: &[u8]) -> Option<&mut Option<&'a [u8]>> {
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        match name.len() {
+            6 if is("cookie") => Some(&mut self.cookie),
+            9 if is("x-user-id") => Some(&mut self.user_id),
+            11 if is("x-client-id") => Some(&mut self.client_id),
+            12 if is("x-request-id") => Some(&mut self.request_id),
+            13 if is("authorization") => Some(&mut self.authorization),
+            16 if is("x-internal-token") => Some(&mut self.internal_token),
+            _ => None,
+        }
+    }
 }
 
 /// Headers that make a message what it is; `Connection` must not take them off.
 const NOT_OF_CONNECTION: [&str; 3] = ["content-length", "host", "transfer-encoding"];
 
-fn check_headers(headers: &[(&str, &[u8])]) -> Result<(), Refusal> {
-    let mut seen = [0u8; SINGLE_HEADERS.len()];
+/// Checks all header lines, and picks those that may stand once only.
+fn singles<'a>(headers: &[(&'a [u8], &'a [u8])]) -> Result<Singles<'a>, Refusal> {
+    let mut singles = Singles::default();
     let mut hosts = 0;
-    for (name, value) in headers {
-        if name.eq_ignore_ascii_case("connection") {
+    for &(name, value) in headers {
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        if is("connection") {
             let mut options = value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
             let is_framing = |option: &[u8]| {
                 NOT_OF_CONNECTION
@@ -165,60 +188,41 @@ fn check_headers(headers: &[(&str, &[u8])]) -> Result<(), Refusal> {
                 return Err(Refusal::HeaderAmbiguous);
             }
         }
-        if name.contains('_') {
-            let folded = name.replace('_', "-");
+        if name.contains(&b'_') {
+            let folds_to = |other: &str| {
+                let folded = name.iter().map(|b| if *b == b'_' { b'-' } else { *b });
+                folded.map(|b| b.to_ascii_lowercase()).eq(other.bytes())
+            };
             if MANAGED_HEADERS
                 .iter()
                 .chain(&SERVER_VARIABLES)
-                .any(|m| folded.eq_ignore_ascii_case(m))
+                .any(|other| folds_to(other))
             {
                 return Err(Refusal::HeaderAmbiguous);
             }
         }
-        if name.eq_ignore_ascii_case("host") {
+        if is("host") {
             hosts += 1;
         }
-        if let Some(at) = SINGLE_HEADERS
-            .iter()
-            .position(|s| name.eq_ignore_ascii_case(s))
+        if let Some(place) = singles.of(name)
+            && place.replace(value).is_some()
         {
-            seen[at] += 1;
-            if seen[at] > 1 {
-                return Err(Refusal::HeaderAmbiguous);
-            }
+            return Err(Refusal::HeaderAmbiguous);
         }
     }
     if hosts != 1 {
         return Err(Refusal::HostInvalid);
     }
-    Ok(())
-}
-
-fn text(raw: &RawRequest<'_>, name: &str) -> Option<String> {
-    let value = value(raw, name)?;
-    String::from_utf8(value.to_vec()).ok()
-}
-
-fn value<'a>(raw: &RawRequest<'a>, name: &str) -> Option<&'a [u8]> {
-    let (_, value) = raw
-        .headers
-        .iter()
-        .find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-    Some(value)
+    Ok(singles)
 }
 
 /// The bearer token, if the scheme is `Bearer`; other schemes mean nothing here.
-fn bearer(raw: &RawRequest<'_>) -> Result<Option<String>, Refusal> {
-    let Some(value) = value(raw, "authorization") else {
-        return Ok(None);
-    };
-    let Ok(text) = std::str::from_utf8(value) else {
-        return Err(Refusal::TokenMalformed);
-    };
-    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-    Ok(scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| rest.trim_matches(' ').to_owned()))
+fn bearer(value: &[u8]) -> Result<Option<&str>, Refusal> {
+    let text = std::str::from_utf8(value).map_err(|_| Refusal::TokenMalformed)?;
+    let at = memchr::memchr(b' ', value).unwrap_or(value.len());
+    let (scheme, rest) = text.split_at(at);
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    Ok(is_bearer.then(|| rest.trim_matches(' ')))
 }
 
 #[cfg(test)]
@@ -226,9 +230,9 @@ mod tests {
     use super::*;
 
     fn check(headers: &[(&str, &str)]) -> Result<Asked, Refusal> {
-        let headers: Vec<(&str, &[u8])> = std::iter::once(("Host", "app"))
+        let headers: Vec<(&[u8], &[u8])> = std::iter::once(("Host", "app"))
             .chain(headers.iter().copied())
-            .map(|(n, v)| (n, v.as_bytes()))
+            .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
             .collect();
         normalise(&RawRequest {
             method: "GET",

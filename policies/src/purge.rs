@@ -38,7 +38,7 @@ impl Purge {
         match self {
             Self::All => true,
             Self::Key(named) => named.eq_ignore_ascii_case(digest()),
-            Self::Route(rule) => scope.rule == *rule,
+            Self::Route(rule) => *scope.rule == **rule,
             Self::User(user) => scope.user == Some(*user),
             Self::Client(client) => scope.client == Some(*client),
             Self::Choice { user } => scope.user == Some(*user) && scope.is_open,

@@ -4,10 +4,12 @@
 //! so they cannot disagree. It holds ids but never a token (its hash at most),
 //! a cookie, a query string or a body.
 
+use crate::authorise::Places;
 use crate::cache_key::CacheKey;
+use crate::identity::ShortHash;
 use crate::refusal::Refusal;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 /// Who produced the figures of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -96,7 +98,7 @@ impl CacheResult {
 /// What happened to one request.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
-    /// When it ended, RFC 3339, UTC.
+    /// When it ended, RFC 3339, UTC; empty where nobody is told.
     pub time: String,
     /// Our own id of it.
     pub request_id: String,
@@ -105,18 +107,18 @@ pub struct Record {
     pub client_request_id: Option<String>,
     /// Address of the connection's other end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub peer: Option<String>,
+    pub peer: Option<Arc<str>>,
     /// The caller's own address, as far as the proxies in front are believed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_address: Option<String>,
+    pub client_address: Option<Arc<str>>,
     /// Method.
     pub method: String,
     /// Canonical path, or nothing where there is none.
     pub path: String,
     /// Name of the rule.
-    pub route: String,
+    pub route: Arc<str>,
     /// Area of the rule.
-    pub area: String,
+    pub area: Arc<str>,
     /// Status sent.
     pub status: u16,
     /// Who produced the figures.
@@ -139,7 +141,7 @@ pub struct Record {
     pub client: Option<u64>,
     /// First digits of the token's SHA-256.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_hash: Option<String>,
+    pub token_hash: Option<ShortHash>,
     /// Code of the refusal, ours or the one a public rule looked past.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
@@ -153,7 +155,7 @@ pub struct Record {
     pub mode: &'static str,
     /// What each place of the request named as its client; for the audit log.
     #[serde(skip)]
-    pub client_asked: BTreeMap<&'static str, String>,
+    pub client_asked: Places,
     /// The object that the request named by id, and its kind; for the audit log.
     #[serde(skip)]
     pub object: Option<(&'static str, String)>,
@@ -177,7 +179,20 @@ pub struct Record {
     pub fallback: Option<&'static str>,
 }
 
+/// Where no rule applied.
+static NO_RULE: LazyLock<Arc<str>> = LazyLock::new(|| "none".into());
+
 impl Record {
+    /// Of a request with this id, of which nothing is known yet.
+    pub fn begun(request_id: String) -> Self {
+        Self {
+            request_id,
+            route: NO_RULE.clone(),
+            area: NO_RULE.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Notes why there is no answer but ours. Whether the request was *allowed*
     /// was decided before: an app that is gone does not make it a refused one.
     pub fn refuse(&mut self, refusal: Refusal) {

@@ -117,7 +117,7 @@ impl Lasting {
         // Names were checked with the settings.
         let _ = matrix.set_modes(config.tenancy.mode, &config.tenancy.modes);
         observer.tell_budgets(&matrix);
-        let rules = matrix.rules().iter().map(|rule| rule.name.clone());
+        let rules = matrix.rules().iter().map(|rule| rule.name.to_string());
         let generation = Generation {
             number: before.map_or(1, |before| before.number + 1),
             keys: Arc::new(keys),

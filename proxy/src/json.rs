@@ -1,12 +1,13 @@
 //! JSON as the app writes it: sorted keys, ASCII escapes, a final newline.
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::Formatter;
 use std::io::{self, Write};
 
-/// The body for a value. Keys are sorted because `serde_json::Map` is.
-pub(crate) fn to_body(value: &Value) -> Bytes {
+/// The body for a value. Keys are sorted where `serde_json::Map` is, or members stand so.
+pub(crate) fn to_body(value: &impl Serialize) -> Bytes {
     let mut out = written(value);
     out.push(b'\n');
     out.into()
@@ -18,11 +19,11 @@ pub(crate) fn to_text(value: &Value) -> String {
     String::from_utf8(written(value)).unwrap_or_default()
 }
 
-fn written(value: &Value) -> Vec<u8> {
+fn written(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Ascii);
-    // Writing a `Value` into memory cannot fail.
-    let _ = serde::Serialize::serialize(value, &mut serializer);
+    // Writing plain data into memory cannot fail.
+    let _ = value.serialize(&mut serializer);
     out
 }
 

@@ -128,8 +128,8 @@ fn line(seen: &Observed, rule: &Rule) -> Line {
     let status = |name: &str| seen.status.get(name).copied().flatten();
     let cases = CASES.iter().filter(|case| case.applies(rule, &route));
     Line {
-        area: rule.area.clone(),
-        rule: rule.name.clone(),
+        area: rule.area.to_string(),
+        rule: rule.name.to_string(),
         app: App {
             client: seen.x_client_id.clone(),
             identity: match (

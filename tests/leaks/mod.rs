@@ -95,7 +95,7 @@ async fn run(
     address: SocketAddr,
     attempts: &[Attempt],
     victims: &BTreeMap<Route, String>,
-) -> Vec<(String, String)> {
+) -> Vec<(Arc<str>, String)> {
     let judged = stream::iter(attempts).map(|attempt| async move {
         let (head, body) = ask(address, attempt).await;
         let leaked = leak(attempt, &head, &body, victims)?;
@@ -113,7 +113,7 @@ fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn by_area<'a>(areas: impl Iterator<Item = &'a String>) -> String {
+fn by_area<'a>(areas: impl Iterator<Item = &'a Arc<str>>) -> String {
     let mut counts = BTreeMap::<&str, usize>::new();
     areas.for_each(|area| *counts.entry(area).or_default() += 1);
     let counts = counts.iter().map(|(area, count)| format!("{area} {count}"));
@@ -262,7 +262,7 @@ async fn the_same_suite_straight_at_the_app_leaks() {
     ));
     for area in ["chat", "flows", "connectors", "history", "settings"] {
         assert!(
-            leaks.iter().any(|(leaking, _)| leaking == area),
+            leaks.iter().any(|(leaking, _)| **leaking == *area),
             "{area}: none"
         );
     }

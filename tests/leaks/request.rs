@@ -234,7 +234,7 @@ pub fn request(case: Case, rule: &Rule, route: &Route, tokens: &Tokens) -> Vec<u
     let flow = format!(r#"{{"flow": {FLOW}, "name": "n"}}"#).into_bytes();
     let body = raw_body.unwrap_or_else(|| match (method, body_client.as_str()) {
         ("GET" | "HEAD" | "DELETE", _) => Vec::new(),
-        _ if rule.area == "chat" => br#"{"message": "of the suite"}"#.to_vec(),
+        _ if &*rule.area == "chat" => br#"{"message": "of the suite"}"#.to_vec(),
         (_, "") => flow,
         (_, id) if rule.reads(Place::Body) => format!(r#"{{"client_id": {id}}}"#).into_bytes(),
         _ => flow,

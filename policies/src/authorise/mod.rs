@@ -10,7 +10,7 @@ mod permit;
 mod scope;
 
 pub use permit::{Permit, UpstreamIdentity};
-pub use scope::{Reach, named, says_where};
+pub use scope::{Places, Reach, named};
 
 use crate::identity::Identity;
 use crate::ids::{ClientId, ClientIds};

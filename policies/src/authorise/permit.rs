@@ -207,17 +207,12 @@ impl Permit {
     /// The managed headers for the app: the decided client in the places that the
     /// route reads and in no other, everything else set from the identity or removed.
     pub fn upstream_identity(&self) -> UpstreamIdentity {
-        let user_id = self.user().map(|u| u.to_string());
+        let user_id = self.user().map(|user| digits(user.get()));
         let token = self.identity.as_ref().map(|i| i.token().expose());
-        let mut set = Vec::with_capacity(3);
-        if let (Some(user), Some(token)) = (&user_id, token) {
-            set.push((cookies::USER_ID, user.clone()));
-            set.push((cookies::TOKEN, token.to_owned()));
-        }
         let (client_id, client_cookie) = match self.scope.is_scoped {
             true => {
                 let at = |place| self.scope.client.filter(|_| self.rule.reads(place));
-                let text = |client: ClientId| client.to_string();
+                let text = |client: ClientId| digits(client.get());
                 (at(Place::Header).map(text), at(Place::Cookie).map(text))
             }
             false => {
@@ -225,13 +220,23 @@ impl Permit {
                 (self.asked_client.clone(), cookie)
             }
         };
-        set.extend(client_cookie.map(|client| (cookies::CLIENT_ID, client)));
+        let user = user_id.as_deref().zip(token);
+        let set = [
+            (cookies::USER_ID, user.map(|(user, _)| user)),
+            (cookies::TOKEN, user.map(|(_, token)| token)),
+            (cookies::CLIENT_ID, client_cookie.as_deref()),
+        ];
+        let cookie = self.cookies.rebuild(&set);
         UpstreamIdentity {
-            cookie: self.cookies.rebuild(&set),
-            authorization: token.map(|t| format!("Bearer {t}")),
+            cookie,
+            authorization: token.map(|token| ["Bearer ", token].concat()),
             client_id,
             user_id,
             internal_token: self.internal_token.clone(),
         }
     }
+}
+
+fn digits(id: u64) -> String {
+    itoa::Buffer::new().format(id).to_owned()
 }

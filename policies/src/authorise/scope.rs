@@ -12,7 +12,7 @@ use crate::ids::{ClientId, ClientIds, Named, Unreadable};
 use crate::matrix::{ActiveClient, ClientScope, Found, Place, Rule, UserWide};
 use crate::normalise::Asked;
 use crate::refusal::Refusal;
-use std::collections::BTreeMap;
+use serde::{Serialize, Serializer};
 
 /// The clients an identity may use, from everything that is known about it.
 #[derive(Clone, Debug)]
@@ -51,45 +51,65 @@ impl Reach {
 }
 
 /// The clients that a request names where its rule looks, to know whether the app has to be asked about them.
-pub fn named(asked: &Asked, found: &Found) -> Vec<ClientId> {
-    if found.rule.client == ClientScope::None {
-        return Vec::new();
-    }
+pub fn named(asked: &Asked, found: &Found) -> impl Iterator<Item = ClientId> {
+    let looks = found.rule.client != ClientScope::None;
     let says = [
         asked.client_header,
         asked.client_query,
         in_path(found),
         in_cookie(asked),
     ];
-    let says = says
-        .into_iter()
-        .flatten()
-        .chain(asked.client_body.iter().copied());
-    says.filter_map(|named| match named {
-        Ok(Named::Client(client)) => Some(client),
+    let says = says.into_iter().flatten();
+    let says = says.chain(asked.client_body.iter().copied());
+    says.filter_map(move |named| match named {
+        Ok(Named::Client(client)) if looks => Some(client),
         _ => None,
     })
-    .collect()
 }
 
-/// What each place of the request names, by its name: an id, `none` or `unreadable`.
-pub fn says_where(asked: &Asked, found: &Found) -> BTreeMap<&'static str, String> {
-    let text = |says: Says| match says {
-        Ok(Named::Client(client)) => client.to_string(),
-        Ok(Named::NoClient) => "none".to_owned(),
-        Err(Unreadable) => "unreadable".to_owned(),
-    };
-    let places = [
-        ("header", asked.client_header),
-        ("query", asked.client_query),
-        ("path", in_path(found)),
-        ("body", asked.client_body.first().copied()),
-        ("cookie", in_cookie(asked)),
-    ];
-    let present = places
-        .into_iter()
-        .filter_map(|(place, says)| Some((place, text(says?))));
-    present.collect()
+/// What each place of a request named as its client; written as a map from the place's
+/// name to an id, `none` or `unreadable`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places([Option<Says>; 5]);
+
+/// Their names, in their order.
+const PLACES: [&str; 5] = ["body", "cookie", "header", "path", "query"];
+
+impl Places {
+    /// Those of a request.
+    pub fn of(asked: &Asked, found: &Found) -> Self {
+        Self([
+            asked.client_body.first().copied(),
+            in_cookie(asked),
+            asked.client_header,
+            in_path(found),
+            asked.client_query,
+        ])
+    }
+
+    /// The first client that is named.
+    pub fn client(&self) -> Option<ClientId> {
+        let says = self.0.iter().flatten();
+        says.filter_map(|says| match says {
+            Ok(Named::Client(client)) => Some(*client),
+            _ => None,
+        })
+        .next()
+    }
+}
+
+impl Serialize for Places {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let places = PLACES.iter().zip(&self.0);
+        serializer.collect_map(places.filter_map(|(place, says)| {
+            let text = match (*says)? {
+                Ok(Named::Client(client)) => client.to_string(),
+                Ok(Named::NoClient) => "none".to_owned(),
+                Err(Unreadable) => "unreadable".to_owned(),
+            };
+            Some((place, text))
+        }))
+    }
 }
 
 /// Decides on the client. `None` is no client: everything of the user.

@@ -47,23 +47,27 @@ pub(crate) fn permit(
     permit_of("GET", identity, target, headers)
 }
 
+fn asked(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Asked, Refusal> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let headers: Vec<(&[u8], &[u8])> = std::iter::once(("Host", "app"))
+        .chain(headers.iter().copied())
+        .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
+        .collect();
+    normalise(&RawRequest {
+        method,
+        path: path.as_bytes(),
+        query: query.as_bytes(),
+        headers: &headers,
+    })
+}
+
 pub(crate) fn permit_of(
     method: &str,
     identity: Option<Identity>,
     target: &str,
     headers: &[(&str, &str)],
 ) -> Result<Permit, Refusal> {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let headers: Vec<(&str, &[u8])> = std::iter::once(("Host", "app"))
-        .chain(headers.iter().copied())
-        .map(|(n, v)| (n, v.as_bytes()))
-        .collect();
-    let asked = normalise(&RawRequest {
-        method,
-        path: path.as_bytes(),
-        query: query.as_bytes(),
-        headers: &headers,
-    })?;
+    let asked = asked(method, target, headers)?;
     let found = Matrix::built_in().unwrap().find(method, &asked.path);
     let listed = [10, 11].map(|id| ClientId::parse(&id.to_string()).unwrap());
     let listed = ClientIds::from(listed.to_vec());
@@ -421,9 +425,9 @@ fn the_clients_cookie_goes_on_only_where_it_is_read_and_allowed() {
 }
 
 fn with_mode(mode: Mode, headers: &[(&str, &str)], token: bool) -> Result<Permit, Refusal> {
-    let headers: Vec<(&str, &[u8])> = std::iter::once(("Host", "app"))
+    let headers: Vec<(&[u8], &[u8])> = std::iter::once(("Host", "app"))
         .chain(headers.iter().copied())
-        .map(|(n, v)| (n, v.as_bytes()))
+        .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
         .collect();
     let asked = normalise(&RawRequest {
         method: "GET",
@@ -472,7 +476,7 @@ fn an_internal_route_needs_the_operators_own_network() {
             method: "GET",
             path: b"/api/billing/cost-telemetry",
             query: b"",
-            headers: &[("Host", b"app"), ("X-Internal-Token", b"t")],
+            headers: &[(b"Host", b"app"), (b"X-Internal-Token", b"t")],
         })?;
         let found = Matrix::built_in().unwrap().find("GET", &asked.path);
         let tenancy = Tenancy {
@@ -524,4 +528,36 @@ fn a_created_client_is_in_reach_while_the_app_lists_it() {
         assert_eq!(reach.allows(created[0]), expected, "{directory:?}");
         assert!(reach.is_limited());
     }
+}
+
+#[test]
+fn what_each_place_names_is_told_and_the_first_client_found() {
+    let places = |target: &str, headers: &[(&str, &str)]| {
+        let asked = asked("GET", target, headers).unwrap();
+        let found = Matrix::built_in().unwrap().find("GET", &asked.path);
+        let places = Places::of(&asked, &found);
+        let client = places.client().map(ClientId::get);
+        (serde_json::to_string(&places).unwrap(), client)
+    };
+    let told = |text: &str, client| (text.to_owned(), client);
+    assert_eq!(places(FLOWS, &[]), told("{}", None));
+    assert_eq!(
+        places(FLOWS, &[("X-Client-ID", "20")]),
+        told(r#"{"header":"20"}"#, Some(20))
+    );
+    assert_eq!(
+        places("/api/flows?client_id=21", &[("X-Client-ID", "none")]),
+        told(r#"{"header":"none","query":"21"}"#, Some(21))
+    );
+    assert_eq!(
+        places(
+            FLOWS,
+            &[("X-Client-ID", "2x"), ("Cookie", "camarad_client_id=7")]
+        ),
+        told(r#"{"cookie":"7","header":"unreadable"}"#, Some(7))
+    );
+    assert_eq!(
+        places("/api/clients/12", &[]),
+        told(r#"{"path":"12"}"#, Some(12))
+    );
 }

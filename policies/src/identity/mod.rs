@@ -13,7 +13,7 @@
 
 mod subject;
 
-pub use subject::{Clients, Identity, Token, Verified};
+pub use subject::{Clients, Identity, ShortHash, Token, Verified};
 
 use crate::ids::{ClientId, UserId};
 use crate::keys::{Algorithm, KeySet};

@@ -2,6 +2,7 @@
 
 use crate::hex::hex;
 use crate::ids::{ClientId, ClientIds, UserId};
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -153,8 +154,25 @@ impl Token {
     }
 
     /// The first 12 hex digits of the hash, for logs.
-    pub fn short_hash(&self) -> String {
-        hex(&self.hash[..6])
+    pub fn short_hash(&self) -> ShortHash {
+        let [a, b, c, d, e, f, ..] = self.hash;
+        ShortHash([a, b, c, d, e, f])
+    }
+}
+
+/// The beginning of a token's SHA-256; written as 12 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShortHash([u8; 6]);
+
+impl std::fmt::Display for ShortHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl Serialize for ShortHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -218,9 +218,9 @@ pub struct Caching {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Stable name; the `route` label of metrics.
-    pub name: String,
+    pub name: Arc<str>,
     /// Area of the app: `connectors`, `chat`, `flows`, …
-    pub area: String,
+    pub area: Arc<str>,
     /// Who may call.
     pub auth: Auth,
     /// What the client means.
@@ -374,7 +374,7 @@ impl Matrix {
         all: Option<Mode>,
         named: &BTreeMap<String, Mode>,
     ) -> Result<(), Vec<String>> {
-        let is_rule = |name: &&String| self.rules.iter().any(|rule| rule.name == **name);
+        let is_rule = |name: &&String| self.rules.iter().any(|rule| *rule.name == ***name);
         let unknown: Vec<String> = named
             .keys()
             .filter(|name| !is_rule(name))
@@ -383,7 +383,7 @@ impl Matrix {
         if !unknown.is_empty() {
             return Err(unknown);
         }
-        let mode = |rule: &Rule| named.get(&rule.name).copied().or(all).unwrap_or(rule.mode);
+        let mode = |rule: &Rule| named.get(&*rule.name).copied().or(all).unwrap_or(rule.mode);
         for at in 0..self.rules.len() {
             let new = Rule {
                 mode: mode(&self.rules[at]),
@@ -459,7 +459,7 @@ impl Rule {
             || self.links_account
             || self.cascades(method)
             || self.changes_clients(method);
-        match (reaches_all, self.area.as_str()) {
+        match (reaches_all, &*self.area) {
             (true, _) => vec![Purge::User(user)],
             // A choice or a setting: reads that name their account are as they were.
             (false, "connectors") => vec![Purge::App { user }, Purge::Choice { user }],
@@ -471,7 +471,7 @@ impl Rule {
     /// Whether a request with this method may change which clients a user has.
     pub fn changes_clients(&self, method: &str) -> bool {
         let is_write = !matches!(method, "GET" | "HEAD" | "OPTIONS");
-        is_write && (self.area == "clients" || !self.created.is_empty())
+        is_write && (&*self.area == "clients" || !self.created.is_empty())
     }
 
     /// Whether a request with this method deletes everything of a client or user.

@@ -248,8 +248,8 @@ fn router(rules: &[Arc<Rule>], app: &Routes, problems: &mut Vec<String>) -> matc
 
 fn options_rule(name: &str, auth: Auth) -> Rule {
     Rule {
-        name: name.to_owned(),
-        area: "other".to_owned(),
+        name: name.into(),
+        area: "other".into(),
         auth,
         client: ClientScope::None,
         places: Vec::new(),
@@ -502,8 +502,8 @@ impl Row {
             problem("cache_seconds: expected 30 to 60".into());
         }
         Rule {
-            name: self.name,
-            area: self.area,
+            name: self.name.into(),
+            area: self.area.into(),
             auth: self.auth,
             client: self.client,
             places: self.places,

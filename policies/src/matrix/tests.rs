@@ -7,7 +7,7 @@ fn matrix() -> Matrix {
 
 fn name(method: &str, path: &str) -> String {
     let path = CanonicalPath::parse(path.as_bytes()).unwrap();
-    matrix().find(method, &path).rule.name.clone()
+    matrix().find(method, &path).rule.name.to_string()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::exchange::{Exchange, Tags};
 use crate::budget::Held;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use camarad_policies::cookies::SEAL;
 use camarad_policies::limit::Level;
 use camarad_policies::normalise::METHODS;
@@ -15,7 +15,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
-use serde_json::json;
+use serde::Serialize;
 use std::io;
 use std::time::Duration;
 
@@ -33,10 +33,23 @@ const OURS: [HeaderName; 5] = [
     REQUEST_ID,
 ];
 
+/// Headers of an answer of our own.
+const USUAL_HEADERS: usize = 8;
+
+/// What a caller is told about a refusal.
+#[derive(Serialize)]
+struct Refused<'a> {
+    code: &'static str,
+    error: &'static str,
+    request_id: &'a str,
+}
+
 /// A whole answer.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Header lines besides, as they go out, each with its end.
+    pub(super) lines: Vec<u8>,
     pub(super) body: Bytes,
     pub(super) source: Source,
     /// The body's share of the memory for bodies.
@@ -46,14 +59,27 @@ pub(super) struct Answer {
 impl Answer {
     /// JSON with this body.
     pub(super) fn json(status: u16, body: Bytes, source: Source) -> Self {
-        let json = HeaderValue::from_static("application/json");
+        Self::of_kind("application/json", status, body, source)
+    }
+
+    /// With a body of this kind.
+    fn of_kind(kind: &'static str, status: u16, body: Bytes, source: Source) -> Self {
+        let mut headers = Vec::with_capacity(USUAL_HEADERS);
+        headers.push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
         Self {
             status,
-            headers: vec![(header::CONTENT_TYPE, json)],
+            headers,
+            lines: Vec::new(),
             body,
             source,
             held: None,
         }
+    }
+
+    /// The same with a header of fixed text.
+    fn saying(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, HeaderValue::from_static(value)));
+        self
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
@@ -68,7 +94,11 @@ impl Answer {
     pub(super) fn refusal(refusal: Refusal, request_id: &str, is_api: bool) -> Self {
         let words = refusal.answer();
         let answer = if is_api {
-            let body = json!({"error": words.words, "code": words.code, "request_id": request_id});
+            let body = Refused {
+                code: words.code,
+                error: words.words,
+                request_id,
+            };
             Self::json(words.status, crate::json::to_body(&body), Source::Sidecar)
         } else {
             // With an icon of its own: a browser would ask for /favicon.ico, and be refused that, too.
@@ -78,21 +108,13 @@ impl Answer {
                 status = words.status,
                 words = words.words,
             );
-            Self {
-                status: words.status,
-                headers: vec![(
-                    header::CONTENT_TYPE,
-                    HeaderValue::from_static("text/html; charset=utf-8"),
-                )],
-                body: page.into(),
-                source: Source::Sidecar,
-                held: None,
-            }
+            let kind = "text/html; charset=utf-8";
+            Self::of_kind(kind, words.status, page.into(), Source::Sidecar)
         };
-        let answer = answer.with(header::CACHE_CONTROL, "no-store");
+        let answer = answer.saying(header::CACHE_CONTROL, "no-store");
         match words.status {
             401 if refusal == Refusal::TokenMissing => {
-                answer.with(header::WWW_AUTHENTICATE, "Bearer realm=\"camarad\"")
+                answer.saying(header::WWW_AUTHENTICATE, "Bearer realm=\"camarad\"")
             }
             401 => {
                 let error = format!(
@@ -102,7 +124,7 @@ impl Answer {
                 answer.with(header::WWW_AUTHENTICATE, &error)
             }
             405 => answer.with(header::ALLOW, &METHODS.join(", ")),
-            503 => answer.with(header::RETRY_AFTER, "5"),
+            503 => answer.saying(header::RETRY_AFTER, "5"),
             _ => answer,
         }
     }
@@ -119,21 +141,13 @@ impl Answer {
         Self {
             status: 302,
             headers: Vec::new(),
+            lines: Vec::new(),
             body: Bytes::new(),
             source: Source::Sidecar,
             held: None,
         }
         .with(header::LOCATION, target)
         .with(header::CACHE_CONTROL, "no-store")
-    }
-
-    /// The same for somebody who has it already (RFC 9110, section 15.4.5).
-    pub(super) fn not_modified(mut self) -> Self {
-        self.status = 304;
-        self.body = Bytes::new();
-        self.headers
-            .retain(|(name, _)| *name != header::CONTENT_TYPE);
-        self
     }
 
     /// The same, telling what is left of the caller's refusals.
@@ -150,38 +164,49 @@ impl Answer {
     }
 
     /// Writes the head as it goes out, with the tags of every answer.
-    pub(super) fn write_head(&self, out: &mut BytesMut, tags: &Tags<'_>, keep: bool) {
+    pub(super) fn write_head(&self, out: &mut Vec<u8>, tags: &Tags<'_>, keep: bool) {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(status.as_str().as_bytes());
         out.extend_from_slice(b" ");
         out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        out.extend_from_slice(b"\r\n");
-        let mut line = |name: &str, value: &[u8]| {
-            for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
-                out.extend_from_slice(piece);
-            }
-        };
-        line("Date", get_cached_date().as_bytes());
-        line(
-            "Connection",
-            if keep { "keep-alive" } else { "close" }.as_bytes(),
-        );
+        out.extend_from_slice(b"\r\nDate: ");
+        out.extend_from_slice(get_cached_date().as_bytes());
+        out.extend_from_slice(match keep {
+            true => b"\r\nConnection: keep-alive\r\n",
+            false => b"\r\nConnection: close\r\n",
+        });
         if !matches!(self.status, 204 | 304) {
-            line("Content-Length", self.body.len().to_string().as_bytes());
+            let mut digits = itoa::Buffer::new();
+            let length = digits.format(self.body.len()).as_bytes();
+            push_line(out, "Content-Length", length);
         }
+        out.extend_from_slice(&self.lines);
         for (name, value) in &self.headers {
-            if !OURS.contains(name) {
-                line(name.as_str(), value.as_bytes());
+            if !is_ours(name) {
+                push_line(out, name.as_str(), value.as_bytes());
             }
         }
-        line("X-Camarad-Source", self.source.as_str().as_bytes());
-        line("X-Request-Id", tags.request_id.as_bytes());
+        push_line(out, "X-Camarad-Source", self.source.as_str().as_bytes());
+        push_line(out, "X-Request-Id", tags.request_id.as_bytes());
         if let Some(cookie) = tags.cookie {
-            line("Set-Cookie", cookie.as_bytes());
+            push_line(out, "Set-Cookie", cookie.as_bytes());
         }
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// One header line, as it goes out.
+pub(super) fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(piece);
+    }
+}
+
+/// It is written about every answer.
+pub(super) fn is_ours(name: &HeaderName) -> bool {
+    OURS.contains(name)
 }
 
 impl Exchange {

@@ -82,6 +82,7 @@ impl Sidecar {
         Ok(Answer {
             status: fetched.status,
             headers: fetched.headers,
+            lines: Vec::new(),
             body: fetched.body,
             source: Source::Legacy,
             held: Some(fetched.held),

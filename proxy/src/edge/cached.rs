@@ -8,7 +8,7 @@
 //! client and identity. The caller's own headers would be somebody else's.
 
 use super::Sidecar;
-use super::answer::Answer;
+use super::answer::{Answer, push_line};
 use super::content::{Content, Whole};
 use super::context::Context;
 use super::decide::Decision;
@@ -27,12 +27,11 @@ use camarad_policies::operation::Operation;
 use camarad_policies::record::{CacheResult, Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::ttl::jittered;
-use http::header::{self, HeaderName};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// RFC 9211.
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// Bytes of the header lines of a kept answer, usually.
+const USUAL_LINES: usize = 384;
 
 impl Sidecar {
     /// Answers a connector route from the cache, Coolbits or the mock.
@@ -141,7 +140,7 @@ impl Sidecar {
                     ttl,
                     stale: Duration::ZERO,
                 },
-                false if whole.status >= 400 && !whole.sets_cookie() => unless_everybodys(class),
+                false if whole.status >= 400 && !whole.sets_cookie => unless_everybodys(class),
                 false => Keep::No,
             };
             Fetched {
@@ -208,48 +207,44 @@ impl Sidecar {
             true => whole.etag,
             false => etag::of(&body).into(),
         };
-        let mut answer = Answer {
-            status: whole.status,
-            headers: whole.headers,
+        let may_be_kept = whole.is_storable
+            && permit.rule().cache.is_some()
+            && permit.is_scoped()
+            && context.record.reported.is_none();
+        let asked = context.if_none_match.as_deref();
+        // They have it already (RFC 9110, section 15.4.5).
+        let is_known = may_be_kept && asked.is_some_and(|asked| etag::matches(asked, &tag));
+        let mut lines = Vec::with_capacity(USUAL_LINES);
+        if !is_known {
+            lines.extend_from_slice(&whole.kind);
+        }
+        lines.extend_from_slice(&whole.lines);
+        lines.extend_from_slice(b"Cache-Status: ");
+        told.write_to(&mut lines);
+        lines.extend_from_slice(b"\r\nVary: X-Client-ID, Authorization, Cookie\r\n");
+        if may_be_kept {
+            lines.extend_from_slice(b"Cache-Control: private, no-cache\r\n");
+            push_line(&mut lines, "ETag", tag.as_bytes());
+            if matches!(cached.result, CacheResult::Hit | CacheResult::Stale) {
+                let mut digits = itoa::Buffer::new();
+                let age = digits.format(cached.age.as_secs());
+                push_line(&mut lines, "Age", age.as_bytes());
+            }
+        } else {
+            lines.extend_from_slice(b"Cache-Control: no-store\r\n");
+        }
+        let (status, body) = match is_known {
+            true => (304, Bytes::new()),
+            false => (whole.status, body),
+        };
+        Ok(Answer {
+            status,
+            headers: Vec::new(),
+            lines,
             body,
             source: whole.source,
             held: None,
-        };
-        answer.headers.retain(|(name, _)| {
-            ![
-                header::CACHE_CONTROL,
-                header::EXPIRES,
-                header::AGE,
-                header::VARY,
-                header::ETAG,
-            ]
-            .contains(name)
-        });
-        let answer = answer
-            .with(CACHE_STATUS, &told.to_string())
-            .with(header::VARY, "X-Client-ID, Authorization, Cookie");
-        let may_be_kept = permit.rule().cache.is_some()
-            && permit.is_scoped()
-            && context.record.reported.is_none();
-        if !whole.is_storable || !may_be_kept {
-            return Ok(answer.with(header::CACHE_CONTROL, "no-store"));
-        }
-        let answer = answer
-            .with(header::CACHE_CONTROL, "private, no-cache")
-            .with(header::ETAG, &tag);
-        let answer = match cached.result {
-            CacheResult::Hit | CacheResult::Stale => {
-                answer.with(header::AGE, &cached.age.as_secs().to_string())
-            }
-            _ => answer,
-        };
-        let asked = context.if_none_match.as_deref();
-        Ok(
-            match asked.is_some_and(|asked| etag::matches(asked, &tag)) {
-                true => answer.not_modified(),
-                false => answer,
-            },
-        )
+        })
     }
 }
 
@@ -263,6 +258,7 @@ fn plain_head(permit: &Permit, authority: &str, request_id: &str) -> Option<Upst
         request_id,
         // What the app makes of it would be given to others.
         forwarded: None,
+        client_address: None,
         // Everybody's answer is nobody's question.
         says_who: class != Some(Class::Shared),
     };

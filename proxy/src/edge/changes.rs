@@ -30,7 +30,7 @@ impl Sidecar {
             self.tenants.links.forget(&user);
             self.runs.forget_connectors(user);
         }
-        if changes_clients || rule.area == "connectors" {
+        if changes_clients || &*rule.area == "connectors" {
             // Settings of no client stand in for those of every client of the user's.
             self.tenants.ga4.forget_where(|(of, _)| *of == user);
             self.runs.forget_connectors(user);

@@ -6,14 +6,13 @@
 
 use super::accept::{Front, Phase, Serving};
 use super::answer::Answer;
-use super::context::Context;
+use super::context::{Context, request_id};
 use super::exchange::{Exchange, Tags, Times};
 use super::handle::Handled;
 use super::line::{Line, Patience};
 use super::request_head::RequestHead;
 use crate::observe::Observer;
 use crate::panics::{BREAK_AT, break_where_asked, caught};
-use bytes::BytesMut;
 use camarad_policies::head::{Framing, Head, method_of, target_of};
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
@@ -225,7 +224,7 @@ impl Host {
             request_id: &record.request_id,
             cookie: None,
         };
-        let mut head = BytesMut::new();
+        let mut head = Vec::new();
         answer.write_head(&mut head, &tags, false);
         let is_silent = record.method == "HEAD";
         let body: &[u8] = if is_silent { &[] } else { &answer.body };
@@ -237,14 +236,11 @@ impl Host {
 
     fn record(&self, line: &Line, method: &str, refusal: Refusal) -> Record {
         let mut record = Record {
-            request_id: uuid::Uuid::now_v7().to_string(),
-            route: "none".into(),
-            area: "none".into(),
             method: method.to_owned(),
             peer: line.peer().map(|peer| peer.text.clone()),
             status: refusal.answer().status,
             duration_ms: line.since_head().as_secs_f64() * 1000.0,
-            ..Record::default()
+            ..Record::begun(request_id())
         };
         record.refuse(refusal);
         record

@@ -1,6 +1,7 @@
 //! What the cache keeps: an answer of the gateway or of the app, before it is looked
 //! through for whoever asks.
 
+use super::answer::{is_ours, push_line};
 use super::legacy::Fetched;
 use crate::cache::Weighed;
 use crate::gateway::{Failure, Outcome};
@@ -13,10 +14,19 @@ use camarad_policies::matrix::Rule;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::storable::{Said, is_storable};
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderName};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What the cache says about an answer, whatever the app said.
+const SAID_ANEW: [HeaderName; 5] = [
+    header::CACHE_CONTROL,
+    header::EXPIRES,
+    header::AGE,
+    header::VARY,
+    header::ETAG,
+];
 
 /// An answer, or why there is none.
 #[derive(Clone, Debug)]
@@ -31,8 +41,12 @@ pub(crate) enum Content {
 #[derive(Clone, Debug)]
 pub(crate) struct Whole {
     pub(super) status: u16,
-    /// Those that go on besides what every answer carries.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// What its body is, as header lines.
+    pub(super) kind: Bytes,
+    /// The other header lines that go on besides what every answer carries.
+    pub(super) lines: Bytes,
+    /// One of them sets a cookie: it is for one caller, even where it is an error.
+    pub(super) sets_cookie: bool,
     pub(super) body: Bytes,
     pub(super) source: Source,
     /// Of the body as it stands here.
@@ -67,7 +81,9 @@ impl LastLook {
 impl Weighed for Content {
     fn weight(&self) -> usize {
         match self {
-            Self::Whole(whole) => whole.body.len() + 64 * whole.headers.len() + whole.etag.len(),
+            Self::Whole(whole) => {
+                whole.body.len() + whole.kind.len() + whole.lines.len() + whole.etag.len()
+            }
             Self::Failed(_) => 0,
         }
     }
@@ -76,10 +92,11 @@ impl Weighed for Content {
 impl Whole {
     /// Of the gateway.
     pub(super) fn of_gateway(outcome: Outcome) -> Self {
-        let json = HeaderValue::from_static("application/json");
         Self {
             status: outcome.status,
-            headers: vec![(header::CONTENT_TYPE, json)],
+            kind: Bytes::from_static(b"Content-Type: application/json\r\n"),
+            lines: Bytes::new(),
+            sets_cookie: false,
             etag: etag::of(&outcome.body).into(),
             body: outcome.body,
             source: outcome.source,
@@ -100,16 +117,29 @@ impl Whole {
         let (cache_control, vary) = (joined(header::CACHE_CONTROL), joined(header::VARY));
         let content_type = joined(header::CONTENT_TYPE);
         let mut named = fetched.headers.iter().map(|(name, _)| name);
+        let sets_cookie = named.any(|name| *name == header::SET_COOKIE);
         let is_storable = is_storable(&Said {
             status: fetched.status,
-            sets_cookie: named.any(|name| *name == header::SET_COOKIE),
+            sets_cookie,
             cache_control: &cache_control,
             content_type: &content_type,
             vary: &vary,
         });
+        let (mut kind, mut lines) = (Vec::new(), Vec::new());
+        for (name, value) in &fetched.headers {
+            let out = match *name == header::CONTENT_TYPE {
+                true => &mut kind,
+                false => &mut lines,
+            };
+            if !SAID_ANEW.contains(name) && !is_ours(name) {
+                push_line(out, name.as_str(), value.as_bytes());
+            }
+        }
         Self {
             status: fetched.status,
-            headers: fetched.headers,
+            kind: kind.into(),
+            lines: lines.into(),
+            sets_cookie,
             etag: etag::of(&fetched.body).into(),
             body: fetched.body,
             source,
@@ -118,12 +148,6 @@ impl Whole {
             is_storable,
             look: Arc::default(),
         }
-    }
-
-    /// It is for one caller, even where it is an error.
-    pub(super) fn sets_cookie(&self) -> bool {
-        let mut names = self.headers.iter().map(|(name, _)| name);
-        names.any(|name| *name == header::SET_COOKIE)
     }
 
     /// The same in place of an answer that failed: real figures a little old, and said to be.

@@ -59,12 +59,7 @@ impl Context {
     pub(super) fn new(in_flight: &IntGauge, framing: Framing) -> Self {
         in_flight.inc();
         Self {
-            record: Record {
-                request_id: uuid::Uuid::now_v7().to_string(),
-                route: "none".into(),
-                area: "none".into(),
-                ..Record::default()
-            },
+            record: Record::begun(request_id()),
             framing,
             in_flight: InFlight(Some(in_flight.clone())),
             ..Self::none()
@@ -112,6 +107,14 @@ impl Context {
     pub(super) fn in_flight(&self) -> i64 {
         self.in_flight.0.as_ref().map_or(0, IntGauge::get)
     }
+}
+
+/// An id for a request: UUID, version 7, so that they sort by time.
+pub(super) fn request_id() -> String {
+    let id = uuid::Uuid::now_v7();
+    id.as_hyphenated()
+        .encode_lower(&mut [0; uuid::fmt::Hyphenated::LENGTH])
+        .to_owned()
 }
 
 /// Counts a request for as long as its context lives, however it ends.

@@ -7,7 +7,7 @@ use super::exchange::Exchange;
 use super::guard::Looked;
 use super::refusing::who;
 use super::request_head::plain;
-use camarad_policies::authorise::{Permit, Tenancy, authorise, named, says_where};
+use camarad_policies::authorise::{Permit, Places, Tenancy, authorise, named};
 use camarad_policies::body;
 use camarad_policies::csrf::{self, Origins};
 use camarad_policies::fields::Fields;
@@ -80,14 +80,12 @@ impl Sidecar {
             whole = Some(read);
         }
         context.record.mode = found.rule.mode.as_str();
-        context.record.client_asked = says_where(&asked, &found);
+        context.record.client_asked = Places::of(&asked, &found);
         let (mut listed, mut created) = (None, Arc::default());
         if let Ok(Some(identity)) = &identity {
             created = self.tenants.created(identity.token());
             let limits = identity.clients();
-            let unknown = named(&asked, &found)
-                .into_iter()
-                .any(|id| !limits.allow(id));
+            let unknown = named(&asked, &found).any(|id| !limits.allow(id));
             // A limited token names its clients itself, save those it created.
             let worth_asking = *limits == Clients::Unclaimed || !created.is_empty();
             if unknown && worth_asking && found.rule.mode != Mode::Off {
@@ -154,7 +152,7 @@ impl Sidecar {
             read.host = read.host.filter(known).or(Some(host.clone()));
             context.record.client_address = Some(match read.client == peer.ip {
                 true => peer.ip_text.clone(),
-                false => read.client.to_string(),
+                false => read.client.to_string().into(),
             });
             context.forwarded = Some(read);
         }
@@ -172,15 +170,10 @@ impl Sidecar {
         let head = exchange.head();
         let text = |name: &str| head.get(name).map(|value| plain(value).unwrap_or(""));
         let forwarded = context.forwarded.as_ref();
-        let proto = forwarded.map_or("http", |said| said.proto);
-        let host = forwarded
-            .and_then(|said| said.host.as_deref())
-            .unwrap_or_default();
-        let own = format!("{proto}://{host}");
         let origins = Origins {
             fetch_site: text("sec-fetch-site"),
             origin: text("origin"),
-            own: &own,
+            own_host: forwarded.and_then(|said| said.host.as_deref()),
         };
         let by_cookie = matches!(asked.credential, Credential::Cookie(_));
         csrf::check(&asked.method, by_cookie, origins)?;
@@ -245,7 +238,7 @@ fn read(exchange: &Exchange, context: &mut Context) -> Result<Asked, Refusal> {
     };
     context.is_api =
         path.starts_with(b"/api/") || !path.starts_with(b"/") || !is_navigation(head.method());
-    let headers: Vec<(&str, &[u8])> = head.pairs().collect();
+    let headers: Vec<(&[u8], &[u8])> = head.fields().collect();
     let id = head.get("x-request-id").and_then(plain).map(str::to_owned);
     context.record.client_request_id = id.clone().filter(|id| id.len() <= 128);
     context.asked_request_id = id;

@@ -9,7 +9,7 @@
 use super::answer::Answer;
 use super::line::{Line, Peer};
 use super::request_head::RequestHead;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use camarad_policies::chunks::{Chunks, Step};
 use camarad_policies::head::{Framing, Head};
 use camarad_policies::refusal::Refusal;
@@ -181,7 +181,7 @@ impl Exchange {
         self.keep &= !self.has_body() || self.skip_rest();
         let is_bodiless = matches!(answer.status, 204 | 304);
         let is_silent = is_bodiless || self.head.method() == "HEAD";
-        let mut head = BytesMut::with_capacity(HEAD_ROOM);
+        let mut head = Vec::with_capacity(HEAD_ROOM);
         answer.write_head(&mut head, tags, self.keep);
         let body: &[u8] = if is_silent { &[] } else { &answer.body };
         let mut told = Told {

@@ -19,6 +19,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -55,8 +56,8 @@ pub(super) struct Line {
 pub(super) struct Peer {
     pub(super) ip: IpAddr,
     /// With the port.
-    pub(super) text: String,
-    pub(super) ip_text: String,
+    pub(super) text: Arc<str>,
+    pub(super) ip_text: Arc<str>,
 }
 
 impl Peer {
@@ -64,8 +65,8 @@ impl Peer {
         let ip = address.ip().to_canonical();
         Self {
             ip,
-            text: address.to_string(),
-            ip_text: ip.to_string(),
+            text: address.to_string().into(),
+            ip_text: ip.to_string().into(),
         }
     }
 }

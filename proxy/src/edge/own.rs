@@ -70,8 +70,12 @@ impl Sidecar {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let host = self.config.legacy.authority.as_bytes();
         let named = client.map(|client| client.to_string());
-        let mut headers = vec![("Host", host)];
-        headers.extend(named.as_ref().map(|id| ("X-Client-ID", id.as_bytes())));
+        let mut headers: Vec<(&[u8], &[u8])> = vec![(b"Host", host)];
+        headers.extend(
+            named
+                .as_ref()
+                .map(|id| (&b"X-Client-ID"[..], id.as_bytes())),
+        );
         let asked = normalise(&RawRequest {
             method,
             path: path.as_bytes(),

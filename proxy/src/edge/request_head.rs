@@ -18,6 +18,17 @@ pub(super) struct RequestHead {
     method: Span,
     target: Span,
     fields: Vec<(Span, Span)>,
+    /// The bits of all names: most of what is asked for is not there.
+    named: u64,
+}
+
+/// One bit of 64 for a name, whatever its case.
+fn bit(name: &[u8]) -> u64 {
+    let (Some(first), Some(last)) = (name.first(), name.last()) else {
+        return 1;
+    };
+    let letters = (first & 0x1f) + 5 * (last & 0x1f);
+    1 << ((usize::from(letters) + 11 * name.len()) % 64)
 }
 
 impl RequestHead {
@@ -33,12 +44,17 @@ impl RequestHead {
         let fields = lines.fields.iter();
         // HTTP/1.0 knows no expectations (RFC 9110, section 10.1.1), and would not know a 100 either.
         let fields = fields.filter(|field| !is_1_0 || !field.name.eq_ignore_ascii_case("expect"));
+        let mut named = 0;
+        let mut spans = Vec::with_capacity(lines.fields.len());
+        for field in fields {
+            named |= bit(field.name.as_bytes());
+            spans.push((span(field.name.as_bytes()), span(field.value)));
+        }
         Self {
             method: span(lines.method),
             target: span(lines.target),
-            fields: fields
-                .map(|field| (span(field.name.as_bytes()), span(field.value)))
-                .collect(),
+            fields: spans,
+            named,
             raw: Bytes::copy_from_slice(head),
         }
     }
@@ -79,10 +95,20 @@ impl RequestHead {
         fields.map(|(name, value)| (self.text(*name), self.part(*value)))
     }
 
+    /// The same, names as bytes.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let fields = self.fields.iter();
+        fields.map(|(name, value)| (self.part(*name), self.part(*value)))
+    }
+
     /// The values of all lines of a name.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let named = self
-            .fields
+        let may_be_there = self.named & bit(name.as_bytes()) != 0;
+        let fields = match may_be_there {
+            true => &self.fields[..],
+            false => &[],
+        };
+        let named = fields
             .iter()
             .filter(move |(own, _)| self.part(*own).eq_ignore_ascii_case(name.as_bytes()));
         named.map(|(_, value)| self.part(*value))
@@ -99,7 +125,10 @@ impl RequestHead {
         let mut joined: Option<String> = None;
         for value in self.all(name).filter_map(plain) {
             match &mut joined {
-                Some(joined) => *joined = format!("{joined}, {value}"),
+                Some(joined) => {
+                    joined.push_str(", ");
+                    joined.push_str(value);
+                }
                 None => joined = Some(value.to_owned()),
             }
         }

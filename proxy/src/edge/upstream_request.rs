@@ -2,6 +2,7 @@
 //! head only what belongs to the message. Managed headers are set or removed;
 //! nothing of the caller's survives by default.
 
+use super::answer::push_line;
 use super::context::Context;
 use super::request_head::RequestHead;
 use camarad_policies::authorise::Permit;
@@ -89,13 +90,11 @@ impl UpstreamHead {
 
     /// A header more. What cannot be one is left out: it is not said then.
     fn push(&mut self, name: &str, value: &[u8]) {
-        if value
-            .iter()
-            .all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f))
-        {
-            for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
-                self.bytes.extend_from_slice(piece);
-            }
+        // Without a way out in the middle: tokens are long, and this goes by many bytes at once.
+        let is_control = |b: &u8| (*b < 0x20) & (*b != b'\t') | (*b == 0x7f);
+        let is_bad = value.iter().fold(false, |bad, b| bad | is_control(b));
+        if !is_bad {
+            push_line(&mut self.bytes, name, value);
         }
     }
 
@@ -121,6 +120,8 @@ pub(super) struct Sender<'a> {
     pub(super) request_id: &'a str,
     /// Where it comes from; `None` where the answer may be somebody else's as well.
     pub(super) forwarded: Option<&'a Forwarded>,
+    /// The address of `forwarded`'s client, as text.
+    pub(super) client_address: Option<&'a str>,
     /// Whose it is and in which client; not said where everybody's answer is asked for.
     pub(super) says_who: bool,
 }
@@ -130,6 +131,7 @@ impl<'a> Sender<'a> {
         Self {
             request_id: &context.record.request_id,
             forwarded: context.forwarded.as_ref(),
+            client_address: context.record.client_address.as_deref(),
             says_who: true,
         }
     }
@@ -243,9 +245,12 @@ fn decided(
     sender: Sender<'_>,
 ) -> impl Iterator<Item = (&'static str, String)> + use<> {
     let (identity, forwarded) = (permit.upstream_identity(), sender.forwarded);
-    let chain = forwarded.map(|said| {
-        let chain: Vec<String> = said.chain.iter().map(ToString::to_string).collect();
-        chain.join(", ")
+    let chain = forwarded.map(|said| match (&said.chain[..], sender.client_address) {
+        ([_], Some(client)) => client.to_owned(),
+        (chain, _) => {
+            let chain: Vec<String> = chain.iter().map(ToString::to_string).collect();
+            chain.join(", ")
+        }
     });
     let who = [
         ("X-Client-ID", identity.client_id),

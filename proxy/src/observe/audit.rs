@@ -5,9 +5,10 @@
 //! It answers "who tried what, and what was decided", with ids and a token's
 //! hash; never a token, a body or what a caller wrote in an id's place.
 
+use camarad_policies::authorise::Places;
+use camarad_policies::identity::ShortHash;
 use camarad_policies::record::Record;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// One line.
 #[derive(Debug, Serialize)]
@@ -26,14 +27,14 @@ pub(super) struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<u64>,
     /// What each place of the request named: an id, `none` or `unreadable`.
-    client_asked: &'a BTreeMap<&'static str, String>,
+    client_asked: Places,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_allowed: Option<u64>,
     /// Kind and id of the object that was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<Object<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    token_hash: Option<&'a str>,
+    token_hash: Option<ShortHash>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_address: Option<&'a str>,
     forged_user: bool,
@@ -82,10 +83,10 @@ impl<'a> Entry<'a> {
             method: &record.method,
             status: record.status,
             user: record.user,
-            client_asked: &record.client_asked,
+            client_asked: record.client_asked,
             client_allowed: record.client,
             object: record.object.as_ref().map(|(kind, id)| Object { kind, id }),
-            token_hash: record.token_hash.as_deref(),
+            token_hash: record.token_hash,
             client_address: record.client_address.as_deref(),
             forged_user: record.forged_user,
         })

@@ -116,8 +116,13 @@ impl JsonLines {
         })
     }
 
+    /// Something is logged.
+    pub(crate) fn is_on(&self) -> bool {
+        self.queue.is_some()
+    }
+
     pub(crate) fn write(&self, line: &impl Serialize) {
-        if self.queue.is_none() {
+        if !self.is_on() {
             return;
         }
         // Plain data always serialises.

@@ -18,6 +18,7 @@ use burst::Burst;
 use camarad_config::Burst as BurstConfig;
 use camarad_policies::matrix::{Auth, Matrix, Rule};
 use camarad_policies::record::{Origin, Record, Source};
+use http::StatusCode;
 use recent::{Minutes, Refusals};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -100,13 +101,17 @@ impl Observer {
 
     /// Tells about a finished request; `rule` is the one that applied, if it came that far.
     pub(crate) fn tell(&self, record: &mut Record, rule: Option<&Rule>) {
-        record.time = now_text();
+        if self.log.is_on() || self.audit.is_on() || record.refused() {
+            record.time = now_text();
+        }
         let m = &self.metrics;
         let source = record.source.unwrap_or(Source::Sidecar).as_str();
+        let status =
+            StatusCode::from_u16(record.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let labels = [
             &record.route,
             method(&record.method),
-            &record.status.to_string(),
+            status.as_str(),
             source,
         ];
         m.requests_total.with_label_values(&labels).inc();

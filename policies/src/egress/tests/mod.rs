@@ -20,7 +20,7 @@ const MINE: Mine<'_> = Mine {
 fn rule(name: &str) -> Rule {
     static MATRIX: std::sync::LazyLock<Matrix> =
         std::sync::LazyLock::new(|| Matrix::built_in().unwrap());
-    let rule = MATRIX.rules().iter().find(|rule| rule.name == name);
+    let rule = MATRIX.rules().iter().find(|rule| *rule.name == *name);
     (**rule.unwrap()).clone()
 }
 

@@ -90,7 +90,7 @@ fn hidden(refusal: observe::Refusal, blind: &Blind) -> Refusal {
     Refusal {
         time: refusal.time,
         code: refusal.code.to_owned(),
-        rule: refusal.rule,
+        rule: refusal.rule.to_string(),
         status: refusal.status,
         user: refusal.user.map(|id| blind.hide(Kind::User, id)),
         client: refusal.client.map(|id| blind.hide(Kind::Client, id)),

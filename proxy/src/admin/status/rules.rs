@@ -23,8 +23,8 @@ fn row(rule: &Enforced) -> Rule {
     let route =
         |route: &camarad_policies::matrix::Route| format!("{} {}", route.method, route.path);
     Rule {
-        name: rule.name.clone(),
-        area: rule.area.clone(),
+        name: rule.name.to_string(),
+        area: rule.area.to_string(),
         auth: word(&rule.auth),
         client: word(&rule.client),
         serve: match rule.serve {

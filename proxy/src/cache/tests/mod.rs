@@ -101,7 +101,7 @@ pub(super) fn key_of(class: Class, user: u64, client: u64, path: &str, query: &s
         method: "GET",
         path: path.as_bytes(),
         query: query.as_bytes(),
-        headers: &[("Host", b"app"), ("X-Client-ID", client.as_bytes())],
+        headers: &[(b"Host", b"app"), (b"X-Client-ID", client.as_bytes())],
     })
     .unwrap();
     let found = MATRIX.find("GET", &asked.path);

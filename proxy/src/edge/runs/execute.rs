@@ -47,6 +47,7 @@ impl Ran {
         Answer {
             status: self.status,
             headers: self.headers,
+            lines: Vec::new(),
             body: self.body,
             source: Source::Legacy,
             held: None,
