@@ -128,6 +128,10 @@ pub struct Link {
     connector: Option<&'static Connector>,
     /// As the app has it; empty where the link names none.
     account: String,
+    /// In the form in which ids are compared, where it is one of the connector's.
+    key: Option<String>,
+    /// As it goes on: as it stands there, if it is an id.
+    spelled: Option<String>,
     connected: bool,
 }
 
@@ -168,6 +172,8 @@ fn link(row: &Value, client: ClientId) -> Option<Link> {
         id: row.get("id").and_then(Value::as_u64).unwrap_or(u64::MAX),
         client,
         connector,
+        key: connector.and_then(|connector| connector.key(&account)),
+        spelled: connector.and_then(|connector| connector.spelled(&account)),
         account,
         connected: status != Some("disconnected"),
     })
@@ -283,7 +289,8 @@ impl Connector {
     }
 
     fn is_of(&self, link: &Link) -> bool {
-        link.connector == Some(self)
+        // Names are each one's own; comparing all of them would cost more than all the rest.
+        link.connector.is_some_and(|own| own.name == self.name)
     }
 
     /// Whether an account may be seen within a client, of all the user's links.
@@ -315,9 +322,9 @@ impl Connector {
     /// The account that stands in where a client's request names none: its first link's.
     pub fn chosen(&self, client: ClientId, links: &[Link]) -> Option<String> {
         let own = self.of(client, links)?;
-        let usable = |link: &&&Link| link.connected && self.key(&link.account).is_some();
+        let usable = |link: &&&Link| link.connected && link.key.is_some();
         let first = own.iter().filter(usable).min_by_key(|link| link.id)?;
-        self.spelled(&first.account)
+        first.spelled.clone()
     }
 
     /// What accounts that a flow names are to a client, of all the user's links. `limited`:
@@ -327,7 +334,7 @@ impl Connector {
             let links = links.iter().filter(move |link| self.is_of(link));
             links.filter(move |link| link.connected && (link.client == client) == is_own)
         };
-        let key = |link: &Link| self.key(&link.account);
+        let key = |link: &Link| link.key.clone();
         Standings {
             connector: self,
             spelled: of(true).map(|link| link.account.clone()).collect(),
@@ -447,10 +454,7 @@ impl Link {
 
     /// Whether it is to this account, in canonical form.
     fn is_to(&self, account: &str) -> bool {
-        let key = self
-            .connector
-            .and_then(|connector| connector.key(&self.account));
-        self.connected && key.as_deref() == Some(account)
+        self.connected && self.key.as_deref() == Some(account)
     }
 }
 
