@@ -15,6 +15,8 @@ use std::borrow::Cow;
 
 /// Levels of nesting at most.
 pub const DEEPEST: usize = 128;
+/// Levels that most answers have.
+const USUAL_DEPTH: usize = 8;
 
 /// A value that is, or should be, an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +53,7 @@ pub fn scan<'a>(
         text: Text { bytes: body, at: 0 },
         looks,
         hit,
-        open: [Open::default(); DEEPEST],
-        depth: 0,
+        open: Vec::with_capacity(USUAL_DEPTH),
         lists: 0,
     };
     scan.run()
@@ -63,8 +64,7 @@ struct Scan<'a, 's> {
     looks: &'s Looks,
     hit: &'s mut dyn FnMut(Hit<'a>),
     /// The containers around the present place, outermost first.
-    open: [Open; DEEPEST],
-    depth: usize,
+    open: Vec<Open>,
     lists: usize,
 }
 
@@ -108,8 +108,7 @@ impl<'a> Scan<'a, '_> {
                 self.tell(wanted, &at, start);
                 let inner = self.enter(first == b'[', wanted)?;
                 if self.text.peek_past_space() != Some(inner.close()) {
-                    self.open[self.depth] = at;
-                    self.depth += 1;
+                    self.open.push(at);
                     at = inner;
                     wanted = self.next(&mut at)?;
                     continue;
@@ -121,7 +120,7 @@ impl<'a> Scan<'a, '_> {
             }
             loop {
                 let next = self.text.peek_past_space();
-                if self.depth == 0 {
+                if self.open.is_empty() {
                     return match next {
                         None => Ok(Seen { lists: self.lists }),
                         Some(_) => Err(NotJson),
@@ -134,8 +133,7 @@ impl<'a> Scan<'a, '_> {
                 if next != Some(at.close()) {
                     return Err(NotJson);
                 }
-                self.depth -= 1;
-                at = self.open[self.depth];
+                at = self.open.pop().ok_or(NotJson)?;
             }
             wanted = self.next(&mut at)?;
         }
@@ -143,10 +141,10 @@ impl<'a> Scan<'a, '_> {
 
     /// A container whose opening bracket was read.
     fn enter(&mut self, is_array: bool, wanted: Wanted) -> Result<Open, NotJson> {
-        if self.depth == DEEPEST {
+        if self.open.len() == DEEPEST {
             return Err(NotJson);
         }
-        let level = self.looks.at(self.depth);
+        let level = self.looks.at(self.open.len());
         self.lists += usize::from(is_array && wanted.alive & level.rows != 0);
         Ok(Open {
             is_array,
@@ -196,7 +194,7 @@ impl<'a> Scan<'a, '_> {
         };
         let Some(name) = name else { return };
         let any = if name.is_not_ours { 0 } else { at.any };
-        wanted.alive = any | at.alive & name.named(self.depth - 1);
+        wanted.alive = any | at.alive & name.named(self.open.len() - 1);
         wanted.is_ours = at.is_ours && !name.is_not_ours;
         wanted.anywhere = name.anywhere.filter(|_| at.is_ours);
     }
@@ -224,7 +222,7 @@ impl<'a> Scan<'a, '_> {
         while left != 0 {
             let (kind, stars) = self.looks.pointer(left.trailing_zeros() as usize);
             left &= left - 1;
-            let around = |level: &usize| match self.depth - 1 == *level {
+            let around = |level: &usize| match self.open.len() - 1 == *level {
                 true => at,
                 // What is open at a level was put away when the next was entered.
                 false => &self.open[level + 1],
