@@ -38,6 +38,7 @@ mod observability;
 mod operators;
 mod rag;
 mod refusals;
+mod relay;
 mod runs;
 mod service_account;
 mod status_page;

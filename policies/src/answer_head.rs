@@ -41,6 +41,8 @@ pub struct AnswerHead<'a> {
     pub length: usize,
     /// Status code, 100 to 999.
     pub status: u16,
+    /// What is said beside it.
+    pub reason: &'a str,
     /// How its body ends.
     pub framing: Framing,
     /// The connection can have another request after the body.
@@ -68,17 +70,23 @@ pub fn examine<'a>(
     let (Some(status), Some(minor)) = (answer.code, answer.version) else {
         return Err(Malformed);
     };
+    let reason = answer.reason.unwrap_or_default();
     let fields: &'a [Header<'a>] = answer.headers;
     Ok(Some(AnswerHead {
         length,
         status,
+        reason,
         framing: framing(fields, status, minor, to_head)?,
         keep_alive: minor == 1 && !says_close(fields),
         fields,
     }))
 }
 
-fn values<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+/// The values of all lines of a name.
+pub(crate) fn values<'a>(
+    fields: &'a [Header<'a>],
+    name: &'a str,
+) -> impl Iterator<Item = &'a [u8]> {
     let named = fields
         .iter()
         .filter(move |field| field.name.eq_ignore_ascii_case(name));

@@ -107,6 +107,16 @@ impl Raw {
         !self.buffer.is_empty() || self.more().await
     }
 
+    /// Waits until these bytes have come, without taking any; false when the connection ended.
+    pub async fn wait_for(&mut self, what: &[u8]) -> bool {
+        while self.find(what).is_none() {
+            if !self.more().await {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Whether the other side closes, with nothing more to say.
     pub async fn is_closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.more().await

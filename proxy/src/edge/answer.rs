@@ -7,6 +7,7 @@ use bytes::Bytes;
 use camarad_policies::cookies::SEAL;
 use camarad_policies::limit::Level;
 use camarad_policies::normalise::METHODS;
+use camarad_policies::onward::Delivery;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::seal::LIFE;
@@ -170,12 +171,9 @@ impl Answer {
         out.extend_from_slice(status.as_str().as_bytes());
         out.extend_from_slice(b" ");
         out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        out.extend_from_slice(b"\r\nDate: ");
-        out.extend_from_slice(get_cached_date().as_bytes());
-        out.extend_from_slice(match keep {
-            true => b"\r\nConnection: keep-alive\r\n",
-            false => b"\r\nConnection: close\r\n",
-        });
+        out.extend_from_slice(b"\r\n");
+        push_line(out, "Date", get_cached_date().as_bytes());
+        push_line(out, "Connection", connection(keep));
         if !matches!(self.status, 204 | 304) {
             let mut digits = itoa::Buffer::new();
             let length = digits.format(self.body.len()).as_bytes();
@@ -187,13 +185,40 @@ impl Answer {
                 push_line(out, name.as_str(), value.as_bytes());
             }
         }
-        push_line(out, "X-Camarad-Source", self.source.as_str().as_bytes());
-        push_line(out, "X-Request-Id", tags.request_id.as_bytes());
-        if let Some(cookie) = tags.cookie {
-            push_line(out, "Set-Cookie", cookie.as_bytes());
-        }
-        out.extend_from_slice(b"\r\n");
+        end_head(out, self.source, tags);
     }
+}
+
+/// Ends the head of an answer that goes on in pieces, behind the lines that were passed on.
+pub(super) fn end_passed_head(
+    out: &mut Vec<u8>,
+    context: &Context,
+    delivery: Delivery,
+    keep: bool,
+    is_dated: bool,
+) {
+    if !is_dated {
+        push_line(out, "Date", get_cached_date().as_bytes());
+    }
+    push_line(out, "Connection", connection(keep));
+    if delivery == Delivery::Chunked {
+        push_line(out, "Transfer-Encoding", b"chunked");
+    }
+    let cookie = seal(context);
+    let tags = Tags {
+        request_id: &context.record.request_id,
+        cookie: cookie.as_deref(),
+    };
+    end_head(out, Source::Legacy, &tags);
+}
+
+fn end_head(out: &mut Vec<u8>, source: Source, tags: &Tags<'_>) {
+    push_line(out, "X-Camarad-Source", source.as_str().as_bytes());
+    push_line(out, "X-Request-Id", tags.request_id.as_bytes());
+    if let Some(cookie) = tags.cookie {
+        push_line(out, "Set-Cookie", cookie.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// One header line, as it goes out.
@@ -207,6 +232,10 @@ pub(super) fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 /// It is written about every answer.
 pub(super) fn is_ours(name: &HeaderName) -> bool {
     OURS.contains(name)
+}
+
+fn connection(keep: bool) -> &'static [u8] {
+    if keep { b"keep-alive" } else { b"close" }
 }
 
 impl Exchange {

@@ -231,7 +231,7 @@ impl Host {
         record.bytes_sent = body.len();
         let patience = self.front.serving().config.limits.write_timeout;
         // The caller may be gone; the record is told either way.
-        let _ = line.send(&head, body, patience).await;
+        let _ = line.send([&head, body], patience).await;
     }
 
     fn record(&self, line: &Line, method: &str, refusal: Refusal) -> Record {

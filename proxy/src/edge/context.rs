@@ -45,7 +45,7 @@ pub(crate) struct Context {
     pub(super) is_api: bool,
     /// Why it failed on the way, when we know better than the transport's error.
     pub(super) failed: Option<Refusal>,
-    /// When the stream lane asked the app, if it did.
+    /// When the app was asked for an answer that streams, if it was.
     pub(super) legacy_started: Option<Instant>,
     /// How long the app took to begin its answer, once it has.
     pub(super) legacy_took: Option<Duration>,

@@ -1,10 +1,11 @@
-//! One request on a caller's line and its answer: the HTTP/1.1 of the API lane.
+//! One request on a caller's line and its answer: our HTTP/1.1 towards callers.
 //!
 //! Made of a head that `policies::head` let through, so framing is known and has one
-//! meaning. It reads the body, watches whether the caller leaves, and writes one whole
-//! answer, head and body in one system call where the socket takes it. What streams is
-//! Pingora's: [`Exchange::into_stream`] gives the line back as if nothing had been read,
-//! which is only right while no body was. Not here: what a head or a body means.
+//! meaning. It reads the body, watches whether the caller leaves, and writes the answer:
+//! whole, head and body in one system call where the socket takes it, or in pieces as they
+//! come. One that broke off ends the connection so that the caller can tell. What streams
+//! with a body is Pingora's: [`Exchange::into_stream`] gives the line back as if nothing had
+//! been read, which is only right while no body was. Not here: what a head or a body means.
 
 use super::answer::Answer;
 use super::line::{Line, Peer};
@@ -12,6 +13,7 @@ use super::request_head::RequestHead;
 use bytes::{Buf, Bytes};
 use camarad_policies::chunks::{Chunks, Step};
 use camarad_policies::head::{Framing, Head};
+use camarad_policies::onward::{self, Delivery};
 use camarad_policies::refusal::Refusal;
 use std::io;
 use std::time::Duration;
@@ -45,6 +47,7 @@ pub(super) struct Told {
     /// Of the body.
     pub(super) bytes: usize,
     whole: bool,
+    delivery: Delivery,
 }
 
 /// What is left of a body.
@@ -97,6 +100,11 @@ impl Exchange {
         self.keep = false;
     }
 
+    /// Has no effect and no body: it may be sent again, and ends with its caller.
+    pub(super) fn is_bare_read(&self) -> bool {
+        self.head.is_safe() && !self.has_body()
+    }
+
     /// Some of the body was not read.
     fn has_body(&self) -> bool {
         !matches!(self.body, Body::Length(0) | Body::Chunks(Chunks::End))
@@ -107,7 +115,7 @@ impl Exchange {
         if !self.has_body() {
             return Ok(());
         }
-        let sent = self.line.send(CONTINUE, &[], self.times.write).await;
+        let sent = self.line.send([CONTINUE], self.times.write).await;
         sent.map_err(|_| Refusal::BodyIncomplete)
     }
 
@@ -188,14 +196,60 @@ impl Exchange {
             status: answer.status,
             bytes: 0,
             whole: false,
+            delivery: Delivery::Said,
         };
         self.told = Some(told);
-        let sent = self.line.send(&head, body, self.times.write).await;
+        let sent = self.line.send([&head, body], self.times.write).await;
         if sent.is_ok() {
             (told.bytes, told.whole) = (body.len(), true);
             self.told = Some(told);
         }
         sent
+    }
+
+    /// Passes on an interim answer, to a caller that knows of them.
+    ///
+    /// # Errors
+    /// If the caller is gone or does not take it in time.
+    pub(super) async fn write_interim(&mut self, head: &[u8]) -> io::Result<()> {
+        match self.head.is_1_0() {
+            true => Ok(()),
+            false => self.line.send([head], self.times.write).await,
+        }
+    }
+
+    /// Begins an answer whose body goes on in pieces; true if the connection is kept behind it.
+    pub(super) fn begin(&mut self, status: u16, delivery: Delivery) -> bool {
+        self.told = Some(Told {
+            status,
+            bytes: 0,
+            whole: false,
+            delivery,
+        });
+        self.keep &= delivery != Delivery::ToEnd;
+        self.keep
+    }
+
+    /// Writes a piece of an answer that was begun, behind its head where that was not sent yet.
+    ///
+    /// # Errors
+    /// If the caller is gone or does not take it in time.
+    pub(super) async fn write_piece(
+        &mut self,
+        head: &[u8],
+        body: &[u8],
+        is_last: bool,
+    ) -> io::Result<()> {
+        let Some(told) = &mut self.told else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let mut room = onward::SizeRoom::default();
+        let (before, behind) = onward::frame(told.delivery, body.len(), is_last, &mut room);
+        let pieces = [head, before, body, behind];
+        self.line.send(pieces, self.times.write).await?;
+        told.bytes += body.len();
+        told.whole = is_last;
+        Ok(())
     }
 
     /// Takes off a body that is here to its end but was not read.
@@ -229,7 +283,11 @@ impl Exchange {
         // Who sends chunks does not know that we close behind them, and may go on.
         let is_unread = !matches!(self.body, Body::Length(0));
         let (mut line, told) = (self.line, self.told);
-        if told.is_some_and(|told| !told.whole) {
+        if let Some(told) = told.filter(|told| !told.whole) {
+            if told.delivery == Delivery::ToEnd {
+                // An orderly end would be the end of the body.
+                line.cut();
+            }
             return None;
         }
         if is_unread {

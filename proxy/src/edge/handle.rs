@@ -1,4 +1,4 @@
-//! A request's life on one page: decided, then answered here or left to Pingora.
+//! A request's life on one page: decided, then answered here, relayed, or left to Pingora.
 //!
 //! Not here: how each plan is carried out, and who catches a panic; the connection does,
 //! and answers 500 for a request that was not answered.
@@ -28,7 +28,7 @@ pub(super) enum Handled {
 }
 
 impl Sidecar {
-    /// Decides, and answers what is not streamed.
+    /// Decides, and answers what Pingora is not needed for.
     ///
     /// # Errors
     /// If the answer could not be written.
@@ -64,7 +64,11 @@ impl Sidecar {
             .transpose()
         else {
             self.change(&permit);
-            return Ok(Handled::Stream);
+            if !exchange.is_bare_read() {
+                return Ok(Handled::Stream);
+            }
+            self.relay(exchange, context, &permit).await?;
+            return Ok(Handled::Answered);
         };
         if self.is_stopping() {
             exchange.close_after();
@@ -84,7 +88,7 @@ impl Sidecar {
         Ok(Handled::Answered)
     }
 
-    /// The answer; `None` where Pingora is to stream it.
+    /// The answer; `None` where it is to be streamed.
     async fn carry_out(
         &self,
         exchange: &mut Exchange,

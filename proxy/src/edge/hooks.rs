@@ -1,6 +1,6 @@
-//! Pingora's phases, as far as we use them: the stream lane on one page.
+//! Pingora's phases, as far as we use them: what streams with a body, on one page.
 //!
-//! A request comes here decided ([`super::handle`]), with its context, and nothing of it
+//! Reads are not seen here ([`super::relay`]). A request comes here decided ([`super::handle`]), with its context, and nothing of it
 //! may have been read but its head. Hooks that may break catch panics themselves, so that
 //! the record is whole; the connection catches what is left.
 
@@ -55,13 +55,12 @@ impl ProxyHttp for StreamLane {
             }
         }
         let head = session.req_header();
-        // A caller that goes away ends a read, never a write.
-        let is_safe = head.method.is_safe();
         if head.version == Version::HTTP_10 {
             // It knows no expectations (RFC 9110, section 10.1.1), and would not know a 100 either.
             session.req_header_mut().remove_header(&header::EXPECT);
         }
-        session.as_downstream_mut().set_abort_on_close(is_safe);
+        // A caller that goes away never ends a write.
+        session.as_downstream_mut().set_abort_on_close(false);
     }
 
     /// Lets nothing through that was not decided on.
@@ -145,8 +144,7 @@ impl ProxyHttp for StreamLane {
         tag(head, context)
     }
 
-    /// After a connection was made: only reads that a stale pooled connection
-    /// broke are sent again, never anything with an effect.
+    /// After a connection was made: what may have had an effect is never sent again.
     fn error_while_proxy(
         &self,
         peer: &HttpPeer,
@@ -159,14 +157,7 @@ impl ProxyHttp for StreamLane {
         let mut error = error.more_context(format!("peer {peer}"));
         // Always decided, or Pingora panics later.
         error.retry.decide_reuse(reused);
-        let untouched = begun(session).is_none() && !session.as_ref().retry_buffer_truncated();
-        if reused && *error.etype() == ErrorType::WriteError {
-            // The app closed while we were writing to it.
-            error.set_retry(true);
-        }
-        if !session.req_header().method.is_safe() || !untouched {
-            error.set_retry(false);
-        }
+        error.set_retry(false);
         error
     }
 

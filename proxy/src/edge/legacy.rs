@@ -1,14 +1,16 @@
-//! The app as an upstream: where it is, and fetching an answer of it whole.
+//! The app as an upstream: where it is, asking it, and fetching an answer of it whole.
 //!
-//! The API lane has its own connections to it ([`Wire`]), the stream lane Pingora's.
+//! There are connections of our own to it ([`Wire`]), and Pingora's for what streams with
+//! a body.
 //! A connection that the app closed while it was pooled looks like a failure of
 //! the app; a read is sent once more then, on a new one, a write never, since nobody can
 //! tell how far it came.
 
 use super::upstream_request::{UpstreamHead, forwardable};
-use super::wire::{Broken, Wire};
+use super::wire::{Begun, Wire, owned};
 use crate::budget::{Budget, Held};
 use bytes::Bytes;
+use camarad_policies::answer_head::AnswerHead;
 use camarad_policies::refusal::Refusal;
 use http::header;
 use http::header::{HeaderName, HeaderValue};
@@ -28,7 +30,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// The app, as an upstream.
 pub(crate) struct Legacy {
     config: camarad_config::Legacy,
-    /// The API lane's connections that wait for a request, the last used one last.
+    /// Connections of ours that wait for a request, the last used one last.
     idle: Mutex<Vec<Wire>>,
     /// Bytes of bodies held over all requests.
     budget: Arc<Budget>,
@@ -40,12 +42,6 @@ pub(super) struct Fetched {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Bytes,
     pub(super) held: Held,
-}
-
-/// A failed attempt, and whether another one could do better.
-struct Failed {
-    refusal: Refusal,
-    stale: bool,
 }
 
 impl Legacy {
@@ -90,45 +86,22 @@ impl Legacy {
         time: Duration,
     ) -> Result<Fetched, Refusal> {
         let exchange = async {
-            let wire = self.waiting();
-            let outcome = self.attempt(wire, &head, &body).await;
-            match outcome {
-                Err(failed) if failed.stale && head.is_safe() => {
-                    self.attempt(None, &head, &body).await
-                }
-                outcome => outcome,
+            let (mut wire, begun) = self.ask(&head, &body, None, &owned).await?;
+            let mut held = self.budget.hold();
+            let answer = wire.finish(begun, head.is_head(), LARGEST_ANSWER, &mut held);
+            let answer = answer.await.map_err(|broken| broken.refusal)?;
+            if answer.keep {
+                self.keep(wire);
             }
+            Ok((answer, held))
         };
-        match tokio::time::timeout(time, exchange).await {
-            Ok(outcome) => outcome.map_err(|failed| failed.refusal),
-            Err(_) => Err(Refusal::LegacyTimeout),
-        }
-    }
-
-    async fn attempt(
-        &self,
-        wire: Option<Wire>,
-        head: &UpstreamHead,
-        body: &Bytes,
-    ) -> Result<Fetched, Failed> {
-        let mut wire = match wire {
-            Some(wire) => wire,
-            None => self.connect().await?,
-        };
-        let mut held = self.budget.hold();
-        let answer = wire.exchange(head, body, LARGEST_ANSWER, &mut held).await;
-        let answer = answer.map_err(|broken: Broken| Failed {
-            refusal: broken.refusal,
-            stale: wire.is_reused && broken.before_answer,
-        })?;
-        if answer.keep {
-            self.keep(wire);
-        }
+        let outcome = tokio::time::timeout(time, exchange).await;
+        let (answer, held) = outcome.unwrap_or(Err(Refusal::LegacyTimeout))?;
         let is_coded = |(name, value): &(HeaderName, HeaderValue)| {
             *name == header::CONTENT_ENCODING && value != "identity"
         };
         if answer.headers.iter().any(is_coded) {
-            return Err(Refusal::LegacyBadAnswer.into());
+            return Err(Refusal::LegacyBadAnswer);
         }
         Ok(Fetched {
             status: answer.status,
@@ -136,6 +109,44 @@ impl Legacy {
             body: answer.body,
             held,
         })
+    }
+
+    /// Sends a request, on a connection that waits where there is one, and reads the head of
+    /// its answer, or of an interim one, within `patience` from when it is connected.
+    pub(super) async fn ask<T>(
+        &self,
+        head: &UpstreamHead,
+        body: &[u8],
+        patience: Option<Duration>,
+        read: &impl Fn(&AnswerHead<'_>) -> T,
+    ) -> Result<(Wire, Begun<T>), Refusal> {
+        let mut waiting = self.waiting();
+        loop {
+            let mut wire = match waiting.take() {
+                Some(wire) => wire,
+                None => self.connect().await?,
+            };
+            let asked = wire.ask(head, body, read);
+            let outcome = match patience {
+                Some(patience) => tokio::time::timeout(patience, asked).await,
+                None => Ok(asked.await),
+            };
+            match outcome {
+                Ok(Ok(begun)) => return Ok((wire, begun)),
+                Ok(Err(broken)) => {
+                    let is_stale = wire.is_reused && broken.before_answer;
+                    if !is_stale || !head.is_safe() {
+                        return Err(broken.refusal);
+                    }
+                }
+                Err(_) => return Err(Refusal::LegacyTimeout),
+            }
+        }
+    }
+
+    /// How long the app may say nothing.
+    pub(super) fn patience(&self) -> Duration {
+        self.config.read_timeout
     }
 
     /// A connection that waits and was not ended meanwhile.
@@ -148,7 +159,9 @@ impl Legacy {
         }
     }
 
-    fn keep(&self, mut wire: Wire) {
+    /// Keeps a connection for another exchange.
+    pub(super) fn keep(&self, mut wire: Wire) {
+        wire.shrink();
         wire.is_reused = true;
         wire.idle_since = Instant::now();
         let mut idle = self.locked();
@@ -165,21 +178,12 @@ impl Legacy {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connect(&self) -> Result<Wire, Failed> {
+    async fn connect(&self) -> Result<Wire, Refusal> {
         let connect = TcpStream::connect(&self.config.authority);
         match tokio::time::timeout(self.config.connect_timeout, connect).await {
             Ok(Ok(socket)) => Ok(Wire::new(socket)),
-            Ok(Err(_)) => Err(Refusal::LegacyUnreachable.into()),
-            Err(_) => Err(Refusal::LegacyTimeout.into()),
-        }
-    }
-}
-
-impl From<Refusal> for Failed {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            refusal,
-            stale: false,
+            Ok(Err(_)) => Err(Refusal::LegacyUnreachable),
+            Err(_) => Err(Refusal::LegacyTimeout),
         }
     }
 }

@@ -3,9 +3,9 @@
 //! Pingora reads heads itself, before any hook of ours and without a deadline in
 //! all; it answers what it cannot parse without a record, drops pipelined
 //! requests, and takes the socket along when it panics. So the socket is a
-//! [`Line`] of ours. It reads a head within limits and time; what is answered whole
-//! is answered on it, and for what streams it is lent to Pingora ([`super::loan`]),
-//! for exactly that head and its body.
+//! [`Line`] of ours. It reads a head within limits and time; what is answered whole or
+//! relayed is answered on it, and for what streams with a body it is lent to Pingora
+//! ([`super::loan`]), for exactly that head and its body.
 //!
 //! What was read beyond the request stays here for the next one. Not here: what
 //! a head means, and what is answered.
@@ -196,25 +196,26 @@ impl Line {
         let _ = poll_fn(|cx| self.poll_gone(cx)).await;
     }
 
-    /// Sends two pieces, in one system call where the socket takes them.
+    /// Sends these pieces, in one system call where the socket takes them.
     ///
     /// # Errors
     /// If the caller is gone, or has not taken it all within `patience`.
-    pub(super) async fn send(
+    pub(super) async fn send<const N: usize>(
         &mut self,
-        mut head: &[u8],
-        mut body: &[u8],
+        pieces: [&[u8]; N],
         patience: Duration,
     ) -> io::Result<()> {
         self.answered = true;
         let socket = &self.socket;
-        if push(socket, &mut head, &mut body)? {
+        let mut pieces = pieces.map(io::IoSlice::new);
+        let mut left = pieces.as_mut_slice();
+        if push(socket, &mut left)? {
             return Ok(());
         }
         let rest = async {
             loop {
                 socket.writable().await?;
-                if push(socket, &mut head, &mut body)? {
+                if push(socket, &mut left)? {
                     return Ok(());
                 }
             }
@@ -383,18 +384,18 @@ async fn read_when_ready(socket: &mut TcpStream, ahead: &mut BytesMut) -> io::Re
     .await
 }
 
-/// Sends what the socket takes now of two pieces; true once that is all.
-fn push(socket: &TcpStream, head: &mut &[u8], body: &mut &[u8]) -> io::Result<bool> {
-    while !head.is_empty() || !body.is_empty() {
-        let pieces = [io::IoSlice::new(head), io::IoSlice::new(body)];
-        let sent = match socket.try_write_vectored(&pieces) {
+/// Sends what the socket takes now; true once that is all.
+fn push(socket: &TcpStream, left: &mut &mut [io::IoSlice<'_>]) -> io::Result<bool> {
+    // Pieces of nothing are behind us before they could be all there is.
+    io::IoSlice::advance_slices(left, 0);
+    while !left.is_empty() {
+        let sent = match socket.try_write_vectored(left) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
         };
-        let of_head = sent.min(head.len());
-        (*head, *body) = (&head[of_head..], &body[sent - of_head..]);
+        io::IoSlice::advance_slices(left, sent);
     }
     Ok(true)
 }

@@ -3,7 +3,8 @@
 //! The only reader of raw headers, the only writer of our answers, and the only
 //! caller of Pingora's hooks. It decides nothing: `policies` does, and this
 //! carries the plan out ([`handle`]) in one of two lanes: what is answered whole is an
-//! [`exchange`] of ours on the caller's [`mod@line`], what streams is Pingora's ([`hooks`]).
+//! [`exchange`] of ours on the caller's [`mod@line`], and so are reads that stream
+//! ([`relay`]); what else streams is Pingora's ([`hooks`]).
 
 mod accept;
 mod accounts;
@@ -34,6 +35,7 @@ mod look_through;
 mod own;
 mod owner;
 mod refusing;
+mod relay;
 mod request_head;
 mod runs;
 mod upstream_request;

@@ -20,6 +20,7 @@ pub(super) struct RequestHead {
     fields: Vec<(Span, Span)>,
     /// The bits of all names: most of what is asked for is not there.
     named: u64,
+    is_1_0: bool,
 }
 
 /// One bit of 64 for a name, whatever its case.
@@ -55,6 +56,7 @@ impl RequestHead {
             target: span(lines.target),
             fields: spans,
             named,
+            is_1_0,
             raw: Bytes::copy_from_slice(head),
         }
     }
@@ -77,6 +79,11 @@ impl RequestHead {
     /// Upper case.
     pub(super) fn method(&self) -> &str {
         self.text(self.method)
+    }
+
+    /// Of HTTP/1.0, which knows neither chunks nor interim answers.
+    pub(super) fn is_1_0(&self) -> bool {
+        self.is_1_0
     }
 
     /// RFC 9110, section 9.2.1.

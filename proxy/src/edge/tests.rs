@@ -8,22 +8,30 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::net::TcpListener;
 
-struct Started {
-    address: SocketAddr,
+/// Has a body, so it is Pingora's.
+const STREAMED_POST: &str = "/api/orchestrator/compose";
+
+pub(super) struct Started {
+    pub(super) address: SocketAddr,
     admin: SocketAddr,
     log: PathBuf,
     token: String,
-    running: process::Running,
+    pub(super) running: process::Running,
     _dir: tempfile::TempDir,
 }
 
 /// A sidecar with the gateway off, in front of the app's stand-in.
 async fn started(faults: &str) -> Started {
-    const SECRET: &str = "a secret of at least thirty-two bytes";
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let legacy = listener.local_addr().unwrap();
     let faults: Faults = serde_json::from_str(faults).unwrap();
     tokio::spawn(stand_in::legacy(listener, faults));
+    started_before(legacy, &[]).await
+}
+
+/// A sidecar with the gateway off and these settings, in front of whatever listens there.
+pub(super) async fn started_before(legacy: SocketAddr, settings: &[(&str, &str)]) -> Started {
+    const SECRET: &str = "a secret of at least thirty-two bytes";
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("access.log");
     let environment = [
@@ -35,11 +43,15 @@ async fn started(faults: &str) -> Started {
         ("SIDECAR_JWT_USER_CLAIM", "uid".to_owned()),
         ("LEGACY_URL", format!("http://{legacy}")),
     ];
+    let settings = settings
+        .iter()
+        .map(|(name, value)| (*name, (*value).into()));
+    let environment = environment.into_iter().chain(settings);
     let inputs = Inputs {
         file: None,
         environment: environment
             .map(|(name, value)| (name.to_owned(), value))
-            .into(),
+            .collect(),
     };
     let running = process::start(load(&inputs).unwrap(), None).await.unwrap();
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
@@ -81,7 +93,7 @@ impl Started {
     }
 
     /// The record of a request, once the log is written to its end.
-    fn records(&self) -> Vec<Value> {
+    pub(super) fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.log).unwrap();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -95,13 +107,15 @@ async fn a_panic_in_any_hook_is_a_500_with_a_record_and_the_next_request_is_fine
     let panics = &started.running.observer().metrics.panics_total;
     let mut told = Vec::new();
     for (place, method, target) in [
-        ("on_connection_reuse", "GET", "/static/app.js"),
         ("handle", "GET", "/static/app.js"),
         ("handle", "GET", "/api/connectors/aws/ec2"),
-        ("upstream_peer", "GET", "/static/app.js"),
-        ("upstream_request_filter", "GET", "/static/app.js"),
-        ("request_body_filter", "POST", "/api/orchestrator/compose"),
-        ("response_filter", "GET", "/static/app.js"),
+        ("relay_request", "GET", "/static/app.js"),
+        ("relay_answer", "GET", "/static/app.js"),
+        ("on_connection_reuse", "POST", STREAMED_POST),
+        ("upstream_peer", "POST", STREAMED_POST),
+        ("upstream_request_filter", "POST", STREAMED_POST),
+        ("request_body_filter", "POST", STREAMED_POST),
+        ("response_filter", "POST", STREAMED_POST),
     ] {
         let before = panics.get();
         let answer = started.ask(method, target, place).await.unwrap();
@@ -137,10 +151,10 @@ async fn a_panic_while_failing_is_a_500_too() {
     let panics = &started.running.observer().metrics.panics_total;
     for place in ["error_while_proxy", "fail_to_proxy"] {
         let before = panics.get();
-        let answer = started.ask("GET", "/static/app.js", place).await.unwrap();
+        let answer = started.ask("POST", STREAMED_POST, place).await.unwrap();
         assert_eq!(answer.status(), 500, "{place}");
         assert_eq!(panics.get(), before + 1, "{place}");
-        let next = started.ask("GET", "/static/app.js", "").await.unwrap();
+        let next = started.ask("POST", STREAMED_POST, "").await.unwrap();
         assert_eq!(next.status(), 502, "after {place}");
     }
 }
@@ -149,15 +163,19 @@ async fn a_panic_while_failing_is_a_500_too() {
 async fn a_panic_while_telling_is_counted_and_the_answer_stands() {
     let started = started("{}").await;
     let panics = || started.running.observer().metrics.panics_total.get();
-    // Streamed, and answered whole.
-    for (counted, target) in [(1, "/static/app.js"), (2, "/api/connectors/aws/ec2")] {
-        let answer = started.ask("GET", target, "logging").await.unwrap();
+    // Relayed, answered whole, and streamed by Pingora.
+    for (counted, method, target) in [
+        (1, "GET", "/static/app.js"),
+        (2, "GET", "/api/connectors/aws/ec2"),
+        (3, "POST", STREAMED_POST),
+    ] {
+        let answer = started.ask(method, target, "logging").await.unwrap();
         assert_eq!(answer.status(), 200, "{target}");
         assert!(!answer.text().await.unwrap().is_empty(), "{target}");
         while panics() < counted {
             tokio::task::yield_now().await;
         }
-        let next = started.ask("GET", target, "").await.unwrap();
+        let next = started.ask(method, target, "").await.unwrap();
         assert_eq!(next.status(), 200, "after {target}");
     }
 }

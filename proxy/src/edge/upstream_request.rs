@@ -1,4 +1,4 @@
-//! The request to the app, in both lanes: what was decided, and of the caller's
+//! The request to the app, in every lane: what was decided, and of the caller's
 //! head only what belongs to the message. Managed headers are set or removed;
 //! nothing of the caller's survives by default.
 
@@ -13,19 +13,26 @@ use pingora::http::RequestHeader;
 /// Bytes of a usual head.
 const USUAL_HEAD: usize = 1024;
 
-/// Headers of one connection (RFC 9110, section 7.6.1), and those that would keep
-/// an answer from coming whole and plain.
-const NOT_FORWARDED: [&str; 16] = [
+/// Headers of one connection (RFC 9110, section 7.6.1), and those about a body, which
+/// are said anew or by Pingora.
+const OF_CONNECTION: [&str; 12] = [
     "connection",
+    "http2-settings",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
     "content-length",
     "expect",
+];
+
+/// Headers that would keep an answer from coming whole and plain.
+const NOT_WHOLE: [&str; 7] = [
+    "accept-encoding",
     "range",
     "if-range",
     "if-none-match",
@@ -137,7 +144,7 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// Makes a head say what was decided; for what is streamed, where the rest stays.
+/// Makes a head say what was decided; for what Pingora streams, where the rest stays.
 pub(super) fn shape(
     head: &mut RequestHeader,
     permit: &Permit,
@@ -168,23 +175,46 @@ pub(super) fn of_caller(
     kind: Option<&str>,
     left: &[&str],
 ) -> Option<UpstreamHead> {
+    let goes_on = |name: &str| {
+        // It is said anew.
+        let is_kind = kind.is_some() && name.eq_ignore_ascii_case("content-type");
+        !is_kind && !is_among(name, left) && !is_among(name, &NOT_WHOLE)
+    };
+    let fields = of_message(head).filter(|(name, _)| goes_on(name));
+    let kind = kind.map(|kind| ("Content-Type", kind.as_bytes()));
+    whole(head.method(), fields.chain(kind), permit, sender, body)
+}
+
+/// The head of a caller's request without a body whose answer is handed on as it comes: in
+/// parts, on conditions and coded, as the caller asks for it.
+pub(super) fn of_reader(
+    head: &RequestHead,
+    permit: &Permit,
+    sender: Sender<'_>,
+) -> Option<UpstreamHead> {
+    let mut onward = UpstreamHead::new(head.method(), &permit.target())?;
+    for (name, value) in of_message(head) {
+        onward.push(name, value);
+    }
+    for (name, value) in decided(permit, sender) {
+        onward.push(name, value.as_bytes());
+    }
+    onward.bytes.extend_from_slice(b"\r\n");
+    Some(onward)
+}
+
+/// What belongs to the message itself, and is not ours to say.
+fn of_message(head: &RequestHead) -> impl Iterator<Item = (&str, &[u8])> {
     let named: Vec<&[u8]> = head
         .all("connection")
         .flat_map(|value| value.split(|b| *b == b','))
         .map(<[u8]>::trim_ascii)
         .collect();
-    let goes_on = |name: &str| {
+    head.pairs().filter(move |(name, _)| {
         let is_named = |named: &&[u8]| named.eq_ignore_ascii_case(name.as_bytes());
-        // These are said anew.
-        let is_coding = name.eq_ignore_ascii_case("accept-encoding");
-        let is_kind = kind.is_some() && name.eq_ignore_ascii_case("content-type");
-        let stays = is_coding || is_kind || is_among(name, left);
-        let stays = stays || is_among(name, &NOT_FORWARDED) || named.iter().any(is_named);
+        let stays = is_among(name, &OF_CONNECTION) || named.iter().any(is_named);
         !stays && !is_folding(name) && !is_ours_or_nobodys(name)
-    };
-    let fields = head.pairs().filter(|(name, _)| goes_on(name));
-    let kind = kind.map(|kind| ("Content-Type", kind.as_bytes()));
-    whole(head.method(), fields.chain(kind), permit, sender, body)
+    })
 }
 
 /// The head of a request whose answer is wanted whole and plain, with these headers and
@@ -222,7 +252,7 @@ pub(super) fn forwardable(
         .filter_map(|name| name.trim().parse().ok())
         .collect();
     let mut kept = headers;
-    kept.retain(|(name, _)| !named.contains(name) && !NOT_FORWARDED.contains(&name.as_str()));
+    kept.retain(|(name, _)| !named.contains(name) && !OF_CONNECTION.contains(&name.as_str()));
     kept
 }
 

@@ -1,10 +1,10 @@
-//! A connection to the app, and one exchange on it: HTTP/1.1 of the API lane's other side.
+//! A connection to the app, and one exchange on it: our HTTP/1.1 towards the app.
 //!
 //! The request is bytes already ([`UpstreamHead`]); it goes out in one system call with
-//! its body, and a usual answer comes in with one. Answers are read whole, within the
-//! limits of their caller. What is in doubt ends the connection: it is used again only
-//! after an answer whose end was told and reached, with nothing behind it. Not here:
-//! which connection is used, retries, and how long all of it may take.
+//! its body, and a usual answer comes in with one. An answer's body is read whole, within
+//! the limits of its caller, or looked at as it comes. What is in doubt ends the connection:
+//! it is used again only after an answer whose end was told and reached, with nothing behind
+//! it. Not here: which connection is used, retries, and how long all of it may take.
 
 use super::upstream_request::UpstreamHead;
 use crate::budget::Held;
@@ -20,6 +20,8 @@ use tokio::net::TcpStream;
 
 /// Read at once; a usual answer fits.
 const READ: usize = 8 * 1024;
+/// Read at once of an answer that comes faster than that.
+const READ_MORE: usize = 64 * 1024;
 /// Interim answers before the real one at most.
 const MOST_INTERIM: usize = 8;
 
@@ -28,6 +30,10 @@ pub(super) struct Wire {
     socket: TcpStream,
     /// What came in and was not looked at.
     here: BytesMut,
+    /// The last read brought as much as there was room for.
+    filled: bool,
+    /// Interim answers to the present request so far.
+    interim: usize,
     /// It had an exchange before.
     pub(super) is_reused: bool,
     /// Since when it waits for the next one.
@@ -51,13 +57,24 @@ pub(super) struct Answered {
     pub(super) keep: bool,
 }
 
-/// What is kept of a head once its bytes are gone.
-struct Head {
-    status: u16,
-    framing: Framing,
+/// An answer whose head was read, and whose body is still to come.
+pub(super) struct Begun<T> {
+    pub(super) status: u16,
+    pub(super) framing: Framing,
     keep_alive: bool,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    /// What was made of its head.
+    pub(super) read: T,
 }
+
+impl<T> Begun<T> {
+    /// The real one is still to come.
+    pub(super) fn is_interim(&self) -> bool {
+        self.status < 200
+    }
+}
+
+/// Header lines that outlive the bytes they stood in; nothing where they are none.
+pub(super) type Owned = Option<Vec<(HeaderName, HeaderValue)>>;
 
 const BAD: Broken = Broken {
     refusal: Refusal::LegacyBadAnswer,
@@ -71,6 +88,8 @@ impl Wire {
         Self {
             socket,
             here: BytesMut::new(),
+            filled: false,
+            interim: 0,
             is_reused: false,
             idle_since: Instant::now(),
         }
@@ -83,31 +102,34 @@ impl Wire {
         matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Sends a request and reads its answer whole; a body of at most `largest` bytes,
-    /// which are taken from `held`.
-    pub(super) async fn exchange(
+    /// Sends a request and reads the head of its answer, or of an interim one.
+    pub(super) async fn ask<T>(
         &mut self,
         head: &UpstreamHead,
         body: &[u8],
-        largest: usize,
-        held: &mut Held,
-    ) -> Result<Answered, Broken> {
+        read: &impl Fn(&AnswerHead<'_>) -> T,
+    ) -> Result<Begun<T>, Broken> {
         let gone = |_: io::Error| Broken {
             refusal: Refusal::LegacyUnreachable,
             before_answer: true,
         };
+        self.interim = 0;
         self.send(head.bytes(), body).await.map_err(gone)?;
-        let mut interim = 0;
-        let answer = loop {
-            let answer = self.read_head(head.is_head()).await?;
-            match answer.status {
-                // No rule allows an upgrade, so none was asked for.
-                101 => return Err(BAD),
-                100..=199 if interim < MOST_INTERIM => interim += 1,
-                100..=199 => return Err(BAD),
-                _ => break answer,
-            }
-        };
+        self.read_head(head.is_head(), read).await
+    }
+
+    /// Reads the rest of an answer whole; a body of at most `largest` bytes, which are taken
+    /// from `held`.
+    pub(super) async fn finish(
+        &mut self,
+        mut answer: Begun<Owned>,
+        to_head: bool,
+        largest: usize,
+        held: &mut Held,
+    ) -> Result<Answered, Broken> {
+        while answer.is_interim() {
+            answer = self.read_head(to_head, &owned).await?;
+        }
         let body = match answer.framing {
             Framing::Length(length) => self.read_length(length, largest, held).await?,
             Framing::Chunked => self.read_chunks(largest, held).await?,
@@ -115,10 +137,15 @@ impl Wire {
         };
         Ok(Answered {
             status: answer.status,
-            keep: answer.keep_alive && answer.framing != Framing::Close && self.here.is_empty(),
-            headers: answer.headers,
+            keep: self.is_over(&answer),
+            headers: answer.read.ok_or(BAD)?,
             body,
         })
+    }
+
+    /// Whether the connection can have another exchange, the body of this answer being read.
+    pub(super) fn is_over<T>(&self, answer: &Begun<T>) -> bool {
+        answer.keep_alive && answer.framing != Framing::Close && self.here.is_empty()
     }
 
     async fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
@@ -129,20 +156,37 @@ impl Wire {
         self.socket.write_all(&body[sent - of_head..]).await
     }
 
-    async fn read_head(&mut self, to_head: bool) -> Result<Head, Broken> {
+    /// Reads the head of an answer that is still to come.
+    pub(super) async fn read_head<T>(
+        &mut self,
+        to_head: bool,
+        read: &impl Fn(&AnswerHead<'_>) -> T,
+    ) -> Result<Begun<T>, Broken> {
         loop {
             if !self.here.is_empty() {
                 let mut room = answer_head::EMPTY;
                 let examined = examine(&self.here, to_head, &mut room).map_err(|_| BAD)?;
                 if let Some(examined) = examined {
-                    let (length, head) = (examined.length, owned(&examined));
+                    let begun = Begun {
+                        status: examined.status,
+                        framing: examined.framing,
+                        keep_alive: examined.keep_alive,
+                        read: read(&examined),
+                    };
+                    let length = examined.length;
                     self.here.advance(length);
-                    return head;
+                    match begun.status {
+                        // No rule allows an upgrade, so none was asked for.
+                        101 => return Err(BAD),
+                        ..200 if self.interim == MOST_INTERIM => return Err(BAD),
+                        ..200 => self.interim += 1,
+                        _ => {}
+                    }
+                    return Ok(begun);
                 }
             }
-            let before_answer = self.here.is_empty();
-            self.here.reserve(READ);
-            match self.socket.read_buf(&mut self.here).await {
+            let before_answer = self.here.is_empty() && self.interim == 0;
+            match self.read_more().await {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => {
                     return Err(Broken {
@@ -151,6 +195,28 @@ impl Wire {
                     });
                 }
             }
+        }
+    }
+
+    /// Reads what comes next; 0 at the end.
+    pub(super) async fn read_more(&mut self) -> io::Result<usize> {
+        let room = if self.filled { READ_MORE } else { READ };
+        self.here.reserve(room);
+        let read = self.socket.read_buf(&mut self.here).await?;
+        self.filled = self.here.len() == self.here.capacity();
+        Ok(read)
+    }
+
+    /// What came in and was not taken.
+    pub(super) fn here(&mut self) -> &mut BytesMut {
+        &mut self.here
+    }
+
+    /// A connection that waits holds no more memory than the next answer will need.
+    pub(super) fn shrink(&mut self) {
+        self.filled = false;
+        if self.here.is_empty() && self.here.capacity() > READ_MORE / 2 {
+            self.here = BytesMut::new();
         }
     }
 
@@ -194,13 +260,10 @@ impl Wire {
                     self.here.advance(some);
                 }
                 Step::End => return Ok(body.freeze()),
-                Step::More => {
-                    self.here.reserve(READ);
-                    match self.socket.read_buf(&mut self.here).await {
-                        Ok(1..) => {}
-                        Ok(0) | Err(_) => return Err(BAD),
-                    }
-                }
+                Step::More => match self.read_more().await {
+                    Ok(1..) => {}
+                    Ok(0) | Err(_) => return Err(BAD),
+                },
             }
         }
     }
@@ -229,19 +292,14 @@ fn more(held: &mut Held, bytes: usize) -> Result<(), Broken> {
     })
 }
 
-fn owned(examined: &AnswerHead<'_>) -> Result<Head, Broken> {
+/// The header lines of an answer that is read whole.
+pub(super) fn owned(examined: &AnswerHead<'_>) -> Owned {
     let fields = examined.fields.iter();
     let headers = fields.map(|field| {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
         Some((name, HeaderValue::from_bytes(field.value).ok()?))
     });
-    let headers: Option<Vec<_>> = headers.collect();
-    Ok(Head {
-        status: examined.status,
-        framing: examined.framing,
-        keep_alive: examined.keep_alive,
-        headers: headers.ok_or(BAD)?,
-    })
+    headers.collect()
 }
 
 #[cfg(test)]
@@ -273,9 +331,11 @@ mod tests {
         let head = UpstreamHead::for_test("GET", "/a");
         let used = prometheus::IntGauge::new("used", "Bytes.").unwrap();
         let mut held = Budget::new(1 << 20, used).hold();
-        let outcome = Wire::new(socket)
-            .exchange(&head, b"body", 1000, &mut held)
-            .await;
+        let mut wire = Wire::new(socket);
+        let outcome = match wire.ask(&head, b"body", &owned).await {
+            Ok(begun) => wire.finish(begun, false, 1000, &mut held).await,
+            Err(broken) => Err(broken),
+        };
         let sent = app.await.unwrap();
         assert_eq!(sent, b"GET /a HTTP/1.1\r\n\r\nbody");
         let read = |answered: Answered| {

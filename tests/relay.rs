@@ -1,0 +1,264 @@
+//! Reads that stream are handed on as they come, and end with whoever ends first.
+
+use crate::support::{Raw, Setup, Sidecar, eventually, request};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// An app that does what its test says, byte by byte.
+struct App(TcpListener);
+
+impl App {
+    /// The app, and a sidecar in front of it.
+    async fn with_sidecar() -> (Self, Sidecar) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let sidecar = Setup::default().set("LEGACY_URL", url).start_alone().await;
+        (Self(listener), sidecar)
+    }
+
+    async fn accept(&self) -> TcpStream {
+        let (socket, _) = self.0.accept().await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket
+    }
+}
+
+/// Reads a request up to its end; false where the connection ends instead.
+async fn asked(socket: &mut TcpStream) -> bool {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if socket.read_buf(&mut head).await.unwrap_or(0) == 0 {
+            return false;
+        }
+    }
+    true
+}
+
+async fn get(address: SocketAddr, target: &str) -> Raw {
+    let mut raw = Raw::to(address).await;
+    raw.send(request(&format!("GET {target} HTTP/1.1"), ""))
+        .await;
+    raw
+}
+
+/// Each way of saying where a body ends, and a body so framed in two pieces.
+const ANSWERS: [(&str, [&str; 2]); 3] = [
+    ("Content-Length: 10\r\n", ["first", "_last"]),
+    (
+        "Transfer-Encoding: chunked\r\n",
+        ["5\r\nfirst\r\n", "5\r\n_last\r\n0\r\n\r\n"],
+    ),
+    ("", ["first", "_last"]),
+];
+
+#[tokio::test]
+async fn a_piece_is_with_the_caller_before_the_app_has_the_next_one() {
+    let (app, sidecar) = App::with_sidecar().await;
+    for (framing, [first, last]) in ANSWERS {
+        let mut raw = get(sidecar.address, "/static/slow").await;
+        let mut socket = app.accept().await;
+        assert!(asked(&mut socket).await);
+        let head = format!("HTTP/1.1 200 OK\r\n{framing}Connection: close\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        assert!(
+            raw.wait_for(b"\r\n\r\n").await,
+            "the head comes first: {framing:?}"
+        );
+        socket.write_all(first.as_bytes()).await.unwrap();
+        assert!(raw.wait_for(b"first").await, "{framing:?}");
+        socket.write_all(last.as_bytes()).await.unwrap();
+        drop(socket);
+        let answer = raw.answer("GET").await.unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "first_last"));
+        assert!(!answer.closes(), "the caller's connection is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_ends_the_apps_side() {
+    for begun in [false, true] {
+        let (app, sidecar) = App::with_sidecar().await;
+        let mut raw = get(sidecar.address, "/static/endless").await;
+        let mut socket = app.accept().await;
+        assert!(asked(&mut socket).await);
+        if begun {
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+            socket.write_all(head.as_bytes()).await.unwrap();
+            assert!(raw.wait_for(b"abc").await);
+        }
+        drop(raw);
+        let ended = tokio::time::timeout(Duration::from_secs(10), socket.read(&mut [0; 9])).await;
+        assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
+        eventually("it is told", || async { !sidecar.records().is_empty() }).await;
+        let record = sidecar.records().pop().unwrap();
+        let status = if begun { 200 } else { 499 };
+        assert_eq!(
+            (&record["status"], &record["code"], &record["origin"]),
+            (&json!(status), &json!("client_closed"), &json!(null))
+        );
+    }
+}
+
+#[tokio::test]
+async fn fifty_megabytes_pass_through_a_few() {
+    const PIECE: usize = 1 << 20;
+    const PIECES: usize = 50;
+    let (app, sidecar) = App::with_sidecar().await;
+    let before = most_memory(&sidecar);
+    for framing in [
+        format!("Content-Length: {}", PIECE * PIECES),
+        "Transfer-Encoding: chunked".into(),
+    ] {
+        let mut raw = get(sidecar.address, "/static/large").await;
+        let mut socket = app.accept().await;
+        assert!(asked(&mut socket).await);
+        let chunked = framing.starts_with("Transfer");
+        let writer = tokio::spawn(async move {
+            let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\nConnection: close\r\n\r\n");
+            socket.write_all(head.as_bytes()).await.unwrap();
+            let piece = vec![b'x'; PIECE];
+            for _ in 0..PIECES {
+                if chunked {
+                    socket
+                        .write_all(format!("{PIECE:x}\r\n").as_bytes())
+                        .await
+                        .unwrap();
+                }
+                socket.write_all(&piece).await.unwrap();
+                if chunked {
+                    socket.write_all(b"\r\n").await.unwrap();
+                }
+            }
+            if chunked {
+                socket.write_all(b"0\r\n\r\n").await.unwrap();
+            }
+        });
+        // Whatever is not held back by now would be in memory.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!writer.is_finished(), "the app waits for the caller");
+        let answer = raw.answer("GET").await.unwrap();
+        assert_eq!(answer.body.len(), PIECE * PIECES);
+        writer.await.unwrap();
+        let more = most_memory(&sidecar) - before;
+        assert!(more < 8 * 1024, "{more} KiB");
+    }
+}
+
+/// The most memory that it had so far, in KiB.
+fn most_memory(sidecar: &Sidecar) -> u64 {
+    let id = sidecar.child.id().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.unwrap().trim().trim_end_matches("kB").trim();
+    number.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_to_the_app_is_used_again_after_a_sure_end_only() {
+    let (app, sidecar) = App::with_sidecar().await;
+    let mut raw = Raw::to(sidecar.address).await;
+    for (answer, again) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true),
+        ("HTTP/1.1 204 -\r\n\r\n", true),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            true,
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok?", false),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+            false,
+        ),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false),
+    ] {
+        let ask = request("GET /static/a HTTP/1.1", "");
+        raw.send(&ask).await;
+        let mut socket = app.accept().await;
+        assert!(asked(&mut socket).await);
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        let got = raw.answer("GET").await.unwrap();
+        assert!(!got.closes(), "{answer:?}: {}", got.head);
+        raw.send(&ask).await;
+        let used = asked(&mut socket).await;
+        assert_eq!(used, again, "{answer:?}");
+        let mut other = if used { socket } else { app.accept().await };
+        if !used {
+            assert!(asked(&mut other).await);
+        }
+        // An answer that ends the connection, for the next row.
+        let last = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        other.write_all(last.as_bytes()).await.unwrap();
+        assert_eq!(raw.answer("GET").await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn hints_are_passed_on_to_whoever_knows_of_them() {
+    let (app, sidecar) = App::with_sidecar().await;
+    for (version, statuses) in [("1.1", vec![103, 200]), ("1.0", vec![200])] {
+        let mut raw = Raw::to(sidecar.address).await;
+        let ask = request(&format!("GET /static/a HTTP/{version}"), "");
+        raw.send(ask).await;
+        let mut socket = app.accept().await;
+        assert!(asked(&mut socket).await);
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
+        socket.write_all(hints.as_bytes()).await.unwrap();
+        if version == "1.1" {
+            assert!(
+                raw.wait_for(b"preload\r\n\r\n").await,
+                "before there is an answer"
+            );
+        }
+        let answer = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        for status in statuses {
+            assert_eq!(raw.answer("GET").await.unwrap().status, status, "{version}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn ranges_conditions_and_codings_go_on_and_a_body_is_pingoras_still() {
+    let (app, sidecar) = App::with_sidecar().await;
+    let fields = "Range: bytes=0-1\r\nIf-Range: \"a\"\r\nIf-None-Match: \"b\"\r\nAccept-Encoding: br\r\n\
+                  Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nExpect: 100-continue\r\nX_Folding: 1\r\n";
+    let mut raw = Raw::to(sidecar.address).await;
+    raw.send(request("GET /static/a HTTP/1.1", fields)).await;
+    let mut socket = app.accept().await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        assert!(socket.read_buf(&mut head).await.unwrap() > 0);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let said = "GET /static/a HTTP/1.1\r\nHost: app\r\nRange: bytes=0-1\r\nIf-Range: \"a\"\r\n\
+                If-None-Match: \"b\"\r\nAccept-Encoding: br\r\nX-User-ID: 1\r\n";
+    assert!(head.starts_with(said), "{head}");
+    for gone in ["X-Hop", "Connection", "Expect", "X_Folding"] {
+        assert!(!head.contains(gone), "{gone}: {head}");
+    }
+    let answer =
+        "HTTP/1.1 206 Partial Content\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\nok";
+    socket.write_all(answer.as_bytes()).await.unwrap();
+    let got = raw.answer("GET").await.unwrap();
+    assert_eq!((got.status, got.header("content-encoding")), (206, "br"));
+    // The same connection of the caller, and one of Pingora's to the app.
+    raw.send(request(
+        "POST /judge/upload HTTP/1.1",
+        "Content-Length: 4\r\n",
+    ))
+    .await;
+    raw.send("body").await;
+    let mut other = app.accept().await;
+    let mut all = Vec::new();
+    while !all.ends_with(b"\r\n\r\nbody") {
+        assert!(other.read_buf(&mut all).await.unwrap() > 0);
+    }
+    other
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        .await
+        .unwrap();
+    assert_eq!(raw.answer("POST").await.unwrap().text(), "ok");
+}
