@@ -6,7 +6,8 @@
 //! on the connection would be the next caller's answer. Not here: what a header means,
 //! and reading sockets.
 
-use httparse::{EMPTY_HEADER, Header, Response, Status};
+use httparse::{Header, ParserConfig, Response, Status};
+use std::mem::MaybeUninit;
 
 /// Header lines at most.
 pub const MOST_FIELDS: usize = 128;
@@ -14,10 +15,10 @@ pub const MOST_FIELDS: usize = 128;
 pub const LARGEST: usize = 64 * 1024;
 
 /// Room for header lines to be read into.
-pub type Room<'a> = [Header<'a>; MOST_FIELDS];
+pub type Room<'a> = [MaybeUninit<Header<'a>>; MOST_FIELDS];
 
 /// Room that is empty.
-pub const EMPTY: Room<'static> = [EMPTY_HEADER; MOST_FIELDS];
+pub const EMPTY: Room<'static> = [const { MaybeUninit::uninit() }; MOST_FIELDS];
 
 /// This is no head of an answer, or one that means two things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +62,10 @@ pub fn examine<'a>(
     to_head: bool,
     room: &'a mut Room<'a>,
 ) -> Result<Option<AnswerHead<'a>>, Malformed> {
-    let mut answer = Response::new(room);
-    let length = match answer.parse(bytes) {
+    let mut answer = Response::new(&mut []);
+    let config = ParserConfig::default();
+    let parsed = config.parse_response_with_uninit_headers(&mut answer, bytes, room);
+    let length = match parsed {
         Ok(Status::Complete(length)) if length <= LARGEST => length,
         Ok(Status::Partial) if bytes.len() <= LARGEST => return Ok(None),
         _ => return Err(Malformed),

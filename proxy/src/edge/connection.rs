@@ -91,7 +91,9 @@ impl Host {
             // Pingora reads chunks ahead of where they end, so what follows them cannot be kept.
             let chunked = head.framing == Framing::Chunked;
             let last = !head.keep_alive || chunked || served >= limits.keepalive_requests;
-            match self.request(&serving, line, &head, read, last).await {
+            // Idle connections are many, and need no room for a request.
+            let request = Box::pin(self.request(&serving, line, &head, read, last));
+            match request.await {
                 Some((back, true)) => line = back,
                 Some((back, _)) => return back.close().await,
                 None => return,
