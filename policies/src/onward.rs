@@ -59,21 +59,106 @@ pub fn write_lines(answer: &AnswerHead<'_>, out: &mut Vec<u8>) -> bool {
     }
     // Neither has a body, and a length would announce one (RFC 9110, section 8.6).
     let is_lengthless = matches!(answer.status, 100..=199 | 204);
-    let names_more = options(answer.fields).any(|option| !is_usual(option));
     let mut is_dated = false;
-    for field in answer.fields {
-        let stays = is_among(field.name, &OF_CONNECTION)
-            || is_among(field.name, &OURS)
-            || (is_lengthless && field.name.eq_ignore_ascii_case("content-length"))
-            || (names_more && is_named(answer.fields, field.name));
-        if !stays {
+    for field in of_message(answer.fields) {
+        if !is_lengthless || !field.name.eq_ignore_ascii_case("content-length") {
             is_dated |= field.name.eq_ignore_ascii_case("date");
-            for piece in [field.name.as_bytes(), b": ", field.value, b"\r\n"] {
-                out.extend_from_slice(piece);
-            }
+            push(out, field);
         }
     }
     is_dated
+}
+
+/// The header lines of the message itself.
+fn of_message<'a>(fields: &'a [Header<'a>]) -> impl Iterator<Item = &'a Header<'a>> + Clone {
+    let names_more = options(fields).any(|option| !is_usual(option));
+    fields.iter().filter(move |field| {
+        let stays = is_among(field.name, &OF_CONNECTION)
+            || is_among(field.name, &OURS)
+            || (names_more && is_named(fields, field.name));
+        !stays
+    })
+}
+
+fn push(out: &mut Vec<u8>, field: &Header<'_>) {
+    for piece in [field.name.as_bytes(), b": ", field.value, b"\r\n"] {
+        out.extend_from_slice(piece);
+    }
+}
+
+/// The header lines of an answer whose body is given whole, as they go on: without date and
+/// length, which are said anew, in three parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WholeLines {
+    bytes: Vec<u8>,
+    kind: usize,
+    freshness: usize,
+    /// The body is in a coding (RFC 9110, section 8.4).
+    pub is_coded: bool,
+    /// A cookie is set.
+    pub sets_cookie: bool,
+}
+
+/// What a cache that keeps an answer says itself.
+const FRESHNESS: [&str; 5] = ["cache-control", "expires", "age", "vary", "etag"];
+
+impl WholeLines {
+    /// Of the head of an answer.
+    pub fn of(answer: &AnswerHead<'_>) -> Self {
+        let fields = of_message(answer.fields);
+        let is = |field: &Header<'_>, name| field.name.eq_ignore_ascii_case(name);
+        let part = |field: &Header<'_>| match () {
+            () if is(field, "content-type") => 0,
+            () if is_among(field.name, &FRESHNESS) => 1,
+            () if is(field, "date") || is(field, "content-length") => 3,
+            () => 2,
+        };
+        let mut lines = Self {
+            bytes: Vec::with_capacity(answer.length),
+            ..Self::default()
+        };
+        for wanted in 0..3 {
+            fields
+                .clone()
+                .filter(|field| part(field) == wanted)
+                .for_each(|field| push(&mut lines.bytes, field));
+            match wanted {
+                0 => lines.kind = lines.bytes.len(),
+                1 => lines.freshness = lines.bytes.len(),
+                _ => {}
+            }
+        }
+        // Whatever `Connection` names: what was set or coded was.
+        let mut all = answer.fields.iter();
+        lines.sets_cookie = all.any(|field| is(field, "set-cookie"));
+        lines.is_coded =
+            values(answer.fields, "content-encoding").any(|coding| coding != b"identity");
+        lines
+    }
+
+    /// What the body is.
+    pub fn kind(&self) -> &[u8] {
+        &self.bytes[..self.kind]
+    }
+
+    /// All that is neither about what the body is nor about how long it may be kept.
+    pub fn others(&self) -> &[u8] {
+        &self.bytes[self.freshness..]
+    }
+
+    /// All of them.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The values of all lines of a name that are text, joined by commas.
+    pub fn said(&self, name: &str) -> String {
+        let lines = self.bytes.split(|b| *b == b'\n');
+        let lines = lines.filter_map(|line| std::str::from_utf8(line).ok()?.split_once(':'));
+        let named = lines.filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        let values: Vec<&str> = named.map(|(_, value)| value.trim()).collect();
+        values.join(",")
+    }
 }
 
 /// What the `Connection` lines say.
@@ -218,6 +303,52 @@ mod tests {
             lines(head, true).0.ends_with("Content-Length: 5\r\n"),
             "to HEAD"
         );
+    }
+
+    #[test]
+    fn lines_of_a_whole_answer_stand_in_three_parts() {
+        let head = "HTTP/1.1 200 OK\r\nServer: a\r\nDate: x\r\nCache-Control: private\r\nX-Hop: 1\r\n\
+                    Connection: close, X-Hop\r\nContent-Type: text/a\r\nContent-Length: 0\r\nVary: Cookie\r\n\
+                    X-Request-Id: mine\r\nX-B: \u{e9}\r\ncache-control: max-age=1\r\n\r\n";
+        let mut room = EMPTY;
+        let answer = examine(head.as_bytes(), false, &mut room).unwrap().unwrap();
+        let lines = WholeLines::of(&answer);
+        assert_eq!(lines.kind(), b"Content-Type: text/a\r\n");
+        assert_eq!(lines.others(), "Server: a\r\nX-B: \u{e9}\r\n".as_bytes());
+        assert_eq!(lines.said("Cache-Control"), "private,max-age=1");
+        assert_eq!(lines.said("content-type"), "text/a");
+        assert_eq!(
+            (lines.said("x-hop"), lines.said("date")),
+            (String::new(), String::new())
+        );
+        assert!(!lines.sets_cookie && !lines.is_coded);
+        let all = String::from_utf8(lines.into_bytes()).unwrap();
+        let freshness = "Cache-Control: private\r\nVary: Cookie\r\ncache-control: max-age=1\r\n";
+        assert!(all.contains(freshness), "{all}");
+    }
+
+    #[test]
+    fn what_was_coded_or_set_is_noticed_whatever_connection_names() {
+        for (fields, is_coded, sets_cookie) in [
+            ("Content-Encoding: gzip\r\n", true, false),
+            ("Content-Encoding: identity\r\n", false, false),
+            (
+                "Connection: content-encoding\r\nContent-Encoding: br\r\n",
+                true,
+                false,
+            ),
+            ("SET-COOKIE: a=1\r\n", false, true),
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
+            let mut room = EMPTY;
+            let answer = examine(head.as_bytes(), false, &mut room).unwrap().unwrap();
+            let lines = WholeLines::of(&answer);
+            assert_eq!(
+                (lines.is_coded, lines.sets_cookie),
+                (is_coded, sets_cookie),
+                "{fields}"
+            );
+        }
     }
 
     #[test]

@@ -25,15 +25,6 @@ pub(super) const SOURCE: HeaderName = HeaderName::from_static("x-camarad-source"
 /// Our id of the request.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What is written about every answer: an upstream's own would make two of them.
-const OURS: [HeaderName; 5] = [
-    header::DATE,
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    SOURCE,
-    REQUEST_ID,
-];
-
 /// Headers of an answer of our own.
 const USUAL_HEADERS: usize = 8;
 
@@ -181,9 +172,7 @@ impl Answer {
         }
         out.extend_from_slice(&self.lines);
         for (name, value) in &self.headers {
-            if !is_ours(name) {
-                push_line(out, name.as_str(), value.as_bytes());
-            }
+            push_line(out, name.as_str(), value.as_bytes());
         }
         end_head(out, self.source, tags);
     }
@@ -227,11 +216,6 @@ pub(super) fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
         out.extend_from_slice(piece);
     }
-}
-
-/// It is written about every answer.
-pub(super) fn is_ours(name: &HeaderName) -> bool {
-    OURS.contains(name)
 }
 
 fn connection(keep: bool) -> &'static [u8] {

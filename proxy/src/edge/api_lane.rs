@@ -81,8 +81,8 @@ impl Sidecar {
         }
         Ok(Answer {
             status: fetched.status,
-            headers: fetched.headers,
-            lines: Vec::new(),
+            headers: Vec::new(),
+            lines: fetched.lines.into_bytes(),
             body: fetched.body,
             source: Source::Legacy,
             held: Some(fetched.held),

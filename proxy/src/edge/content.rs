@@ -1,7 +1,6 @@
 //! What the cache keeps: an answer of the gateway or of the app, before it is looked
 //! through for whoever asks.
 
-use super::answer::{is_ours, push_line};
 use super::legacy::Fetched;
 use crate::cache::Weighed;
 use crate::gateway::{Failure, Outcome};
@@ -14,19 +13,9 @@ use camarad_policies::matrix::Rule;
 use camarad_policies::record::Source;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::storable::{Said, is_storable};
-use http::header::{self, HeaderName};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What the cache says about an answer, whatever the app said.
-const SAID_ANEW: [HeaderName; 5] = [
-    header::CACHE_CONTROL,
-    header::EXPIRES,
-    header::AGE,
-    header::VARY,
-    header::ETAG,
-];
 
 /// An answer, or why there is none.
 #[derive(Clone, Debug)]
@@ -109,37 +98,19 @@ impl Whole {
 
     /// Of the app.
     pub(super) fn of_app(fetched: Fetched, source: Source, waited: Duration) -> Self {
-        let joined = |name: HeaderName| {
-            let all = fetched.headers.iter().filter(|(n, _)| *n == name);
-            let texts: Vec<_> = all.filter_map(|(_, value)| value.to_str().ok()).collect();
-            texts.join(",")
-        };
-        let (cache_control, vary) = (joined(header::CACHE_CONTROL), joined(header::VARY));
-        let content_type = joined(header::CONTENT_TYPE);
-        let mut named = fetched.headers.iter().map(|(name, _)| name);
-        let sets_cookie = named.any(|name| *name == header::SET_COOKIE);
+        let said = |name| fetched.lines.said(name);
         let is_storable = is_storable(&Said {
             status: fetched.status,
-            sets_cookie,
-            cache_control: &cache_control,
-            content_type: &content_type,
-            vary: &vary,
+            sets_cookie: fetched.lines.sets_cookie,
+            cache_control: &said("cache-control"),
+            content_type: &said("content-type"),
+            vary: &said("vary"),
         });
-        let (mut kind, mut lines) = (Vec::new(), Vec::new());
-        for (name, value) in &fetched.headers {
-            let out = match *name == header::CONTENT_TYPE {
-                true => &mut kind,
-                false => &mut lines,
-            };
-            if !SAID_ANEW.contains(name) && !is_ours(name) {
-                push_line(out, name.as_str(), value.as_bytes());
-            }
-        }
         Self {
             status: fetched.status,
-            kind: kind.into(),
-            lines: lines.into(),
-            sets_cookie,
+            kind: Bytes::copy_from_slice(fetched.lines.kind()),
+            lines: Bytes::copy_from_slice(fetched.lines.others()),
+            sets_cookie: fetched.lines.sets_cookie,
             etag: etag::of(&fetched.body).into(),
             body: fetched.body,
             source,

@@ -6,14 +6,13 @@
 //! the app; a read is sent once more then, on a new one, a write never, since nobody can
 //! tell how far it came.
 
-use super::upstream_request::{UpstreamHead, forwardable};
-use super::wire::{Begun, Wire, owned};
+use super::upstream_request::UpstreamHead;
+use super::wire::{Begun, Wire};
 use crate::budget::{Budget, Held};
 use bytes::Bytes;
 use camarad_policies::answer_head::AnswerHead;
+use camarad_policies::onward::WholeLines;
 use camarad_policies::refusal::Refusal;
-use http::header;
-use http::header::{HeaderName, HeaderValue};
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +38,7 @@ pub(crate) struct Legacy {
 /// An answer of the app, whole.
 pub(super) struct Fetched {
     pub(super) status: u16,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) lines: WholeLines,
     pub(super) body: Bytes,
     pub(super) held: Held,
 }
@@ -86,7 +85,7 @@ impl Legacy {
         time: Duration,
     ) -> Result<Fetched, Refusal> {
         let exchange = async {
-            let (mut wire, begun) = self.ask(&head, &body, None, &owned).await?;
+            let (mut wire, begun) = self.ask(&head, &body, None, &WholeLines::of).await?;
             let mut held = self.budget.hold();
             let answer = wire.finish(begun, head.is_head(), LARGEST_ANSWER, &mut held);
             let answer = answer.await.map_err(|broken| broken.refusal)?;
@@ -97,15 +96,12 @@ impl Legacy {
         };
         let outcome = tokio::time::timeout(time, exchange).await;
         let (answer, held) = outcome.unwrap_or(Err(Refusal::LegacyTimeout))?;
-        let is_coded = |(name, value): &(HeaderName, HeaderValue)| {
-            *name == header::CONTENT_ENCODING && value != "identity"
-        };
-        if answer.headers.iter().any(is_coded) {
+        if answer.lines.is_coded {
             return Err(Refusal::LegacyBadAnswer);
         }
         Ok(Fetched {
             status: answer.status,
-            headers: forwardable(answer.headers),
+            lines: answer.lines,
             body: answer.body,
             held,
         })

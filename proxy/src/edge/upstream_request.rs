@@ -7,7 +7,7 @@ use super::context::Context;
 use super::request_head::RequestHead;
 use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::HeaderValue;
 use pingora::http::RequestHeader;
 
 /// Bytes of a usual head.
@@ -241,21 +241,6 @@ pub(super) fn whole<'a>(
     Some(head)
 }
 
-/// The headers of an answer that may go on.
-pub(super) fn forwardable(
-    headers: Vec<(HeaderName, HeaderValue)>,
-) -> Vec<(HeaderName, HeaderValue)> {
-    let named: Vec<HeaderName> = headers
-        .iter()
-        .filter(|(name, _)| *name == header::CONNECTION)
-        .flat_map(|(_, value)| value.to_str().unwrap_or_default().split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    let mut kept = headers;
-    kept.retain(|(name, _)| !named.contains(name) && !OF_CONNECTION.contains(&name.as_str()));
-    kept
-}
-
 /// WSGI folds `_` and `-` in names: what looks like nothing we know may be something there.
 fn is_folding(name: &str) -> bool {
     name.contains('_')
@@ -332,24 +317,5 @@ mod tests {
         head.push("Y", "a\tb \u{e9}".as_bytes());
         let expected = "GET /a?b=%20 HTTP/1.1\r\nY: a\tb \u{e9}\r\n";
         assert_eq!(head.bytes(), expected.as_bytes());
-    }
-
-    #[test]
-    fn what_connection_names_does_not_go_on() {
-        let mut headers = Vec::new();
-        for (name, value) in [
-            ("connection", "close, X-Hop"),
-            ("connection", "X-Other, not a name"),
-            ("x-hop", "1"),
-            ("x-other", "1"),
-            ("te", "trailers"),
-            ("keep-alive", "timeout=5"),
-            ("accept", "*/*"),
-        ] {
-            headers.push((HeaderName::from_static(name), value.parse().unwrap()));
-        }
-        let kept = forwardable(headers);
-        let kept: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(kept, ["accept"]);
     }
 }

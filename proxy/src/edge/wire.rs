@@ -11,8 +11,8 @@ use crate::budget::Held;
 use bytes::{Buf, Bytes, BytesMut};
 use camarad_policies::answer_head::{self, AnswerHead, Framing, examine};
 use camarad_policies::chunks::{Chunks, Step};
+use camarad_policies::onward::WholeLines;
 use camarad_policies::refusal::Refusal;
-use http::header::{HeaderName, HeaderValue};
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,8 +50,7 @@ pub(super) struct Broken {
 /// An answer as it came.
 pub(super) struct Answered {
     pub(super) status: u16,
-    /// All of them, in their order.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) lines: WholeLines,
     pub(super) body: Bytes,
     /// The connection can have another exchange.
     pub(super) keep: bool,
@@ -72,9 +71,6 @@ impl<T> Begun<T> {
         self.status < 200
     }
 }
-
-/// Header lines that outlive the bytes they stood in; nothing where they are none.
-pub(super) type Owned = Option<Vec<(HeaderName, HeaderValue)>>;
 
 const BAD: Broken = Broken {
     refusal: Refusal::LegacyBadAnswer,
@@ -122,13 +118,13 @@ impl Wire {
     /// from `held`.
     pub(super) async fn finish(
         &mut self,
-        mut answer: Begun<Owned>,
+        mut answer: Begun<WholeLines>,
         to_head: bool,
         largest: usize,
         held: &mut Held,
     ) -> Result<Answered, Broken> {
         while answer.is_interim() {
-            answer = self.read_head(to_head, &owned).await?;
+            answer = self.read_head(to_head, &WholeLines::of).await?;
         }
         let body = match answer.framing {
             Framing::Length(length) => self.read_length(length, largest, held).await?,
@@ -138,7 +134,7 @@ impl Wire {
         Ok(Answered {
             status: answer.status,
             keep: self.is_over(&answer),
-            headers: answer.read.ok_or(BAD)?,
+            lines: answer.read,
             body,
         })
     }
@@ -292,16 +288,6 @@ fn more(held: &mut Held, bytes: usize) -> Result<(), Broken> {
     })
 }
 
-/// The header lines of an answer that is read whole.
-pub(super) fn owned(examined: &AnswerHead<'_>) -> Owned {
-    let fields = examined.fields.iter();
-    let headers = fields.map(|field| {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        Some((name, HeaderValue::from_bytes(field.value).ok()?))
-    });
-    headers.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,7 +318,7 @@ mod tests {
         let used = prometheus::IntGauge::new("used", "Bytes.").unwrap();
         let mut held = Budget::new(1 << 20, used).hold();
         let mut wire = Wire::new(socket);
-        let outcome = match wire.ask(&head, b"body", &owned).await {
+        let outcome = match wire.ask(&head, b"body", &WholeLines::of).await {
             Ok(begun) => wire.finish(begun, false, 1000, &mut held).await,
             Err(broken) => Err(broken),
         };

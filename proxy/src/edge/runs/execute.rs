@@ -20,7 +20,6 @@ use camarad_policies::guardrails::Verdict;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::run::{Source as RunSource, Status, WITHHELD, annotate};
-use http::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -35,7 +34,8 @@ pub(super) struct Ready {
 /// A run that the app has answered.
 pub(super) struct Ran {
     pub(super) status: u16,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The header lines of the app's answer.
+    pub(super) lines: Vec<u8>,
     pub(super) body: Bytes,
     /// The app's answer as it came, where it is JSON.
     pub(super) answer: Option<Value>,
@@ -46,8 +46,8 @@ impl Ran {
     pub(super) fn answered(self) -> Answer {
         Answer {
             status: self.status,
-            headers: self.headers,
-            lines: Vec::new(),
+            headers: Vec::new(),
+            lines: self.lines,
             body: self.body,
             source: Source::Legacy,
             held: None,
@@ -394,7 +394,7 @@ fn completed(
         _ => String::from_utf8_lossy(&fetched.body).into_owned(),
     });
     let mut body = fetched.body;
-    let headers = fetched.headers;
+    let lines = fetched.lines.into_bytes();
     if let Some(answer) = &answer {
         done.execution_id = answer["execution_id"].as_u64();
         done.trace_execution_id = match &answer["trace_execution_id"] {
@@ -415,7 +415,7 @@ fn completed(
     }
     let ran = Ran {
         status: fetched.status,
-        headers,
+        lines,
         body,
         answer,
     };
