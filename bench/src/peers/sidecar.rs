@@ -35,6 +35,12 @@ pub(super) const VARIANTS: &[Variant] = &[
         environment: &[("SIDECAR__LIMITS__VERIFIED_TOKENS", "0")],
         only: &["S2", "S2b", "S3", "S4"],
     },
+    // A line for each refusal, which no peer writes.
+    Variant {
+        name: "sidecar, with its audit log",
+        environment: &[("SIDECAR__AUDIT__LOG", "")],
+        only: &["S4"],
+    },
 ];
 
 impl Peer for &'static Variant {
@@ -89,7 +95,9 @@ pub(crate) fn command(
     command.env("SIDECAR_LISTEN", address.to_string());
     command.env("SIDECAR_ADMIN_LISTEN", "127.0.0.1:0");
     command.env("SIDECAR_STATE_DIR", folder);
+    // Peers write no line about a request either.
     command.env("SIDECAR_ACCESS_LOG", "off");
+    command.env("SIDECAR__AUDIT__LOG", "off");
     command.env("SIDECAR_LOG", "warn,pingora_core=off,pingora_proxy=off");
     // So many refusals of one user would be limited, and no peer limits them.
     command.env("SIDECAR__LIMITS__REFUSALS", "0");
