@@ -47,6 +47,7 @@ pub mod keys;
 pub mod limit;
 pub mod log_lines;
 pub mod matrix;
+pub mod names;
 pub mod normalise;
 pub mod onward;
 pub mod operation;

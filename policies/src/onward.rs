@@ -6,10 +6,11 @@
 //! body (see [`crate::rest`]), what an answer means, and sockets.
 
 use crate::answer_head::{AnswerHead, Framing, values};
+use crate::names::Names;
 use httparse::Header;
 
 /// Header lines of one connection.
-const OF_CONNECTION: [&str; 9] = [
+const OF_CONNECTION: Names = Names::new(&[
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -19,10 +20,10 @@ const OF_CONNECTION: [&str; 9] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
-];
+]);
 
 /// Header lines that say what only we say.
-const OURS: [&str; 2] = ["x-camarad-source", "x-request-id"];
+const OURS: Names = Names::new(&["x-camarad-source", "x-request-id"]);
 
 /// How a body is framed towards a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +74,8 @@ pub fn write_lines(answer: &AnswerHead<'_>, out: &mut Vec<u8>) -> bool {
 fn of_message<'a>(fields: &'a [Header<'a>]) -> impl Iterator<Item = &'a Header<'a>> + Clone {
     let names_more = options(fields).any(|option| !is_usual(option));
     fields.iter().filter(move |field| {
-        let stays = is_among(field.name, &OF_CONNECTION)
-            || is_among(field.name, &OURS)
+        let stays = OF_CONNECTION.has(field.name.as_bytes())
+            || OURS.has(field.name.as_bytes())
             || (names_more && is_named(fields, field.name));
         !stays
     })
@@ -100,7 +101,7 @@ pub struct WholeLines {
 }
 
 /// What a cache that keeps an answer says itself.
-const FRESHNESS: [&str; 5] = ["cache-control", "expires", "age", "vary", "etag"];
+const FRESHNESS: Names = Names::new(&["cache-control", "expires", "age", "vary", "etag"]);
 
 impl WholeLines {
     /// Of the head of an answer.
@@ -109,7 +110,7 @@ impl WholeLines {
         let is = |field: &Header<'_>, name| field.name.eq_ignore_ascii_case(name);
         let part = |field: &Header<'_>| match () {
             () if is(field, "content-type") => 0,
-            () if is_among(field.name, &FRESHNESS) => 1,
+            () if FRESHNESS.has(field.name.as_bytes()) => 1,
             () if is(field, "date") || is(field, "content-length") => 3,
             () => 2,
         };
@@ -175,10 +176,6 @@ fn is_usual(option: &[u8]) -> bool {
 
 fn is_named(fields: &[Header<'_>], name: &str) -> bool {
     options(fields).any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
-}
-
-fn is_among(name: &str, names: &[&str]) -> bool {
-    names.iter().any(|one| name.eq_ignore_ascii_case(one))
 }
 
 /// Room for a size line of any length.

@@ -207,8 +207,9 @@ impl Line {
     ) -> io::Result<()> {
         self.answered = true;
         let socket = &self.socket;
+        let used = pieces.iter().rposition(|piece| !piece.is_empty());
         let mut pieces = pieces.map(io::IoSlice::new);
-        let mut left = pieces.as_mut_slice();
+        let mut left = &mut pieces[..used.map_or(0, |last| last + 1)];
         if push(socket, &mut left)? {
             return Ok(());
         }
@@ -290,6 +291,8 @@ impl Line {
     /// Nothing more of this request is to be read: only whether the caller leaves is.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.ahead.len() < MOST_AHEAD {
+            // Most who wait send nothing, and need no room for it.
+            ready!(self.socket.poll_read_ready(cx))?;
             self.ahead.reserve(READ_AHEAD);
             let read = self.socket.read_buf(&mut self.ahead);
             match ready!(std::pin::pin!(read).poll(cx)) {
@@ -389,7 +392,11 @@ fn push(socket: &TcpStream, left: &mut &mut [io::IoSlice<'_>]) -> io::Result<boo
     // Pieces of nothing are behind us before they could be all there is.
     io::IoSlice::advance_slices(left, 0);
     while !left.is_empty() {
-        let sent = match socket.try_write_vectored(left) {
+        let sent = match &**left {
+            [one] => socket.try_write(one),
+            more => socket.try_write_vectored(more),
+        };
+        let sent = match sent {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),

@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 use camarad_policies::head::Lines;
+use camarad_policies::names::bit;
 
 /// Where something begins and ends in the head.
 #[derive(Clone, Copy)]
@@ -21,15 +22,6 @@ pub(super) struct RequestHead {
     /// The bits of all names: most of what is asked for is not there.
     named: u64,
     is_1_0: bool,
-}
-
-/// One bit of 64 for a name, whatever its case.
-fn bit(name: &[u8]) -> u64 {
-    let (Some(first), Some(last)) = (name.first(), name.last()) else {
-        return 1;
-    };
-    let letters = (first & 0x1f) + 5 * (last & 0x1f);
-    1 << ((usize::from(letters) + 11 * name.len()) % 64)
 }
 
 impl RequestHead {

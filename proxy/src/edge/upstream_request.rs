@@ -7,6 +7,7 @@ use super::context::Context;
 use super::request_head::RequestHead;
 use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
+use camarad_policies::names::Names;
 use http::header::HeaderValue;
 use pingora::http::RequestHeader;
 
@@ -15,7 +16,7 @@ const USUAL_HEAD: usize = 1024;
 
 /// Headers of one connection (RFC 9110, section 7.6.1), and those about a body, which
 /// are said anew or by Pingora.
-const OF_CONNECTION: [&str; 12] = [
+const OF_CONNECTION: Names = Names::new(&[
     "connection",
     "http2-settings",
     "keep-alive",
@@ -28,10 +29,10 @@ const OF_CONNECTION: [&str; 12] = [
     "upgrade",
     "content-length",
     "expect",
-];
+]);
 
 /// Headers that would keep an answer from coming whole and plain.
-const NOT_WHOLE: [&str; 7] = [
+const NOT_WHOLE: Names = Names::new(&[
     "accept-encoding",
     "range",
     "if-range",
@@ -39,11 +40,11 @@ const NOT_WHOLE: [&str; 7] = [
     "if-modified-since",
     "if-match",
     "if-unmodified-since",
-];
+]);
 
 /// Headers by which some server or framework lets a caller say what it alone
 /// should know: gunicorn goes by the first two, and refuses when they contradict ours.
-const NEVER_FORWARDED: [&str; 12] = [
+const NEVER_FORWARDED: Names = Names::new(&[
     "x-forwarded-ssl",
     "x-forwarded-protocol",
     "x-forwarded-port",
@@ -56,10 +57,10 @@ const NEVER_FORWARDED: [&str; 12] = [
     "x-rewrite-url",
     "x-script-name",
     "front-end-https",
-];
+]);
 
 /// Headers that are ours to set, or nobody's.
-const MANAGED: [&str; 11] = [
+const MANAGED: Names = Names::new(&[
     "x-client-id",
     "x-user-id",
     "authorization",
@@ -71,7 +72,7 @@ const MANAGED: [&str; 11] = [
     "x-forwarded-for",
     "x-forwarded-proto",
     "x-forwarded-host",
-];
+]);
 
 /// A head of a request to the app, as it goes on the wire.
 pub(super) struct UpstreamHead {
@@ -178,7 +179,9 @@ pub(super) fn of_caller(
     let goes_on = |name: &str| {
         // It is said anew.
         let is_kind = kind.is_some() && name.eq_ignore_ascii_case("content-type");
-        !is_kind && !is_among(name, left) && !is_among(name, &NOT_WHOLE)
+        !is_kind
+            && !left.iter().any(|one| name.eq_ignore_ascii_case(one))
+            && !NOT_WHOLE.has(name.as_bytes())
     };
     let fields = of_message(head).filter(|(name, _)| goes_on(name));
     let kind = kind.map(|kind| ("Content-Type", kind.as_bytes()));
@@ -212,7 +215,7 @@ fn of_message(head: &RequestHead) -> impl Iterator<Item = (&str, &[u8])> {
         .collect();
     head.pairs().filter(move |(name, _)| {
         let is_named = |named: &&[u8]| named.eq_ignore_ascii_case(name.as_bytes());
-        let stays = is_among(name, &OF_CONNECTION) || named.iter().any(is_named);
+        let stays = OF_CONNECTION.has(name.as_bytes()) || named.iter().any(is_named);
         !stays && !is_folding(name) && !is_ours_or_nobodys(name)
     })
 }
@@ -247,11 +250,7 @@ fn is_folding(name: &str) -> bool {
 }
 
 fn is_ours_or_nobodys(name: &str) -> bool {
-    is_among(name, &NEVER_FORWARDED) || is_among(name, &MANAGED)
-}
-
-fn is_among(name: &str, names: &[&str]) -> bool {
-    names.iter().any(|one| name.eq_ignore_ascii_case(one))
+    NEVER_FORWARDED.has(name.as_bytes()) || MANAGED.has(name.as_bytes())
 }
 
 /// What was decided, as headers.

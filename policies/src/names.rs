@@ -1,0 +1,74 @@
+//! Sets of header names that are quick to look in.
+//!
+//! Most names that are looked for are not there, and every request asks for dozens. So each
+//! name has one bit of 64, whatever its case, and a set has those of its names: only where
+//! the bit is there names are compared. A bit alone says nothing; who goes by it finds names
+//! that are not there.
+
+/// Names of headers, in lower case.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    names: &'static [&'static str],
+    bits: u64,
+}
+
+impl Names {
+    /// A set of these names.
+    pub const fn new(names: &'static [&'static str]) -> Self {
+        let (mut bits, mut at) = (0, 0);
+        while at < names.len() {
+            bits |= bit(names[at].as_bytes());
+            at += 1;
+        }
+        Self { names, bits }
+    }
+
+    /// Whether this name is among them, in any case.
+    pub fn has(&self, name: &[u8]) -> bool {
+        let is = |one: &&str| name.eq_ignore_ascii_case(one.as_bytes());
+        self.bits & bit(name) != 0 && self.names.iter().any(is)
+    }
+}
+
+/// The bit of a name, the same in any case.
+pub const fn bit(name: &[u8]) -> u64 {
+    if name.is_empty() {
+        return 1;
+    }
+    // The last five bits of a letter do not hold its case.
+    let (first, last) = (name[0] & 0x1f, name[name.len() - 1] & 0x1f);
+    1 << ((first as usize + 5 * last as usize + 11 * name.len()) % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SOME: Names = Names::new(&["host", "x-client-id", "te", ""]);
+
+    #[test]
+    fn names_are_found_in_any_case_and_no_others() {
+        for name in ["host", "Host", "HOST", "x-Client-ID", "TE", ""] {
+            assert!(SOME.has(name.as_bytes()), "{name:?}");
+        }
+        for name in ["hos", "hosts", "x_client_id", "et", "x-client-i", "\u{e9}"] {
+            assert!(!SOME.has(name.as_bytes()), "{name:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_has_one_bit_in_every_case(name in "[!-~]{0,40}") {
+            let bit = bit(name.as_bytes());
+            prop_assert_eq!(bit.count_ones(), 1);
+            prop_assert_eq!(bit, super::bit(name.to_ascii_uppercase().as_bytes()));
+            prop_assert_eq!(bit, super::bit(name.to_ascii_lowercase().as_bytes()));
+        }
+
+        #[test]
+        fn nothing_is_found_that_is_not_there(name in "[a-z-]{0,6}") {
+            prop_assert_eq!(SOME.has(name.as_bytes()), SOME.names.contains(&name.as_str()));
+        }
+    }
+}
