@@ -4,6 +4,7 @@
 mod audit;
 mod burst;
 mod glance;
+mod handles;
 mod log;
 mod metrics;
 mod recent;
@@ -17,8 +18,9 @@ use crate::gateway::Failure;
 use burst::Burst;
 use camarad_config::Burst as BurstConfig;
 use camarad_policies::matrix::{Auth, Matrix, Rule};
-use camarad_policies::record::{Origin, Record, Source};
-use http::StatusCode;
+use camarad_policies::normalise::METHODS;
+use camarad_policies::record::{CacheResult, Origin, Record, Source};
+use handles::{Kept, Labels};
 use recent::{Minutes, Refusals};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +33,7 @@ const MOST_AUDIT: usize = 64 << 20;
 /// Everybody who is told.
 pub(crate) struct Observer {
     pub(crate) metrics: Metrics,
+    handles: Kept,
     watches: [Mutex<Watch>; 3],
     refusals: Mutex<Refusals>,
     log: JsonLines,
@@ -74,6 +77,7 @@ impl Observer {
         }
         Ok(Self {
             metrics,
+            handles: Kept::default(),
             watches: Origin::ALL.map(|_| {
                 Mutex::new(Watch {
                     burst: Burst::new(config),
@@ -104,45 +108,48 @@ impl Observer {
         if self.log.is_on() || self.audit.is_on() || record.refused() {
             record.time = now_text();
         }
-        let m = &self.metrics;
-        let source = record.source.unwrap_or(Source::Sidecar).as_str();
-        let status =
-            StatusCode::from_u16(record.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let labels = [
-            &record.route,
-            method(&record.method),
-            status.as_str(),
-            source,
-        ];
-        m.requests_total.with_label_values(&labels).inc();
-        let seconds = record.duration_ms / 1000.0;
-        m.request_duration_seconds
-            .with_label_values(&[&record.route])
-            .observe(seconds);
-        if rule.is_some_and(|rule| rule.budget().is_some()) {
-            let own = (seconds - record.upstream_ms / 1000.0).max(0.0);
-            m.own_duration_seconds
-                .with_label_values(&[&record.route])
-                .observe(own);
-        }
         let protected = rule.is_none_or(|rule| rule.auth == Auth::Required);
-        if protected || record.refused() || record.reported.is_some() {
+        let is_decision = protected || record.refused() || record.reported.is_some();
+        let decision = is_decision.then(|| {
             let (decision, reason) = match (record.refused(), record.reported) {
                 (true, _) => ("refuse", record.code.unwrap_or("unknown")),
                 (false, Some(code)) => ("report", code),
                 (false, None) => ("allow", "ok"),
             };
-            let mode = rule.map_or("enforce", |rule| rule.mode.as_str());
-            let labels = [&record.area, decision, reason, mode];
-            m.tenancy_decisions_total.with_label_values(&labels).inc();
+            [
+                decision,
+                reason,
+                rule.map_or("enforce", |rule| rule.mode.as_str()),
+            ]
+        });
+        let m = &self.metrics;
+        let handles = self.handles.get(
+            m,
+            &Labels {
+                route: &record.route,
+                area: &record.area,
+                method: method(&record.method),
+                status: record.status,
+                source: record.source.unwrap_or(Source::Sidecar).as_str(),
+                has_budget: rule.is_some_and(|rule| rule.budget().is_some()),
+                decision,
+                cache: record.cache.map(CacheResult::as_str),
+            },
+        );
+        let seconds = record.duration_ms / 1000.0;
+        handles.requests.inc();
+        handles.duration.observe(seconds);
+        if let Some(own) = &handles.own_duration {
+            own.observe((seconds - record.upstream_ms / 1000.0).max(0.0));
+        }
+        if let Some(decision) = &handles.decision {
+            decision.inc();
+        }
+        if let Some(cache) = &handles.cache {
+            cache.inc();
         }
         if record.forged_user {
             m.forged_identity_total.inc();
-        }
-        if let Some(result) = record.cache {
-            m.cache_requests_total
-                .with_label_values(&[&record.route, result.as_str()])
-                .inc();
         }
         if let Some(reason) = record.fallback {
             m.fallbacks_total
@@ -275,9 +282,7 @@ fn now_text() -> String {
 }
 
 /// Methods are the caller's to invent; labels are not.
-fn method(method: &str) -> &str {
-    match method {
-        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
-        _ => "other",
-    }
+fn method(method: &str) -> &'static str {
+    let known = METHODS.iter().find(|known| **known == method);
+    known.copied().unwrap_or("other")
 }
