@@ -75,7 +75,7 @@ impl CacheKey {
         let rule = permit.rule();
         let query = match rule.serve {
             // What the gateway does not read must not make another key of the same answer.
-            Serve::Connector(_) => permit.query().only(&PARAMETERS).to_text(),
+            Serve::Connector(_) => permit.query().text_of(&PARAMETERS),
             _ => permit.query().to_text(),
         };
         let mut bytes = Vec::with_capacity(192);

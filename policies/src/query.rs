@@ -83,8 +83,12 @@ impl Query {
 
     /// The query with exactly one parameter of this name: where the first stood, or at the end.
     pub fn with(mut self, name: &str, value: &str) -> Self {
+        let mut raw = String::with_capacity(name.len() + value.len() + 1);
+        raw.push_str(name);
+        raw.push('=');
+        encode_into(&mut raw, value);
         let pair = Pair {
-            raw: format!("{name}={}", encode(value)),
+            raw,
             name: name.to_owned(),
             value: value.to_owned(),
         };
@@ -104,32 +108,47 @@ impl Query {
         self
     }
 
-    /// The first parameter of each of these names, in the order of the names.
-    pub fn only(&self, names: &[&str]) -> Self {
+    /// The text of the first parameter of each of these names, in the order of the names.
+    pub fn text_of(&self, names: &[&str]) -> String {
         let first = |name: &&str| self.pairs.iter().find(|pair| pair.name == **name);
-        Self {
-            pairs: names.iter().filter_map(first).cloned().collect(),
-        }
+        joined(names.iter().filter_map(first))
     }
 
     /// The same pairs with nothing left of how they were written: all but what is
     /// plain is encoded, so that nobody can read the text as anything but pairs.
     pub fn rewritten(&self) -> String {
         let pairs = self.pairs.iter();
-        let pairs = pairs.map(|p| format!("{}={}", encode(&p.name), encode(&p.value)));
-        pairs.collect::<Vec<_>>().join("&")
+        let mut text = String::new();
+        for pair in pairs {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            encode_into(&mut text, &pair.name);
+            text.push('=');
+            encode_into(&mut text, &pair.value);
+        }
+        text
     }
 
     /// The text that is forwarded, without `?`.
     pub fn to_text(&self) -> String {
-        let raws: Vec<&str> = self.pairs.iter().map(|p| p.raw.as_str()).collect();
-        raws.join("&")
+        joined(self.pairs.iter())
     }
 }
 
+fn joined<'a>(pairs: impl Iterator<Item = &'a Pair>) -> String {
+    let mut text = String::new();
+    for pair in pairs {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.push_str(&pair.raw);
+    }
+    text
+}
+
 /// Encodes all but what is plain in every query (RFC 3986, section 2.3), and `:`, as in account ids.
-fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+fn encode_into(out: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
             b if b.is_ascii_alphanumeric() || b"-._~:".contains(&b) => out.push(b as char),
@@ -140,7 +159,6 @@ fn encode(text: &str) -> String {
             }
         }
     }
-    out
 }
 
 /// Decodes `+` and `%XX`; a bad escape stays as it is, as it does in the app.

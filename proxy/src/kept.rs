@@ -46,9 +46,18 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
         key: K,
         ask: impl FnOnce() -> F,
     ) -> Result<V, E> {
-        if let Some(answer) = self.fresh(&key) {
-            return Ok(answer);
+        match self.fresh(&key) {
+            Some(answer) => Ok(answer),
+            // What is known must not pay for the room that asking needs.
+            None => Box::pin(self.asked(key, ask)).await,
         }
+    }
+
+    async fn asked<E, F: Future<Output = Result<V, E>>>(
+        &self,
+        key: K,
+        ask: impl FnOnce() -> F,
+    ) -> Result<V, E> {
         let deadline = Instant::now() + PATIENCE;
         let _one = self.asking.alone(key.clone(), deadline).await;
         if let Some(answer) = self.fresh(&key) {

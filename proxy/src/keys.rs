@@ -125,7 +125,7 @@ impl KeyStore {
         {
             return Ok(known.verified);
         }
-        let verified = self.verify(token).await?;
+        let verified = Box::pin(self.verify(token)).await?;
         if let Some(all) = &self.verified {
             let remembered = Remembered {
                 verified: verified.clone(),

@@ -42,6 +42,16 @@ impl Sidecar {
         if let Standing::Holds(user) = self.sessions.standing(&verified, seal, now()) {
             return Ok(verified.bound_to(user));
         }
+        Box::pin(self.by_login(verified, seal, context)).await
+    }
+
+    /// The identity of a token that the login has to be asked about.
+    async fn by_login(
+        &self,
+        verified: Verified,
+        seal: Option<&str>,
+        context: &mut Context,
+    ) -> Result<Identity, Refusal> {
         if self.sessions.was_refused(verified.token()) {
             return Err(Refusal::TokenNotAccepted);
         }
