@@ -142,12 +142,11 @@ impl Sidecar {
         let patience = self.legacy.patience();
         loop {
             let here = wire.here();
-            let head = &begun.read.bytes;
+            let head = &mut begun.read.bytes;
             if !head.is_empty() || !piece.body.is_empty() || piece.is_last {
                 let body = &here[piece.body];
                 let written = exchange.write_piece(head, body, piece.is_last).await;
                 written.map_err(|_| Refusal::ClientClosed)?;
-                begun.read.bytes.clear();
             }
             here.advance(piece.taken);
             if piece.is_last {
@@ -160,7 +159,7 @@ impl Sidecar {
             match more {
                 Ok(Ok(1..)) => {}
                 Ok(Ok(0)) if rest.ends_with_connection() => {
-                    let written = exchange.write_piece(&[], &[], true).await;
+                    let written = exchange.write_piece(&mut Vec::new(), &[], true).await;
                     return written.map_err(|_| Refusal::ClientClosed);
                 }
                 Ok(_) => return Err(Refusal::LegacyBadAnswer),

@@ -145,6 +145,9 @@ impl Wire {
     }
 
     async fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        if body.is_empty() {
+            return self.socket.write_all(head).await;
+        }
         let pieces = [IoSlice::new(head), IoSlice::new(body)];
         let sent = self.socket.write_vectored(&pieces).await?;
         let of_head = sent.min(head.len());
