@@ -20,10 +20,14 @@ pub struct Origins<'a> {
     pub own_host: Option<&'a str>,
 }
 
+/// Whether such a request has to come from our own pages.
+pub fn is_checked(method: &str, by_cookie: bool) -> bool {
+    by_cookie && !matches!(method, "GET" | "HEAD" | "OPTIONS")
+}
+
 /// Refuses an unsafe method that was authenticated by cookie and comes from elsewhere.
 pub fn check(method: &str, by_cookie: bool, origins: Origins<'_>) -> Result<(), Refusal> {
-    let is_safe = matches!(method, "GET" | "HEAD" | "OPTIONS");
-    match is_safe || !by_cookie || is_own(origins) {
+    match !is_checked(method, by_cookie) || is_own(origins) {
         true => Ok(()),
         false => Err(Refusal::CrossSite),
     }
@@ -106,6 +110,8 @@ mod tests {
             );
             assert_eq!(check("POST", false, origins), Ok(()), "{origins:?}");
             assert_eq!(check("GET", true, origins), Ok(()), "{origins:?}");
+            assert!(is_checked("POST", true) && !is_checked("POST", false));
+            assert!(!is_checked("HEAD", true));
         }
     }
 

@@ -23,6 +23,11 @@ impl Names {
         Self { names, bits }
     }
 
+    /// Whether one of them may be among names with these bits ([`bit`]) in all.
+    pub fn may_be_in(&self, bits: u64) -> bool {
+        self.bits & bits != 0
+    }
+
     /// Whether this name is among them, in any case.
     pub fn has(&self, name: &[u8]) -> bool {
         let is = |one: &&str| name.eq_ignore_ascii_case(one.as_bytes());
@@ -68,7 +73,9 @@ mod tests {
 
         #[test]
         fn nothing_is_found_that_is_not_there(name in "[a-z-]{0,6}") {
-            prop_assert_eq!(SOME.has(name.as_bytes()), SOME.names.contains(&name.as_str()));
+            let is_there = SOME.names.contains(&name.as_str());
+            prop_assert_eq!(SOME.has(name.as_bytes()), is_there);
+            prop_assert!(!is_there || SOME.may_be_in(super::bit(name.as_bytes())));
         }
     }
 }

@@ -211,9 +211,10 @@ fn end_head(out: &mut Vec<u8>, source: Source, tags: &Tags<'_>) {
 }
 
 /// One header line, as it goes out.
-pub(super) fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+pub(super) fn push_line(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
+    let name = name.as_ref();
     out.reserve(name.len() + value.len() + 4);
-    for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+    for piece in [name, b": ", value, b"\r\n"] {
         out.extend_from_slice(piece);
     }
 }

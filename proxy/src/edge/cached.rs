@@ -252,7 +252,7 @@ impl Sidecar {
 fn plain_head(permit: &Permit, authority: &str, request_id: &str) -> Option<UpstreamHead> {
     let permit = permit.clone().without_own_cookies();
     let fields = [("Host", authority), ("Accept", "application/json")];
-    let fields = fields.map(|(name, value)| (name, value.as_bytes()));
+    let fields = fields.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let class = permit.rule().cache.map(|cache| cache.class);
     let sender = Sender {
         request_id,

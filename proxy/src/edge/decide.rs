@@ -4,7 +4,7 @@ use super::Sidecar;
 use super::body::Whole;
 use super::context::Context;
 use super::exchange::Exchange;
-use super::guard::Looked;
+use super::guard::{Looked, has_to_look};
 use super::refusing::who;
 use super::request_head::plain;
 use camarad_policies::authorise::{Permit, Places, Tenancy, authorise, named};
@@ -16,6 +16,7 @@ use camarad_policies::head::Framing;
 use camarad_policies::host;
 use camarad_policies::identity::{Clients, Identity};
 use camarad_policies::matrix::{Found, Mode, Rule, is_api};
+use camarad_policies::names::Names;
 use camarad_policies::normalise::{Asked, Credential, RawRequest, normalise};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{Plan, Switch, route};
@@ -32,6 +33,14 @@ pub(super) struct Decision {
     /// What was looked up about the objects and accounts it names.
     pub(super) looked: Looked,
 }
+
+/// What a proxy in front of us says.
+const FORWARDING: Names = Names::new(&[
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+]);
 
 impl Sidecar {
     /// Decides, and notes in the record what was found on the way.
@@ -110,9 +119,13 @@ impl Sidecar {
         context.record.forged_user = permit.forged_user();
         context.record.reported = permit.reported().map(|refusal| refusal.answer().code);
         let plan = route(&permit, &switch);
-        let (permit, looked) = self
-            .guarded(context, permit, &plan, in_path.as_deref(), &mut fields)
-            .await?;
+        let (permit, looked) = match has_to_look(&permit) || fields.is_some() {
+            true => {
+                self.guarded(context, permit, &plan, in_path.as_deref(), &mut fields)
+                    .await?
+            }
+            false => (permit, Looked::default()),
+        };
         context.record.client = permit.client().map(|client| client.get());
         let plan = match looked.seen.as_ref().is_some_and(|seen| seen.is_open) {
             true => plan.without_account()?,
@@ -137,6 +150,8 @@ impl Sidecar {
         let all = |name: &str| exchange.head().joined(name);
         let host = all("host").unwrap_or_default();
         if let Some(peer) = exchange.peer() {
+            let is_forwarded = exchange.head().may_have(&FORWARDING);
+            let all = |name: &str| if is_forwarded { all(name) } else { None };
             let (x_for, x_proto) = (all("x-forwarded-for"), all("x-forwarded-proto"));
             let (x_host, named) = (all("x-forwarded-host"), all("forwarded"));
             let said = Said {
@@ -167,6 +182,11 @@ impl Sidecar {
         asked: &Asked,
         found: &Found,
     ) -> Result<(), Refusal> {
+        let by_cookie = matches!(asked.credential, Credential::Cookie(_));
+        let is_login = found.rule.login && asked.method == "POST";
+        if !is_login && !csrf::is_checked(&asked.method, by_cookie) {
+            return Ok(());
+        }
         let head = exchange.head();
         let text = |name: &str| head.get(name).map(|value| plain(value).unwrap_or(""));
         let forwarded = context.forwarded.as_ref();
@@ -175,9 +195,8 @@ impl Sidecar {
             origin: text("origin"),
             own_host: forwarded.and_then(|said| said.host.as_deref()),
         };
-        let by_cookie = matches!(asked.credential, Credential::Cookie(_));
         csrf::check(&asked.method, by_cookie, origins)?;
-        match found.rule.login && asked.method == "POST" {
+        match is_login {
             true => csrf::check_login(text("content-type"), origins),
             false => Ok(()),
         }

@@ -65,13 +65,7 @@ impl Sidecar {
         in_path: Option<&str>,
         fields: &mut Option<Fields>,
     ) -> Result<(Permit, Looked), Refusal> {
-        let (rule, mode) = (permit.rule(), permit.rule().mode);
-        let looks = rule.guard.is_some()
-            || rule.accounts.is_some()
-            || rule.links_account
-            || rule.cascades(permit.method());
-        let known = permit.identity().is_some() && permit.is_scoped();
-        let (permit, mut looked) = match (looks && known, mode) {
+        let (permit, mut looked) = match (has_to_look(&permit), permit.rule().mode) {
             (false, _) | (_, Mode::Off) => (permit, Looked::default()),
             (true, Mode::Enforce) => self.look(context, permit, plan, in_path, fields).await?,
             (true, Mode::Report) => {
@@ -277,6 +271,16 @@ impl Sidecar {
         context.held.push(held.ok_or(Refusal::GuardUnavailable)?);
         Ok(())
     }
+}
+
+/// Whether anything that this request names has to be looked at.
+pub(super) fn has_to_look(permit: &Permit) -> bool {
+    let rule = permit.rule();
+    let looks = rule.guard.is_some()
+        || rule.accounts.is_some()
+        || rule.links_account
+        || rule.cascades(permit.method());
+    looks && permit.identity().is_some() && permit.is_scoped()
 }
 
 /// An index that cannot be read or written answers nobody.

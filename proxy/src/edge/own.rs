@@ -90,9 +90,9 @@ impl Sidecar {
             ..Tenancy::default()
         };
         let permit = authorise(asked, Ok(identity), found, &tenancy).ok()?;
-        let json: (&str, &[u8]) = ("Content-Type", b"application/json");
+        let json: (&[u8], &[u8]) = (b"Content-Type", b"application/json");
         let json = (!body.is_empty()).then_some(json);
-        let fields = [("Host", host)].into_iter().chain(json);
+        let fields = [(&b"Host"[..], host)].into_iter().chain(json);
         // An id of its own: the app takes a known one for a repetition.
         let sender = Sender {
             request_id: &format!("{}-lookup", context.record.request_id),

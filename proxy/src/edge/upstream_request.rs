@@ -97,7 +97,7 @@ impl UpstreamHead {
     }
 
     /// A header more. What cannot be one is left out: it is not said then.
-    fn push(&mut self, name: &str, value: &[u8]) {
+    fn push(&mut self, name: impl AsRef<[u8]>, value: &[u8]) {
         // Without a way out in the middle: tokens are long, and this goes by many bytes at once.
         let is_control = |b: &u8| (*b < 0x20) & (*b != b'\t') | (*b == 0x7f);
         let is_bad = value.iter().fold(false, |bad, b| bad | is_control(b));
@@ -153,7 +153,7 @@ pub(super) fn shape(
 ) -> pingora::Result<()> {
     head.set_raw_path(permit.target().as_bytes())?;
     let names = head.headers.keys();
-    let left = names.filter(|name| is_folding(name.as_str()) || is_ours_or_nobodys(name.as_str()));
+    let left = names.filter(|name| is_folding(name.as_ref()) || is_ours_or_nobodys(name.as_ref()));
     for name in left.cloned().collect::<Vec<_>>() {
         head.remove_header(&name);
     }
@@ -176,15 +176,17 @@ pub(super) fn of_caller(
     kind: Option<&str>,
     left: &[&str],
 ) -> Option<UpstreamHead> {
-    let goes_on = |name: &str| {
+    let goes_on = |name: &[u8]| {
         // It is said anew.
-        let is_kind = kind.is_some() && name.eq_ignore_ascii_case("content-type");
+        let is_kind = kind.is_some() && name.eq_ignore_ascii_case(b"content-type");
         !is_kind
-            && !left.iter().any(|one| name.eq_ignore_ascii_case(one))
-            && !NOT_WHOLE.has(name.as_bytes())
+            && !left
+                .iter()
+                .any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
+            && !NOT_WHOLE.has(name)
     };
     let fields = of_message(head).filter(|(name, _)| goes_on(name));
-    let kind = kind.map(|kind| ("Content-Type", kind.as_bytes()));
+    let kind = kind.map(|kind| (&b"Content-Type"[..], kind.as_bytes()));
     whole(head.method(), fields.chain(kind), permit, sender, body)
 }
 
@@ -207,15 +209,15 @@ pub(super) fn of_reader(
 }
 
 /// What belongs to the message itself, and is not ours to say.
-fn of_message(head: &RequestHead) -> impl Iterator<Item = (&str, &[u8])> {
+fn of_message(head: &RequestHead) -> impl Iterator<Item = (&[u8], &[u8])> {
     let named: Vec<&[u8]> = head
         .all("connection")
         .flat_map(|value| value.split(|b| *b == b','))
         .map(<[u8]>::trim_ascii)
         .collect();
-    head.pairs().filter(move |(name, _)| {
-        let is_named = |named: &&[u8]| named.eq_ignore_ascii_case(name.as_bytes());
-        let stays = OF_CONNECTION.has(name.as_bytes()) || named.iter().any(is_named);
+    head.fields().filter(move |(name, _)| {
+        let is_named = |named: &&[u8]| named.eq_ignore_ascii_case(name);
+        let stays = OF_CONNECTION.has(name) || named.iter().any(is_named);
         !stays && !is_folding(name) && !is_ours_or_nobodys(name)
     })
 }
@@ -224,7 +226,7 @@ fn of_message(head: &RequestHead) -> impl Iterator<Item = (&str, &[u8])> {
 /// what was decided.
 pub(super) fn whole<'a>(
     method: &str,
-    fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+    fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     permit: &Permit,
     sender: Sender<'_>,
     body: usize,
@@ -245,12 +247,12 @@ pub(super) fn whole<'a>(
 }
 
 /// WSGI folds `_` and `-` in names: what looks like nothing we know may be something there.
-fn is_folding(name: &str) -> bool {
-    name.contains('_')
+fn is_folding(name: &[u8]) -> bool {
+    name.contains(&b'_')
 }
 
-fn is_ours_or_nobodys(name: &str) -> bool {
-    NEVER_FORWARDED.has(name.as_bytes()) || MANAGED.has(name.as_bytes())
+fn is_ours_or_nobodys(name: &[u8]) -> bool {
+    NEVER_FORWARDED.has(name) || MANAGED.has(name)
 }
 
 /// What was decided, as headers.

@@ -156,11 +156,12 @@ impl Observer {
                 .with_label_values(&[&record.route, reason])
                 .inc();
         }
+        let second = self.second();
         let failed = |origin| record.status >= 500 && record.origin == Some(origin);
         if record.source == Some(Source::Legacy) || record.origin == Some(Origin::Legacy) {
-            self.answered(Origin::Legacy, failed(Origin::Legacy));
+            self.answered(Origin::Legacy, failed(Origin::Legacy), second);
         }
-        self.answered(Origin::Sidecar, failed(Origin::Sidecar));
+        self.answered(Origin::Sidecar, failed(Origin::Sidecar), second);
         self.log.write(record);
         if record.refused() {
             locked(&self.refusals).note(Refusal::of(record));
@@ -185,7 +186,7 @@ impl Observer {
     pub(crate) fn coolbits_read(&self, failure: Option<Failure>) {
         let failed = failure.is_some_and(Failure::is_coolbits_fault);
         self.metrics.gateway_up.set(i64::from(!failed));
-        self.answered(Origin::Coolbits, failed);
+        self.answered(Origin::Coolbits, failed, self.second());
     }
 
     /// The metrics page, with what is only known when somebody looks.
@@ -253,9 +254,8 @@ impl Observer {
         self.audit.close();
     }
 
-    fn answered(&self, origin: Origin, failed: bool) {
+    fn answered(&self, origin: Origin, failed: bool, second: u64) {
         let at = Origin::ALL.iter().position(|o| *o == origin).unwrap_or(0);
-        let second = self.second();
         let mut watch = locked(&self.watches[at]);
         watch.burst.note(second, failed);
         watch.minutes.note(second / 60, failed);
