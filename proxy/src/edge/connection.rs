@@ -61,6 +61,7 @@ impl Host {
     pub(super) async fn serve(&self, stream: TcpStream) {
         let mut line = Line::new(stream);
         let mut served = 0;
+        let mut closing = pin!(self.closing(true));
         loop {
             let serving = self.front.serving();
             let limits = &serving.config.limits;
@@ -73,7 +74,7 @@ impl Host {
                 head: limits.head_timeout,
             };
             let (head, read) = match line
-                .next_head(&limits.head, patience, self.closing(served == 0))
+                .next_head(&limits.head, patience, closing.as_mut())
                 .await
             {
                 Ok(Some(head)) => head,
@@ -88,6 +89,9 @@ impl Host {
             let serving = self.front.serving();
             let limits = &serving.config.limits;
             served += 1;
+            if served == 1 {
+                closing.set(self.closing(false));
+            }
             // Pingora reads chunks ahead of where they end, so what follows them cannot be kept.
             let chunked = head.framing == Framing::Chunked;
             let last = !head.keep_alive || chunked || served >= limits.keepalive_requests;

@@ -12,7 +12,7 @@ use camarad_policies::refusal::Refusal;
 use prometheus::IntGauge;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// State of one request.
 pub(crate) struct Context {
@@ -58,21 +58,21 @@ impl Context {
     /// Of a request whose head is here.
     pub(super) fn new(in_flight: &IntGauge, framing: Framing) -> Self {
         in_flight.inc();
-        Self {
-            record: Record::begun(request_id()),
-            framing,
-            in_flight: InFlight(Some(in_flight.clone())),
-            ..Self::none()
-        }
+        let in_flight = InFlight(Some(in_flight.clone()));
+        Self::of(Record::begun(request_id()), framing, in_flight)
     }
 
     /// Of no request.
     pub(super) fn none() -> Self {
+        Self::of(Record::default(), Framing::Length(0), InFlight(None))
+    }
+
+    fn of(record: Record, framing: Framing, in_flight: InFlight) -> Self {
         Self {
-            record: Record::default(),
+            record,
             started: Instant::now(),
             told: None,
-            framing: Framing::Length(0),
+            framing,
             uploaded: 0,
             permit: None,
             seal: None,
@@ -88,7 +88,7 @@ impl Context {
             legacy_started: None,
             legacy_took: None,
             legacy_outcome: "ok",
-            in_flight: InFlight(None),
+            in_flight,
         }
     }
 
@@ -109,10 +109,21 @@ impl Context {
     }
 }
 
-/// An id for a request: UUID, version 7, so that they sort by time.
+/// An id for a request.
 pub(super) fn request_id() -> String {
-    let id = uuid::Uuid::now_v7();
-    id.as_hyphenated()
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let millis = |since: Duration| since.as_secs() * 1000 + u64::from(since.subsec_millis());
+    id_of(since.map_or(0, millis))
+}
+
+/// A UUID, version 7, so that ids sort by the millisecond. Nothing is granted by knowing
+/// one, so its 74 random bits need not be secret.
+fn id_of(millis: u64) -> String {
+    let mut random = [0; 10];
+    fastrand::fill(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random)
+        .into_uuid()
+        .as_hyphenated()
         .encode_lower(&mut [0; uuid::fmt::Hyphenated::LENGTH])
         .to_owned()
 }
@@ -125,5 +136,26 @@ impl Drop for InFlight {
         if let Some(gauge) = &self.0 {
             gauge.dec();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn ids_are_uuids_of_their_own_and_sort_by_time() {
+        let ids: BTreeSet<String> = (0..1000).map(|_| request_id()).collect();
+        assert_eq!(ids.len(), 1000);
+        for id in &ids {
+            let read = uuid::Uuid::parse_str(id).unwrap();
+            assert_eq!(
+                (read.get_version_num(), read.get_variant()),
+                (7, uuid::Variant::RFC4122)
+            );
+        }
+        assert!(id_of(1_700_000_000_999) < id_of(1_700_000_001_000));
+        assert!(request_id() > id_of(1_700_000_000_000));
     }
 }

@@ -120,11 +120,10 @@ impl Line {
         &mut self,
         limits: &Limits,
         patience: Patience,
-        closing: impl Future<Output = ()>,
+        mut closing: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Option<(Head, RequestHead)>, Refusal> {
         let mut seen = 0;
         let mut until = Instant::now() + patience.idle;
-        let mut closing = std::pin::pin!(closing);
         let mut begun = false;
         loop {
             if !self.ahead.is_empty() {
