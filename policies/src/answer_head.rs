@@ -73,6 +73,10 @@ pub fn examine<'a>(
     let (Some(status), Some(minor)) = (answer.code, answer.version) else {
         return Err(Malformed);
     };
+    // What no class of statuses has is no interim answer either (RFC 9110, section 15).
+    if status < 100 {
+        return Err(Malformed);
+    }
     let reason = answer.reason.unwrap_or_default();
     let fields: &'a [Header<'a>] = answer.headers;
     Ok(Some(AnswerHead {

@@ -62,7 +62,7 @@ pub fn write_lines(answer: &AnswerHead<'_>, out: &mut Vec<u8>) -> bool {
     let is_lengthless = matches!(answer.status, 100..=199 | 204);
     let mut is_dated = false;
     for field in of_message(answer.fields) {
-        if !is_lengthless || !field.name.eq_ignore_ascii_case("content-length") {
+        if !is_lengthless || !is_length(field) {
             is_dated |= field.name.eq_ignore_ascii_case("date");
             push(out, field);
         }
@@ -76,9 +76,14 @@ fn of_message<'a>(fields: &'a [Header<'a>]) -> impl Iterator<Item = &'a Header<'
     fields.iter().filter(move |field| {
         let stays = OF_CONNECTION.has(field.name.as_bytes())
             || OURS.has(field.name.as_bytes())
-            || (names_more && is_named(fields, field.name));
+            || (names_more && is_named(fields, field.name) && !is_length(field));
         !stays
     })
+}
+
+/// It says where the body ends, which `Connection` must not take off.
+fn is_length(field: &Header<'_>) -> bool {
+    field.name.eq_ignore_ascii_case("content-length")
 }
 
 fn push(out: &mut Vec<u8>, field: &Header<'_>) {
@@ -257,6 +262,13 @@ mod tests {
                 "1.1 200 OK",
                 "X-Hop: 1\r\nConnection: close, x-hop\r\nA: 1\r\nX-Other: 1\r\nConnection: X-OTHER, \"A\"\r\nDate: x\r\nConnection: date\r\n",
                 "A: 1\r\n",
+                false,
+            ),
+            (
+                "a length that Connection names",
+                "1.1 200 OK",
+                "Connection: content-length, keep-alive\r\nContent-Length: 0\r\n",
+                "Content-Length: 0\r\n",
                 false,
             ),
             (
