@@ -131,7 +131,7 @@ impl Legacy {
                 Ok(Ok(begun)) => return Ok((wire, begun)),
                 Ok(Err(broken)) => {
                     let is_stale = wire.is_reused && broken.before_answer;
-                    if !is_stale || !head.is_safe() {
+                    if !is_stale || !head.is_repeatable() {
                         return Err(broken.refusal);
                     }
                 }

@@ -79,11 +79,18 @@ pub(super) struct UpstreamHead {
     bytes: Vec<u8>,
     is_safe: bool,
     is_head: bool,
+    is_repeatable: bool,
 }
 
 impl UpstreamHead {
     /// `None` for a target that would not be read as one.
-    fn new(method: &str, target: &str) -> Option<Self> {
+    fn new(method: &str, permit: &Permit) -> Option<Self> {
+        let mut head = Self::bare(method, &permit.target())?;
+        head.is_repeatable = head.is_safe && !permit.rule().changes(method);
+        Some(head)
+    }
+
+    fn bare(method: &str, target: &str) -> Option<Self> {
         let is_target = target.starts_with('/') && target.bytes().all(|b| b.is_ascii_graphic());
         let mut bytes = Vec::with_capacity(USUAL_HEAD);
         for piece in [method, " ", target, " HTTP/1.1\r\n"] {
@@ -93,6 +100,7 @@ impl UpstreamHead {
             bytes,
             is_safe: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE"),
             is_head: method == "HEAD",
+            is_repeatable: false,
         })
     }
 
@@ -114,6 +122,11 @@ impl UpstreamHead {
     /// RFC 9110, section 9.2.1.
     pub(super) fn is_safe(&self) -> bool {
         self.is_safe
+    }
+
+    /// It can be asked twice: it is safe, and the matrix knows of nothing that it changes.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_repeatable
     }
 
     /// No body follows its answer.
@@ -197,7 +210,7 @@ pub(super) fn of_reader(
     permit: &Permit,
     sender: Sender<'_>,
 ) -> Option<UpstreamHead> {
-    let mut onward = UpstreamHead::new(head.method(), &permit.target())?;
+    let mut onward = UpstreamHead::new(head.method(), permit)?;
     for (name, value) in of_message(head) {
         onward.push(name, value);
     }
@@ -231,7 +244,7 @@ pub(super) fn whole<'a>(
     sender: Sender<'_>,
     body: usize,
 ) -> Option<UpstreamHead> {
-    let mut head = UpstreamHead::new(method, &permit.target())?;
+    let mut head = UpstreamHead::new(method, permit)?;
     for (name, value) in fields {
         head.push(name, value);
     }
@@ -300,7 +313,7 @@ mod tests {
     impl UpstreamHead {
         /// With no headers.
         pub(crate) fn for_test(method: &str, target: &str) -> Self {
-            let mut head = Self::new(method, target).unwrap();
+            let mut head = Self::bare(method, target).unwrap();
             head.bytes.extend_from_slice(b"\r\n");
             head
         }
@@ -309,9 +322,9 @@ mod tests {
     #[test]
     fn nothing_in_a_value_or_target_becomes_a_line() {
         for target in ["", "a", "/a b", "/a\r\nX: y", "/\u{e9}", "http://a/"] {
-            assert!(UpstreamHead::new("GET", target).is_none(), "{target:?}");
+            assert!(UpstreamHead::bare("GET", target).is_none(), "{target:?}");
         }
-        let mut head = UpstreamHead::new("GET", "/a?b=%20").unwrap();
+        let mut head = UpstreamHead::bare("GET", "/a?b=%20").unwrap();
         for value in ["a\r\nX-Client-ID: 20", "a\nb", "a\0", "a\u{7f}"] {
             head.push("X", value.as_bytes());
         }
