@@ -4,6 +4,9 @@
 
 use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, eventually, once, request};
 use serde_json::json;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 const HELD: &str = "/api/connectors/google-ads/test-call";
 const STREAMED: &str = "/api/orchestrator/compose";
@@ -338,6 +341,29 @@ async fn a_caller_that_takes_nothing_is_let_go() {
         (&record["code"], &record["status"]),
         (&json!("client_closed"), &json!(200))
     );
+}
+
+/// The kernel between us takes megabytes at once and then nothing for a long time, so what the
+/// caller takes is not seen unless it is made to show.
+#[tokio::test]
+async fn a_caller_that_takes_little_at_a_time_is_waited_for() {
+    const TAKEN: usize = 20_000;
+    const EVERY: Duration = Duration::from_millis(100);
+    let (sidecar, _coolbits, _legacy) = with(&[("WRITE_TIMEOUT", "1s")]).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut socket = socket.connect(sidecar.address).await.unwrap();
+    let asked = head("GET /static/judge/bytes/60000000", "");
+    socket.write_all(asked.as_bytes()).await.unwrap();
+    let mut pace = tokio::time::interval(EVERY);
+    let mut some = vec![0; TAKEN];
+    // Three times as long as one wait may be.
+    for _ in 0..30 {
+        pace.tick().await;
+        socket.read_exact(&mut some).await.unwrap();
+    }
+    assert_eq!(sidecar.records(), Vec::<serde_json::Value>::new());
+    assert_eq!(sidecar.metric("sidecar_in_flight").await, 1.0);
 }
 
 #[tokio::test]

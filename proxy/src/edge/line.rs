@@ -14,6 +14,7 @@ use super::request_head::RequestHead;
 use bytes::{Buf, BytesMut};
 use camarad_policies::head::{Framing, Head, Limits, examine_with};
 use camarad_policies::refusal::Refusal;
+use socket2::SockRef;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +29,8 @@ use tokio::time::Instant;
 
 /// Read at once; a usual head fits.
 const READ_AHEAD: usize = 4 * 1024;
+/// Bytes that wait to be sent in the kernel at most.
+const MOST_UNSENT: u32 = 128 * 1024;
 /// Bytes of further requests kept while one is being answered.
 const MOST_AHEAD: usize = 64 * 1024;
 /// How long a caller may go on sending after the last answer, and how much.
@@ -83,6 +86,9 @@ impl Line {
     pub(super) fn new(stream: TcpStream) -> Self {
         // Answers are written whole; waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
+        // Without it a caller who takes little at a time seems to take nothing: the kernel has
+        // megabytes for them, and says so only once a good part is gone.
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT);
         Self {
             peer: stream.peer_addr().ok().map(Peer::new),
             socket: stream,
@@ -198,7 +204,7 @@ impl Line {
     /// Sends these pieces, in one system call where the socket takes them.
     ///
     /// # Errors
-    /// If the caller is gone, or has not taken it all within `patience`.
+    /// If the caller is gone, or has taken nothing of it for `patience`.
     pub(super) async fn send<const N: usize>(
         &mut self,
         pieces: [&[u8]; N],
@@ -212,17 +218,15 @@ impl Line {
         if push(socket, &mut left)? {
             return Ok(());
         }
-        let rest = async {
-            loop {
-                socket.writable().await?;
-                if push(socket, &mut left)? {
-                    return Ok(());
-                }
+        loop {
+            // Who takes some of it has as long again for the next.
+            match tokio::time::timeout(patience, socket.writable()).await {
+                Ok(writable) => writable?,
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
             }
-        };
-        match tokio::time::timeout(patience, rest).await {
-            Ok(sent) => sent,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            if push(socket, &mut left)? {
+                return Ok(());
+            }
         }
     }
 
