@@ -94,11 +94,16 @@ async fn a_caller_that_leaves_ends_the_apps_side() {
         assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
         eventually("it is told", || async { !sidecar.records().is_empty() }).await;
         let record = sidecar.records().pop().unwrap();
-        let status = if begun { 200 } else { 499 };
+        let (status, source) = if begun {
+            (200, "legacy")
+        } else {
+            (499, "sidecar")
+        };
         assert_eq!(
             (&record["status"], &record["code"], &record["origin"]),
             (&json!(status), &json!("client_closed"), &json!(null))
         );
+        assert_eq!(record["source"], source);
     }
 }
 
@@ -261,4 +266,71 @@ async fn ranges_conditions_and_codings_go_on_and_a_body_is_pingoras_still() {
         .await
         .unwrap();
     assert_eq!(raw.answer("POST").await.unwrap().text(), "ok");
+}
+
+/// What follows a 101 would go on in both directions, looked at by nobody.
+#[tokio::test]
+async fn an_upgrade_that_nobody_asked_for_is_a_bad_answer_in_both_lanes() {
+    for (method, fields, body) in [("GET", "", ""), ("POST", "Content-Length: 4\r\n", "body")] {
+        let (app, sidecar) = App::with_sidecar().await;
+        let mut raw = Raw::to(sidecar.address).await;
+        let fields = format!("{fields}Connection: upgrade\r\nUpgrade: websocket\r\n");
+        let target = if method == "GET" {
+            "/static/a"
+        } else {
+            "/judge/upload"
+        };
+        raw.send(request(&format!("{method} {target} HTTP/1.1"), &fields))
+            .await;
+        let mut socket = app.accept().await;
+        assert!(asked(&mut socket).await);
+        // Not before: it would come with the head.
+        raw.send(body).await;
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nraw";
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        let got = raw.answer(method).await.unwrap();
+        assert_eq!(got.status, 502, "{method}");
+        assert!(!got.text().contains("raw"), "{method}: {}", got.text());
+        eventually("it is told", || async { !sidecar.records().is_empty() }).await;
+        let record = sidecar.records().pop().unwrap();
+        assert_eq!(record["code"], "legacy_bad_answer", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_the_app_says_beforehand_is_taken_for_ours() {
+    for (method, fields, body) in [("GET", "", ""), ("POST", "Content-Length: 4\r\n", "body")] {
+        let (app, sidecar) = App::with_sidecar().await;
+        let mut raw = Raw::to(sidecar.address).await;
+        let target = if method == "GET" {
+            "/static/a"
+        } else {
+            "/judge/upload"
+        };
+        raw.send(request(&format!("{method} {target} HTTP/1.1"), fields))
+            .await;
+        let mut socket = app.accept().await;
+        assert!(asked(&mut socket).await);
+        // Not before: it would come with the head.
+        raw.send(body).await;
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-Request-Id: theirs\r\nX-Camarad-Source: coolbits\r\n\r\n";
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        socket
+            .write_all([hints, answer].concat().as_bytes())
+            .await
+            .unwrap();
+        let hints = raw.answer(method).await.unwrap();
+        assert_eq!(
+            (hints.status, hints.header("link")),
+            (103, "</a>"),
+            "{method}"
+        );
+        let told = [
+            hints.header("x-request-id"),
+            hints.header("x-camarad-source"),
+        ];
+        assert_eq!(told, ["", ""], "{method}");
+        let got = raw.answer(method).await.unwrap();
+        assert_eq!((got.status, got.text().as_str()), (200, "ok"), "{method}");
+    }
 }

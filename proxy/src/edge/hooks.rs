@@ -5,7 +5,7 @@
 //! the record is whole; the connection catches what is left.
 
 use super::Sidecar;
-use super::answer::{refuse_streamed, tag};
+use super::answer::{REQUEST_ID, SOURCE, refuse_streamed, tag};
 use super::connection::Arrival;
 use super::context::Context;
 use super::failure::refusal_of;
@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
-use http::{Version, header};
+use http::{StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -126,7 +126,14 @@ impl ProxyHttp for StreamLane {
         context: &mut Context,
     ) -> Result<()> {
         break_for_test("response_filter", &session.req_header().headers);
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // What followed would be looked at by nobody.
+            context.failed = Some(Refusal::LegacyBadAnswer);
+            return Error::e_explain(ErrorType::InvalidHTTPHeader, "an upgrade nobody asked for");
+        }
         if head.status.is_informational() {
+            head.remove_header(&SOURCE);
+            head.remove_header(&REQUEST_ID);
             return Ok(());
         }
         if self.0.is_stopping() {

@@ -70,12 +70,13 @@ impl Sidecar {
         if refusal.is_legacy_fault() {
             context.legacy_outcome = refusal.answer().code;
         }
-        if refusal == Refusal::ClientClosed {
-            context.record.refuse(refusal);
-            exchange.close_after();
-        } else if exchange.told().is_some() {
+        if exchange.told().is_some() {
             // The head is out: the answer breaks off, and the record says why.
             context.record.code = Some(refusal.answer().code);
+            exchange.close_after();
+        } else if refusal == Refusal::ClientClosed {
+            context.record.refuse(refusal);
+            exchange.close_after();
         } else {
             // Before the caller knows: it may have been carried out.
             self.change(permit);
