@@ -194,6 +194,8 @@ mod tests {
                 Ok((304, Length(0), true)),
             ),
             ("1.1 103 -", "", Ok((103, Length(0), true))),
+            ("1.1 099 -", "Content-Length: 5\r\n", Err(Malformed)),
+            ("1.1 000 -", "", Err(Malformed)),
             (
                 "1.1 200 OK",
                 "Content-Length: 5\r\nContent-Length: 5\r\n",
