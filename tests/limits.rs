@@ -347,7 +347,7 @@ async fn a_caller_that_takes_nothing_is_let_go() {
 /// caller takes is not seen unless it is made to show.
 #[tokio::test]
 async fn a_caller_that_takes_little_at_a_time_is_waited_for() {
-    const TAKEN: usize = 20_000;
+    const TAKEN: usize = 80_000;
     const EVERY: Duration = Duration::from_millis(100);
     let (sidecar, _coolbits, _legacy) = with(&[("WRITE_TIMEOUT", "1s")]).await;
     let socket = TcpSocket::new_v4().unwrap();

@@ -29,8 +29,9 @@ use tokio::time::Instant;
 
 /// Read at once; a usual head fits.
 const READ_AHEAD: usize = 4 * 1024;
-/// Bytes that wait to be sent in the kernel at most.
-const MOST_UNSENT: u32 = 128 * 1024;
+/// Bytes that wait to be sent in the kernel at most; who takes half of them within a wait
+/// takes enough, and with less of them large answers cost more.
+const MOST_UNSENT: u32 = 512 * 1024;
 /// Bytes of further requests kept while one is being answered.
 const MOST_AHEAD: usize = 64 * 1024;
 /// How long a caller may go on sending after the last answer, and how much.
