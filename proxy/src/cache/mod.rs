@@ -156,8 +156,9 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
     where
         F: Future<Output = Fetched<V>> + Send + 'static,
     {
-        let was_old = match self.store.look(&key, Instant::now()) {
-            Look::Found(answer) => return Ok(answer.cached(CacheResult::Hit, stand_in)),
+        let now = Instant::now();
+        let was_old = match self.store.look(&key, now) {
+            Look::Found(answer) => return Ok(answer.cached(CacheResult::Hit, now, stand_in)),
             Look::Nothing { was_old } => was_old,
         };
         // A hit must not pay for what a miss needs room for.
@@ -178,20 +179,24 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
             return self.fetch_alone(key, fetch, stand_in).await;
         }
         match self.board(&key, fetch) {
-            Boarding::Found(answer) => Ok(answer.cached(CacheResult::Hit, stand_in)),
+            Boarding::Found(answer) => {
+                Ok(answer.cached(CacheResult::Hit, Instant::now(), stand_in))
+            }
             Boarding::Leads(flight) => {
                 let result = match was_old {
                     true => CacheResult::Expired,
                     false => CacheResult::Miss,
                 };
                 match &*flight.await? {
-                    Landed::Open(answer) => Ok(answer.cached(result, stand_in)),
+                    Landed::Open(answer) => Ok(answer.cached(result, Instant::now(), stand_in)),
                     // Nobody else takes it, so it is there.
                     Landed::Alone(value) => value.take(result).ok_or(FetchBroke),
                 }
             }
             Boarding::Waits(flight, fetch) => match &*flight.await? {
-                Landed::Open(answer) => Ok(answer.cached(CacheResult::Collapsed, stand_in)),
+                Landed::Open(answer) => {
+                    Ok(answer.cached(CacheResult::Collapsed, Instant::now(), stand_in))
+                }
                 Landed::Alone(_) => self.fetch_alone(key, fetch, stand_in).await,
             },
         }
@@ -211,7 +216,9 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
         let fetched = AssertUnwindSafe(fetch()).catch_unwind().await;
         let fetched = fetched.map_err(|_| FetchBroke)?;
         match self.land(&key, None, born, fetched) {
-            Landed::Open(answer) => Ok(answer.cached(CacheResult::Bypass, stand_in)),
+            Landed::Open(answer) => {
+                Ok(answer.cached(CacheResult::Bypass, Instant::now(), stand_in))
+            }
             Landed::Alone(value) => value.take(CacheResult::Bypass).ok_or(FetchBroke),
         }
     }

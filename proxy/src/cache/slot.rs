@@ -124,9 +124,9 @@ impl<V: Clone> Answer<V> {
     pub(super) fn cached(
         &self,
         result: CacheResult,
+        now: Instant,
         stand_in: impl FnOnce(&V, &V) -> V,
     ) -> Cached<V> {
-        let now = Instant::now();
         let (part, value, result) = match &self.given {
             Given::One(part) => (part, part.value.clone(), result),
             Given::StandIn { kept, failed } => {
