@@ -12,6 +12,19 @@ pub struct Names {
     bits: u64,
 }
 
+/// Headers of one connection, in either direction (RFC 9110, section 7.6.1).
+pub const OF_CONNECTION: Names = Names::new(&[
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+]);
+
 impl Names {
     /// A set of these names.
     pub const fn new(names: &'static [&'static str]) -> Self {

@@ -6,21 +6,8 @@
 //! body (see [`crate::rest`]), what an answer means, and sockets.
 
 use crate::answer_head::{AnswerHead, Framing, values};
-use crate::names::Names;
+use crate::names::{Names, OF_CONNECTION};
 use httparse::Header;
-
-/// Header lines of one connection.
-const OF_CONNECTION: Names = Names::new(&[
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-]);
 
 /// Header lines that say what only we say.
 const OURS: Names = Names::new(&["x-camarad-source", "x-request-id"]);

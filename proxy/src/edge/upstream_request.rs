@@ -7,29 +7,15 @@ use super::context::Context;
 use super::request_head::RequestHead;
 use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
-use camarad_policies::names::Names;
+use camarad_policies::names::{Names, OF_CONNECTION};
 use http::header::HeaderValue;
 use pingora::http::RequestHeader;
 
 /// Bytes of a usual head.
 const USUAL_HEAD: usize = 1024;
 
-/// Headers of one connection (RFC 9110, section 7.6.1), and those about a body, which
-/// are said anew or by Pingora.
-const OF_CONNECTION: Names = Names::new(&[
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "content-length",
-    "expect",
-]);
+/// Headers about a body or an upgrade, which are said anew or by Pingora.
+const SAID_ANEW: Names = Names::new(&["content-length", "expect", "http2-settings"]);
 
 /// Headers that would keep an answer from coming whole and plain.
 const NOT_WHOLE: Names = Names::new(&[
@@ -230,7 +216,8 @@ fn of_message(head: &RequestHead) -> impl Iterator<Item = (&[u8], &[u8])> {
         .collect();
     head.fields().filter(move |(name, _)| {
         let is_named = |named: &&[u8]| named.eq_ignore_ascii_case(name);
-        let stays = OF_CONNECTION.has(name) || named.iter().any(is_named);
+        let stays = OF_CONNECTION.has(name) || SAID_ANEW.has(name);
+        let stays = stays || named.iter().any(is_named);
         !stays && !is_folding(name) && !is_ours_or_nobodys(name)
     })
 }
