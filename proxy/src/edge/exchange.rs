@@ -103,7 +103,7 @@ impl Exchange {
         self.keep = false;
     }
 
-    /// Has no effect and no body: it may be sent again, and ends with its caller.
+    /// It is safe by its method and has no body: it ends with its caller.
     pub(super) fn is_bare_read(&self) -> bool {
         self.head.is_safe() && !self.has_body()
     }
