@@ -1,8 +1,9 @@
 //! Pingora's phases, as far as we use them: what streams with a body, on one page.
 //!
-//! Reads are not seen here ([`super::relay`]). A request comes here decided ([`super::handle`]), with its context, and nothing of it
-//! may have been read but its head. Hooks that may break catch panics themselves, so that
-//! the record is whole; the connection catches what is left.
+//! Reads are not seen here ([`super::relay`]). A request comes here decided
+//! ([`super::handle`]), with its context, and nothing of it may have been read but its
+//! head. Hooks that may break catch panics themselves, so that the record is whole; the
+//! connection catches what is left.
 
 use super::Sidecar;
 use super::answer::{REQUEST_ID, SOURCE, refuse_streamed, tag};
