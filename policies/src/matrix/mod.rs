@@ -8,6 +8,7 @@
 
 mod cases;
 mod pattern;
+mod router;
 mod routes;
 mod table;
 
@@ -23,6 +24,7 @@ use crate::operation::Operation;
 use crate::path::CanonicalPath;
 use crate::pointer::Pointer;
 use crate::purge::Purge;
+use router::Router;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -304,7 +306,7 @@ type Entry = BTreeMap<String, Arc<Rule>>;
 
 /// All rules, ready to be looked up.
 pub struct Matrix {
-    router: matchit::Router<Entry>,
+    router: Router<Entry>,
     rules: Vec<Arc<Rule>>,
     unmatched: Arc<Rule>,
     /// `OPTIONS` runs no code of the app's own: who may ask, and nothing else.
@@ -326,29 +328,27 @@ impl Matrix {
             object_in_path: None,
         };
         let unmatched = || bare(&self.unmatched);
-        let Ok(found) = self.router.at(path.as_str()) else {
+        let Some((entry, params)) = self.router.at(path.as_str()) else {
             return unmatched();
         };
         let method = if method == "HEAD" { "GET" } else { method };
         if method == "OPTIONS" {
-            let public = found.value.values().all(|rule| rule.auth == Auth::Public);
+            let public = entry.values().all(|rule| rule.auth == Auth::Public);
             return bare(&self.options[usize::from(!public)]);
         }
-        let variable = |name: &str| found.params.get(name).map(str::to_owned);
-        found
-            .value
-            .get(method)
-            .map_or_else(unmatched, |rule| Found {
-                rule: rule.clone(),
-                client_in_path: rule
-                    .reads(Place::Path)
-                    .then(|| variable("client_id"))
-                    .flatten(),
-                object_in_path: rule
-                    .guard
-                    .as_ref()
-                    .and_then(|guard| variable(guard.path.as_deref()?)),
-            })
+        let params = params.as_ref();
+        let variable = |name: &str| params?.get(name).map(str::to_owned);
+        entry.get(method).map_or_else(unmatched, |rule| Found {
+            rule: rule.clone(),
+            client_in_path: rule
+                .reads(Place::Path)
+                .then(|| variable("client_id"))
+                .flatten(),
+            object_in_path: rule
+                .guard
+                .as_ref()
+                .and_then(|guard| variable(guard.path.as_deref()?)),
+        })
     }
 
     /// Every rule, those for what no route is known of included.
@@ -412,8 +412,8 @@ impl Matrix {
                 .flat_map(|r| r.routes.iter().map(Route::concrete)),
         );
         for path in paths {
-            if let Ok(entry) = self.router.at_mut(&path) {
-                entry.value.values_mut().for_each(&mut swap);
+            if let Some(entry) = self.router.at_mut(&path) {
+                entry.values_mut().for_each(&mut swap);
             }
         }
     }

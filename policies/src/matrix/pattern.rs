@@ -38,6 +38,12 @@ impl Pattern {
         segments.collect::<Option<Vec<_>>>().map(Self)
     }
 
+    /// The path, where nothing of it is variable.
+    pub(super) fn plain(&self) -> Option<String> {
+        let is_plain = |segment| matches!(segment, &Segment::Plain(_));
+        self.0.iter().all(is_plain).then(|| self.router())
+    }
+
     /// The pattern as the router writes it.
     pub(super) fn router(&self) -> String {
         let segments = self.0.iter().map(|segment| match segment {

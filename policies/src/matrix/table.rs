@@ -1,6 +1,7 @@
 //! From the text of the table to the [`Matrix`], with everything that is wrong with it.
 
 use super::pattern::Pattern;
+use super::router::Router;
 use super::{
     Act, ActiveClient, Auth, Caching, ClientScope, Entry, Learn, Matrix, Mode, OnForeign, Place,
     Recorded, Route, Routes, Rule, Serve, UserWide,
@@ -198,7 +199,7 @@ fn observed(mut rule: Rule, app: &Routes, problems: &mut Vec<String>) -> Rule {
     rule
 }
 
-fn router(rules: &[Arc<Rule>], app: &Routes, problems: &mut Vec<String>) -> matchit::Router<Entry> {
+fn router(rules: &[Arc<Rule>], app: &Routes, problems: &mut Vec<String>) -> Router<Entry> {
     let mut claimed: BTreeMap<&Route, &Arc<Rule>> = BTreeMap::new();
     for rule in rules {
         if rule.routes.is_empty() {
@@ -227,7 +228,7 @@ fn router(rules: &[Arc<Rule>], app: &Routes, problems: &mut Vec<String>) -> matc
             None => patterns.push((pattern, Entry::from([(route.method.clone(), rule.clone())]))),
         }
     }
-    let mut router = matchit::Router::new();
+    let mut router = Router::new();
     for (pattern, own) in &patterns {
         // The app goes on to the wider pattern where the narrow one lacks the method.
         let wider = patterns
@@ -239,7 +240,7 @@ fn router(rules: &[Arc<Rule>], app: &Routes, problems: &mut Vec<String>) -> matc
                 entry.entry(method.clone()).or_insert_with(|| rule.clone());
             }
         }
-        if let Err(problem) = router.insert(pattern.router(), entry) {
+        if let Err(problem) = router.insert(pattern, entry) {
             problems.push(format!("{}: {problem}", pattern.router()));
         }
     }
