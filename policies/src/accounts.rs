@@ -483,37 +483,32 @@ impl Standings {
     }
 }
 
-/// A request within its accounts.
+/// How a request is held to its accounts.
 pub struct Bound {
-    /// With the account that is read in the one place where it is.
-    pub permit: Permit,
     /// None was named, the client has no link, and other clients have: which one
     /// the app or Coolbits would take is not known, and may be theirs.
     pub is_open: bool,
 }
 
-/// Decides whether the accounts that a request names are its client's, and names
-/// the one that is read where the request leaves that open.
+/// Decides whether the accounts that a request names are its client's, and has its permit
+/// name the one that is read in the one place where it is.
 ///
 /// Errors with [`Refusal::AccountNotLinked`], and with [`Refusal::BodyMalformed`]
 /// for an account in the body that is neither a text nor a number.
 pub fn bind(
-    permit: Permit,
+    permit: &mut Permit,
     accounts: Accounts,
     fields: Option<&Fields>,
     links: &[Link],
 ) -> Result<Bound, Refusal> {
-    let closed = |permit| Bound {
-        permit,
-        is_open: false,
-    };
+    let closed = Bound { is_open: false };
     let Accounts {
         connector,
         one,
         body,
     } = accounts;
     let Some(client) = permit.client() else {
-        return Ok(closed(permit));
+        return Ok(closed);
     };
     let names = [&[connector.parameter], connector.aliases].concat();
     let allows = |id: &str| connector.allows(id, client, links);
@@ -533,7 +528,7 @@ pub fn bind(
         return Err(Refusal::AccountNotLinked);
     }
     if !one {
-        return Ok(closed(permit));
+        return Ok(closed);
     }
     // Said again in the one place that is read: a second or an empty one must not win.
     let chosen = match (named.first(), connector.of(client, links)) {
@@ -543,10 +538,11 @@ pub fn bind(
             .ok_or(Refusal::AccountNotLinked)?,
         (None, None) => {
             let is_open = links.iter().any(|link| connector.is_of(link));
-            return Ok(Bound { permit, is_open });
+            return Ok(Bound { is_open });
         }
     };
-    Ok(closed(permit.with_parameter(connector.parameter, &chosen)))
+    permit.set_parameter(connector.parameter, &chosen);
+    Ok(closed)
 }
 
 #[cfg(test)]

@@ -78,8 +78,7 @@ impl CacheKey {
             Serve::Connector(_) => permit.query().text_of(&PARAMETERS),
             _ => permit.query().to_text(),
         };
-        let mut bytes = Vec::with_capacity(192);
-        for part in [
+        let parts = [
             tag,
             rule.name.as_bytes(),
             // Zero is nobody's id and no client's.
@@ -89,7 +88,11 @@ impl CacheKey {
             &generation.to_be_bytes(),
             permit.path().as_str().as_bytes(),
             query.as_bytes(),
-        ] {
+        ];
+        let frame = size_of::<u64>();
+        let length = parts.iter().map(|part| frame + part.len()).sum();
+        let mut bytes = Vec::with_capacity(length);
+        for part in parts {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }

@@ -9,6 +9,8 @@
 //!
 //! Not here: what a header means (see [`crate::normalise`]), and reading sockets.
 
+use crate::names::{Names, bit};
+use crate::path::is_plain;
 use crate::refusal::Refusal;
 use http::uri::PathAndQuery;
 
@@ -95,8 +97,7 @@ pub fn examine_with<T>(
 
 /// The method and target of a head that was refused, as far as they can be told.
 pub fn method_of(head: &[u8]) -> &str {
-    let line = line_of(head);
-    let method = line.split(|b| *b == b' ').next().unwrap_or_default();
+    let method = split(line_of(head)).0;
     let is_plain =
         !method.is_empty() && method.len() <= 16 && method.iter().all(u8::is_ascii_uppercase);
     std::str::from_utf8(method)
@@ -107,8 +108,13 @@ pub fn method_of(head: &[u8]) -> &str {
 
 /// The request target, raw; empty while it has not begun.
 pub fn target_of(head: &[u8]) -> &[u8] {
-    let mut words = line_of(head).split(|b| *b == b' ');
-    words.nth(1).unwrap_or_default()
+    split(split(line_of(head)).1).0
+}
+
+/// The word before the first space, and what follows it.
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let at = memchr::memchr(b' ', line).unwrap_or(line.len());
+    (&line[..at], line.get(at + 1..).unwrap_or_default())
 }
 
 /// The request line without its end, as far as it has come.
@@ -132,6 +138,8 @@ pub struct Lines<'a> {
     pub minor: u8,
     /// The header lines, in their order.
     pub fields: &'a [httparse::Header<'a>],
+    /// The bits of all their names ([`bit`]).
+    pub named: u64,
 }
 
 /// Room for header lines to be read into.
@@ -140,27 +148,46 @@ pub type Room<'a> = [httparse::Header<'a>; MOST_FIELDS];
 /// Room that is empty.
 pub const EMPTY: Room<'static> = [httparse::EMPTY_HEADER; MOST_FIELDS];
 
+/// Header lines that a usual head has at most; room is cleared for each head.
+const FEW: usize = 24;
+
+/// Octets that a target may have anywhere: no parser takes offence at them.
+const UNDISPUTED: [bool; 256] = {
+    let mut undisputed = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        undisputed[octet] = matches!(octet as u8, b'/' | b'?' | b'%') || is_plain(octet as u8);
+        octet += 1;
+    }
+    undisputed
+};
+
 /// Splits a whole head into its lines.
 ///
 /// # Errors
-/// [`Refusal::HeadMalformed`], [`Refusal::HeadTooLarge`] for too many lines,
+/// [`Refusal::HeadMalformed`], [`Refusal::HeadTooLarge`] for more lines than there is room,
 /// [`Refusal::VersionUnsupported`], [`Refusal::PathMalformed`].
-pub fn lines<'a>(head: &'a [u8], room: &'a mut Room<'a>) -> Result<Lines<'a>, Refusal> {
+pub fn lines<'a>(
+    head: &'a [u8],
+    room: &'a mut [httparse::Header<'a>],
+) -> Result<Lines<'a>, Refusal> {
+    let line = line_of(head);
     // Three words and two spaces: what a lenient parser could read otherwise is not let through.
-    let mut words = line_of(head).split(|b| *b == b' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
+    let (method, behind) = split(line);
+    let (target, version) = split(behind);
+    if method.is_empty() || target.is_empty() || version.is_empty() || version.contains(&b' ') {
         return Err(Refusal::HeadMalformed);
-    };
-    if method.is_empty() || target.is_empty() || target.iter().any(|b| *b < 0x21 || *b == 0x7f) {
+    }
+    let is_undisputed = target.iter().all(|octet| UNDISPUTED[usize::from(*octet)])
+        && target.len() < usize::from(u16::MAX);
+    if !is_undisputed && target.iter().any(|b| *b < 0x21 || *b == 0x7f) {
         return Err(Refusal::HeadMalformed);
     }
     // Other forms of target (RFC 9112, section 3.2) are for proxies, tunnels and whole servers.
     let is_path = target.starts_with(b"/") && method != b"CONNECT";
     // The proxy's own parser takes no other, and would answer without a record.
-    let is_uri = std::str::from_utf8(target).is_ok() && PathAndQuery::try_from(target).is_ok();
-    if !is_path || !is_uri {
+    let is_uri = || std::str::from_utf8(target).is_ok() && PathAndQuery::try_from(target).is_ok();
+    if !is_path || !(is_undisputed || is_uri()) {
         return Err(Refusal::PathMalformed);
     }
     let minor = match version {
@@ -171,7 +198,7 @@ pub fn lines<'a>(head: &'a [u8], room: &'a mut Room<'a>) -> Result<Lines<'a>, Re
     };
     // A CR alone ends no line: what follows it would be read as header lines of ours, and of
     // nobody who sees one long line there.
-    let rest = &head[start_of(head) + line_of(head).len()..];
+    let rest = &head[start_of(head) + line.len()..];
     let rest = rest.strip_prefix(b"\r\n").ok_or(Refusal::HeadMalformed)?;
     let fields = match httparse::parse_headers(rest, room) {
         Ok(httparse::Status::Complete((_, fields))) => fields,
@@ -183,24 +210,39 @@ pub fn lines<'a>(head: &'a [u8], room: &'a mut Room<'a>) -> Result<Lines<'a>, Re
     if !method.iter().all(is_method) {
         return Err(Refusal::HeadMalformed);
     }
+    let bits = fields.iter().map(|field| bit(field.name.as_bytes()));
     Ok(Lines {
         method,
         target,
         minor,
         fields,
+        named: bits.fold(0, |all, one| all | one),
     })
 }
 
 fn parse<T>(head: &[u8], read: impl FnOnce(&[u8], &Lines<'_>) -> T) -> Result<(Head, T), Refusal> {
-    let mut room = EMPTY;
-    let lines = lines(head, &mut room)?;
+    let mut few = [httparse::EMPTY_HEADER; FEW];
+    match lines(head, &mut few) {
+        Err(Refusal::HeadTooLarge) => {
+            let mut room = EMPTY;
+            parsed(head, &lines(head, &mut room)?, read)
+        }
+        lines => parsed(head, &lines?, read),
+    }
+}
+
+fn parsed<T>(
+    head: &[u8],
+    lines: &Lines<'_>,
+    read: impl FnOnce(&[u8], &Lines<'_>) -> T,
+) -> Result<(Head, T), Refusal> {
     hosts(lines.fields)?;
     let examined = Head {
         length: head.len(),
-        framing: framing(lines.fields, lines.minor)?,
-        keep_alive: keep_alive(lines.fields, lines.minor),
+        framing: framing(lines)?,
+        keep_alive: keep_alive(lines),
     };
-    Ok((examined, read(head, &lines)))
+    Ok((examined, read(head, lines)))
 }
 
 fn values<'a>(fields: &'a [httparse::Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
@@ -219,7 +261,19 @@ fn hosts(fields: &[httparse::Header<'_>]) -> Result<(), Refusal> {
     }
 }
 
-fn framing(fields: &[httparse::Header<'_>], minor: u8) -> Result<Framing, Refusal> {
+/// Names of headers that frame a body, or that WSGI servers fold into these.
+const FRAMING: Names = Names::new(&[
+    "content-length",
+    "transfer-encoding",
+    "content_length",
+    "transfer_encoding",
+]);
+
+fn framing(lines: &Lines<'_>) -> Result<Framing, Refusal> {
+    if !FRAMING.may_be_in(lines.named) {
+        return Ok(Framing::Length(0));
+    }
+    let (fields, minor) = (lines.fields, lines.minor);
     let mut lengths = values(fields, "content-length");
     let mut codings = values(fields, "transfer-encoding");
     // Names that WSGI servers fold into these two.
@@ -258,13 +312,15 @@ fn ends_chunked(coding: &[u8]) -> bool {
     coding.contains(&b',') && last.trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
-fn keep_alive(fields: &[httparse::Header<'_>], minor: u8) -> bool {
+fn keep_alive(lines: &Lines<'_>) -> bool {
+    let is_there = lines.named & bit(b"connection") != 0;
+    let fields = if is_there { lines.fields } else { &[] };
     let says = |option: &str| {
         values(fields, "connection")
             .flat_map(|value| value.split(|b| *b == b','))
             .any(|item| item.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
     };
-    !says("close") && (minor == 1 || says("keep-alive"))
+    !says("close") && (lines.minor == 1 || says("keep-alive"))
 }
 
 #[cfg(test)]
@@ -442,6 +498,34 @@ mod tests {
         ));
         assert!(!kept("1.0", ""));
         assert!(kept("1.0", "Connection: Keep-Alive\r\n"));
+    }
+
+    #[test]
+    fn what_is_undisputed_in_a_target_the_proxys_own_parser_takes_as_well() {
+        for octet in (0..=255).filter(|octet| UNDISPUTED[usize::from(*octet)]) {
+            let octet = char::from(octet);
+            let target = format!("/{octet}a{octet}?{octet}b{octet}");
+            let read = PathAndQuery::try_from(target.as_str()).unwrap();
+            assert_eq!(read.as_str(), target);
+        }
+    }
+
+    #[test]
+    fn heads_of_few_lines_and_of_many_are_read_alike() {
+        for count in [1, FEW - 1, FEW, FEW + 1, MOST_FIELDS - 1, MOST_FIELDS] {
+            let fields = "A: 1\r\n".repeat(count - 1);
+            let bytes = format!("GET / HTTP/1.1\r\n{fields}Host: app\r\n\r\n");
+            let read = examine_with(bytes.as_bytes(), 0, &LIMITS, |_, lines| {
+                let named = lines.fields.iter().filter(|field| field.name == "A");
+                (lines.fields.len(), named.count(), lines.named)
+            });
+            let (_, read) = read.unwrap().unwrap();
+            let bits = bit(b"host") | if count > 1 { bit(b"a") } else { 0 };
+            assert_eq!(read, (count, count - 1, bits));
+        }
+        let fields = "A: 1\r\n".repeat(MOST_FIELDS);
+        let refused = with(&fields).unwrap_err();
+        assert_eq!(refused, Refusal::HeadTooLarge);
     }
 
     proptest! {

@@ -222,11 +222,12 @@ mod tests {
     use super::*;
     use crate::record::{Origin, Record, Source};
     use serde_json::Value;
+    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn what_is_written_is_what_is_read() {
         let mut record = Record {
-            time: "2026-11-26T12:00:00.5Z".into(),
+            time: Some(UNIX_EPOCH + Duration::from_millis(1_795_694_400_500)),
             request_id: "a".into(),
             client_request_id: Some("mine".into()),
             peer: Some("127.0.0.1".into()),
@@ -242,6 +243,7 @@ mod tests {
         record.refuse(Refusal::LegacyTimeout);
         let line = serde_json::to_vec(&record).unwrap();
         let read: Access = read(&line).unwrap();
+        assert_eq!(read.time, "2026-11-26T12:00:00.5Z");
         assert_eq!(
             (read.source.as_deref(), read.origin.as_deref()),
             (

@@ -43,8 +43,13 @@ impl Names {
 
     /// Whether this name is among them, in any case.
     pub fn has(&self, name: &[u8]) -> bool {
+        self.has_at(bit(name), name)
+    }
+
+    /// The same for a name whose bit is known: `bit` is that of `name`, or nothing is found.
+    pub fn has_at(&self, bit: u64, name: &[u8]) -> bool {
         let is = |one: &&str| name.eq_ignore_ascii_case(one.as_bytes());
-        self.bits & bit(name) != 0 && self.names.iter().any(is)
+        self.bits & bit != 0 && self.names.iter().any(is)
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::cookies::{self, Cookies};
 use crate::ids::{Named, Unreadable};
+use crate::names::{Names, bit};
 use crate::path::CanonicalPath;
 use crate::query::{self, Query};
 use crate::refusal::Refusal;
@@ -34,13 +35,18 @@ pub const MANAGED_HEADERS: [&str; 14] = [
 /// Methods that routes of the app have, and those that every one of them has.
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
+/// The same method among [`METHODS`].
+pub fn known_method(method: &str) -> Option<&'static str> {
+    METHODS.into_iter().find(|known| *known == method)
+}
+
 /// Names that WSGI servers take for variables of their own, folded. gunicorn cuts
 /// the value of `SCRIPT_NAME` off the path when it comes from the loopback, where
 /// we are: the app would be at another place than was decided on.
 const SERVER_VARIABLES: [&str; 2] = ["path-info", "script-name"];
 
-/// The head of a request as it came in.
-pub struct RawRequest<'a> {
+/// The head of a request as it came in; `H` goes through its header lines.
+pub struct RawRequest<'a, H> {
     /// Method, upper case.
     pub method: &'a str,
     /// Path of the target, without the query.
@@ -48,7 +54,7 @@ pub struct RawRequest<'a> {
     /// Query of the target, without `?`.
     pub query: &'a [u8],
     /// Every header line in order; names in any case.
-    pub headers: &'a [(&'a [u8], &'a [u8])],
+    pub headers: H,
 }
 
 /// How the caller presented a token.
@@ -65,8 +71,8 @@ pub enum Credential {
 /// What is asked, in the form that is decided on and forwarded.
 #[derive(Clone)]
 pub struct Asked {
-    /// Method, upper case.
-    pub method: String,
+    /// One of [`METHODS`].
+    pub method: &'static str,
     /// Canonical path.
     pub path: CanonicalPath,
     /// Query, with managed names recognised.
@@ -95,13 +101,14 @@ pub struct Asked {
 /// [`Refusal::HeaderAmbiguous`], [`Refusal::HostInvalid`],
 /// [`Refusal::MethodNotAllowed`], [`Refusal::DebuggerRefused`]. A client id that is
 /// no id is not an error yet: a rule that reads no client does not mind.
-pub fn normalise(raw: &RawRequest<'_>) -> Result<Asked, Refusal> {
+pub fn normalise<'a, H>(raw: RawRequest<'a, H>) -> Result<Asked, Refusal>
+where
+    H: IntoIterator<Item = (&'a [u8], &'a [u8])>,
+{
     let path = CanonicalPath::parse(raw.path)?;
     let query = Query::parse(raw.query)?;
     let singles = singles(raw.headers)?;
-    if !METHODS.contains(&raw.method) {
-        return Err(Refusal::MethodNotAllowed);
-    }
+    let method = known_method(raw.method).ok_or(Refusal::MethodNotAllowed)?;
     if path.as_str() == "/console" || query.get("__debugger__").is_some() {
         return Err(Refusal::DebuggerRefused);
     }
@@ -127,7 +134,7 @@ pub fn normalise(raw: &RawRequest<'_>) -> Result<Asked, Refusal> {
         });
     let internal_token = singles.internal_token.map(std::str::from_utf8);
     Ok(Asked {
-        method: raw.method.to_owned(),
+        method,
         path,
         query,
         cookies,
@@ -171,23 +178,26 @@ impl<'a> Singles<'a> {
 /// Headers that make a message what it is; `Connection` must not take them off.
 const NOT_OF_CONNECTION: [&str; 3] = ["content-length", "host", "transfer-encoding"];
 
+/// Names without `_` that have a meaning here; all others are only passed by.
+const HEEDED: Names = Names::new(&[
+    "authorization",
+    "connection",
+    "cookie",
+    "host",
+    "x-client-id",
+    "x-internal-token",
+    "x-request-id",
+    "x-user-id",
+]);
+
 /// Checks all header lines, and picks those that may stand once only.
-fn singles<'a>(headers: &[(&'a [u8], &'a [u8])]) -> Result<Singles<'a>, Refusal> {
+fn singles<'a>(
+    headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<Singles<'a>, Refusal> {
     let mut singles = Singles::default();
     let mut hosts = 0;
-    for &(name, value) in headers {
+    for (name, value) in headers {
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-        if is("connection") {
-            let mut options = value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
-            let is_framing = |option: &[u8]| {
-                NOT_OF_CONNECTION
-                    .iter()
-                    .any(|name| option.eq_ignore_ascii_case(name.as_bytes()))
-            };
-            if options.any(is_framing) {
-                return Err(Refusal::HeaderAmbiguous);
-            }
-        }
         if name.contains(&b'_') {
             let folds_to = |other: &str| {
                 let folded = name.iter().map(|b| if *b == b'_' { b'-' } else { *b });
@@ -198,6 +208,20 @@ fn singles<'a>(headers: &[(&'a [u8], &'a [u8])]) -> Result<Singles<'a>, Refusal>
                 .chain(&SERVER_VARIABLES)
                 .any(|other| folds_to(other))
             {
+                return Err(Refusal::HeaderAmbiguous);
+            }
+        }
+        if !HEEDED.may_be_in(bit(name)) {
+            continue;
+        }
+        if is("connection") {
+            let mut options = value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+            let is_framing = |option: &[u8]| {
+                NOT_OF_CONNECTION
+                    .iter()
+                    .any(|name| option.eq_ignore_ascii_case(name.as_bytes()))
+            };
+            if options.any(is_framing) {
                 return Err(Refusal::HeaderAmbiguous);
             }
         }
@@ -234,11 +258,11 @@ mod tests {
             .chain(headers.iter().copied())
             .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
             .collect();
-        normalise(&RawRequest {
+        normalise(RawRequest {
             method: "GET",
             path: b"/api/flows",
             query: b"",
-            headers: &headers,
+            headers,
         })
     }
 
@@ -282,9 +306,9 @@ mod tests {
             method: "GET",
             path: b"/",
             query: b"",
-            headers: &[],
+            headers: [],
         };
-        assert_eq!(normalise(&raw).err(), Some(Refusal::HostInvalid));
+        assert_eq!(normalise(raw).err(), Some(Refusal::HostInvalid));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! everything else goes on as it came, in its order and spelling. Not here: reading the
 //! body (see [`crate::rest`]), what an answer means, and sockets.
 
-use crate::answer_head::{AnswerHead, Framing, values};
-use crate::names::{Names, OF_CONNECTION};
+use crate::answer_head::{AnswerHead, Framing, MOST_FIELDS, values};
+use crate::names::{Names, OF_CONNECTION, bit};
 use httparse::Header;
 
 /// Header lines that say what only we say.
@@ -58,14 +58,22 @@ pub fn write_lines(answer: &AnswerHead<'_>, out: &mut Vec<u8>) -> bool {
 }
 
 /// The header lines of the message itself.
-fn of_message<'a>(fields: &'a [Header<'a>]) -> impl Iterator<Item = &'a Header<'a>> + Clone {
+fn of_message<'a>(fields: &'a [Header<'a>]) -> impl Iterator<Item = &'a Header<'a>> {
+    let goes_on = goes_on(fields);
+    let of_it = move |field: &&Header<'_>| goes_on(bit(field.name.as_bytes()), field);
+    fields.iter().filter(of_it)
+}
+
+/// Whether one of these lines, with the bit of its name, is of the message itself.
+fn goes_on<'a>(fields: &'a [Header<'a>]) -> impl Fn(u64, &Header<'_>) -> bool {
     let names_more = options(fields).any(|option| !is_usual(option));
-    fields.iter().filter(move |field| {
-        let stays = OF_CONNECTION.has(field.name.as_bytes())
-            || OURS.has(field.name.as_bytes())
+    move |bit, field| {
+        let name = field.name.as_bytes();
+        let stays = OF_CONNECTION.has_at(bit, name)
+            || OURS.has_at(bit, name)
             || (names_more && is_named(fields, field.name) && !is_length(field));
         !stays
-    })
+    }
 }
 
 /// It says where the body ends, which `Connection` must not take off.
@@ -92,29 +100,40 @@ pub struct WholeLines {
     pub sets_cookie: bool,
 }
 
+/// Behind the last part.
+const NO_PART: u8 = 3;
+
 /// What a cache that keeps an answer says itself.
 const FRESHNESS: Names = Names::new(&["cache-control", "expires", "age", "vary", "etag"]);
 
 impl WholeLines {
     /// Of the head of an answer.
     pub fn of(answer: &AnswerHead<'_>) -> Self {
-        let fields = of_message(answer.fields);
+        let goes_on = goes_on(answer.fields);
         let is = |field: &Header<'_>, name| field.name.eq_ignore_ascii_case(name);
-        let part = |field: &Header<'_>| match () {
-            () if is(field, "content-type") => 0,
-            () if FRESHNESS.has(field.name.as_bytes()) => 1,
-            () if is(field, "date") || is(field, "content-length") => 3,
-            () => 2,
+        let part = |field: &Header<'_>| {
+            let bit = bit(field.name.as_bytes());
+            match () {
+                () if !goes_on(bit, field) => NO_PART,
+                () if is(field, "content-type") => 0,
+                () if FRESHNESS.has_at(bit, field.name.as_bytes()) => 1,
+                () if is(field, "date") || is(field, "content-length") => NO_PART,
+                () => 2,
+            }
         };
+        let mut parts = [NO_PART; MOST_FIELDS];
+        for (own, field) in parts.iter_mut().zip(answer.fields) {
+            *own = part(field);
+        }
         let mut lines = Self {
             bytes: Vec::with_capacity(answer.length),
             ..Self::default()
         };
-        for wanted in 0..3 {
+        for wanted in 0..NO_PART {
+            let fields = answer.fields.iter().zip(&parts);
             fields
-                .clone()
-                .filter(|field| part(field) == wanted)
-                .for_each(|field| push(&mut lines.bytes, field));
+                .filter(|(_, part)| **part == wanted)
+                .for_each(|(field, _)| push(&mut lines.bytes, field));
             match wanted {
                 0 => lines.kind = lines.bytes.len(),
                 1 => lines.freshness = lines.bytes.len(),

@@ -57,16 +57,15 @@ const STAYS: [bool; 256] = {
 
 /// The text, where it is in canonical form as it came: most are, and this costs less.
 fn as_it_is(raw: &[u8]) -> Option<&str> {
-    let mut before = 0;
+    // Without a way out in the middle, and looking nothing up twice: this is every request's.
+    let (mut stays, mut before) = (true, 0);
     for &octet in raw {
         // A segment that is empty or begins with a dot may be none that stays.
-        let is_begun = before == b'/' && matches!(octet, b'/' | b'.');
-        if is_begun || !STAYS[usize::from(octet)] {
-            return None;
-        }
+        let is_begun = (before == b'/') & ((octet == b'/') | (octet == b'.'));
+        stays &= STAYS[usize::from(octet)] & !is_begun;
         before = octet;
     }
-    std::str::from_utf8(raw).ok()
+    std::str::from_utf8(raw).ok().filter(|_| stays)
 }
 
 /// Decodes what may stand plainly and writes every other octet as `%XX`.
@@ -102,7 +101,7 @@ fn decode(raw: &[u8]) -> Result<String, Refusal> {
 
 /// `pchar` without `%` and `;` (RFC 3986, 3.3). `%3B` stays as it is written,
 /// because some servers cut parameters off at a plain `;`.
-const fn is_plain(octet: u8) -> bool {
+pub(crate) const fn is_plain(octet: u8) -> bool {
     octet.is_ascii_alphanumeric()
         || matches!(
             octet,

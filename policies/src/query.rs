@@ -149,9 +149,14 @@ fn joined<'a>(pairs: impl Iterator<Item = &'a Pair>) -> String {
 
 /// Encodes all but what is plain in every query (RFC 3986, section 2.3), and `:`, as in account ids.
 fn encode_into(out: &mut String, text: &str) {
+    let is_plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b':');
+    if text.bytes().all(is_plain) {
+        return out.push_str(text);
+    }
     for byte in text.bytes() {
         match byte {
-            b if b.is_ascii_alphanumeric() || b"-._~:".contains(&b) => out.push(b as char),
+            b if is_plain(b) => out.push(b as char),
             b => {
                 use std::fmt::Write;
                 // Writing to a String cannot fail.

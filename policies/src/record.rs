@@ -8,8 +8,12 @@ use crate::authorise::Places;
 use crate::cache_key::CacheKey;
 use crate::identity::ShortHash;
 use crate::refusal::Refusal;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Who produced the figures of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -98,8 +102,9 @@ impl CacheResult {
 /// What happened to one request.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
-    /// When it ended, RFC 3339, UTC; empty where nobody is told.
-    pub time: String,
+    /// When it ended; written as RFC 3339, UTC.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub time: Option<SystemTime>,
     /// Our own id of it.
     pub request_id: String,
     /// The id the caller gave, logged only.
@@ -112,7 +117,7 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_address: Option<Arc<str>>,
     /// Method.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Canonical path, or nothing where there is none.
     pub path: String,
     /// Name of the rule.
@@ -177,6 +182,18 @@ pub struct Record {
     /// Why the mock answered in Coolbits' place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<&'static str>,
+}
+
+/// A time as RFC 3339 has it, UTC.
+pub fn rfc3339(time: SystemTime) -> String {
+    // Formatting a valid time into a String cannot fail.
+    let text = OffsetDateTime::from(time).format(&Rfc3339);
+    text.unwrap_or_default()
+}
+
+/// Written as [`rfc3339`]; no time is no text.
+pub fn as_rfc3339<S: Serializer>(time: &Option<SystemTime>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&time.map(rfc3339).unwrap_or_default())
 }
 
 /// Where no rule applied.

@@ -117,11 +117,21 @@ impl KeyStore {
     /// What passed is remembered by the whole token, for at most
     /// [`REMEMBERED`], never past its end and never past a change of keys.
     pub(crate) async fn identify(&self, token: &str) -> Result<Verified, Refusal> {
+        self.identify_at(token, Instant::now(), now()).await
+    }
+
+    /// The same, where it was asked a moment ago: `asked`, and that in seconds since the epoch.
+    pub(crate) async fn identify_at(
+        &self,
+        token: &str,
+        asked: Instant,
+        seconds: u64,
+    ) -> Result<Verified, Refusal> {
         let generation = self.generation.load(Ordering::SeqCst);
         if let Some(known) = self.verified.as_ref().and_then(|all| all.get(token))
             && known.generation == generation
-            && known.at.elapsed() < REMEMBERED
-            && known.verified.expires().is_none_or(|end| now() < end)
+            && asked.saturating_duration_since(known.at) < REMEMBERED
+            && known.verified.expires().is_none_or(|end| seconds < end)
         {
             return Ok(known.verified);
         }

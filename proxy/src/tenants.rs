@@ -37,7 +37,9 @@ impl Tenants {
 
     /// Remembers a client that was created with this token.
     pub(crate) fn create(&self, token: &Token, client: ClientId) {
-        let mut ids = self.created(token).to_vec();
+        let mut ids = self
+            .created(token)
+            .map_or_else(Vec::new, |ids| ids.to_vec());
         ids.push(client);
         self.created.insert(*token.hash(), Arc::new(ids));
     }
@@ -47,8 +49,8 @@ impl Tenants {
         self.created.retain(|_, ids| !ids.contains(&client));
     }
 
-    /// The clients that were created with this token.
-    pub(crate) fn created(&self, token: &Token) -> Arc<Vec<ClientId>> {
-        self.created.get(token.hash()).unwrap_or_default()
+    /// The clients that were created with this token; `None` for nearly all tokens.
+    pub(crate) fn created(&self, token: &Token) -> Option<Arc<Vec<ClientId>>> {
+        self.created.get(token.hash())
     }
 }

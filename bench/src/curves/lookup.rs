@@ -76,11 +76,11 @@ fn route(number: u64) -> String {
 
 fn path(route: &str) -> io::Result<CanonicalPath> {
     let route = Route::parse(route).ok_or_else(|| io::Error::other(route.to_owned()))?;
-    let asked = normalise(&RawRequest {
+    let asked = normalise(RawRequest {
         method: "GET",
         path: route.concrete().as_bytes(),
         query: b"",
-        headers: &[(b"Host", b"bench")],
+        headers: [(&b"Host"[..], &b"bench"[..])],
     });
     let asked = asked.map_err(|refusal| io::Error::other(format!("{refusal:?}")))?;
     Ok(asked.path)

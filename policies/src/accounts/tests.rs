@@ -97,12 +97,12 @@ fn bound(connector: &str, query: &str, body: Option<&str>, one: bool) -> Result<
         body: body.is_some(),
     };
     let target = format!("/api/connectors/ga4/status?{query}");
-    let permit = permit(Some(identity(1, Some(&[10]))), &target, &[]).unwrap();
+    let mut permit = permit(Some(identity(1, Some(&[10]))), &target, &[]).unwrap();
     let fields = body.map(|body| Fields::read(body.as_bytes(), None, false).unwrap());
-    let bound = bind(permit, accounts, fields.as_ref(), &linked())?;
+    let bound = bind(&mut permit, accounts, fields.as_ref(), &linked())?;
     match bound.is_open {
         true => Ok("open".to_owned()),
-        false => Ok(bound.permit.query().to_text()),
+        false => Ok(permit.query().to_text()),
     }
 }
 

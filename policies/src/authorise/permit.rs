@@ -11,6 +11,7 @@ use crate::normalise::Asked;
 use crate::path::CanonicalPath;
 use crate::query::Query;
 use crate::refusal::Refusal;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Leave to do exactly what was asked, as the identity, within the client.
@@ -20,7 +21,7 @@ pub struct Permit {
     identity: Option<Identity>,
     reach: Option<Reach>,
     scope: Scope,
-    method: String,
+    method: &'static str,
     path: CanonicalPath,
     query: Query,
     cookies: Cookies,
@@ -40,17 +41,17 @@ pub(super) struct Scope {
 }
 
 /// The managed headers of the upstream request. `None` means: remove it.
-pub struct UpstreamIdentity {
+pub struct UpstreamIdentity<'a> {
     /// `X-Client-ID`.
-    pub client_id: Option<String>,
+    pub client_id: Option<Cow<'a, str>>,
     /// `X-User-ID`.
     pub user_id: Option<String>,
-    /// `Authorization`.
-    pub authorization: Option<String>,
+    /// `Authorization`, behind `Bearer `.
+    pub bearer: Option<&'a str>,
     /// `Cookie`.
     pub cookie: Option<String>,
     /// `X-Internal-Token`.
-    pub internal_token: Option<String>,
+    pub internal_token: Option<&'a str>,
 }
 
 impl Permit {
@@ -105,9 +106,9 @@ impl Permit {
         self.scope.client
     }
 
-    /// Method, upper case.
-    pub fn method(&self) -> &str {
-        &self.method
+    /// Method, upper case; one of [`crate::normalise::METHODS`].
+    pub fn method(&self) -> &'static str {
+        self.method
     }
 
     /// Canonical path.
@@ -160,7 +161,7 @@ impl Permit {
             let towards = Self {
                 rule,
                 path,
-                method: "GET".to_owned(),
+                method: "GET",
                 query: Query::default(),
                 ..self.clone()
             };
@@ -177,10 +178,9 @@ impl Permit {
         self
     }
 
-    /// The same, asking for what a decision named in the query.
-    pub(crate) fn with_parameter(mut self, name: &str, value: &str) -> Self {
-        self.query = self.query.with(name, value);
-        self
+    /// Asks for what a decision named in the query.
+    pub(crate) fn set_parameter(&mut self, name: &str, value: &str) {
+        self.query = std::mem::take(&mut self.query).with(name, value);
     }
 
     /// The same for this object: named where the guard's rule reads its id in the
@@ -206,18 +206,19 @@ impl Permit {
 
     /// The managed headers for the app: the decided client in the places that the
     /// route reads and in no other, everything else set from the identity or removed.
-    pub fn upstream_identity(&self) -> UpstreamIdentity {
+    pub fn upstream_identity(&self) -> UpstreamIdentity<'_> {
         let user_id = self.user().map(|user| digits(user.get()));
         let token = self.identity.as_ref().map(|i| i.token().expose());
         let (client_id, client_cookie) = match self.scope.is_scoped {
             true => {
                 let at = |place| self.scope.client.filter(|_| self.rule.reads(place));
-                let text = |client: ClientId| digits(client.get());
+                let text = |client: ClientId| Cow::Owned(digits(client.get()));
                 (at(Place::Header).map(text), at(Place::Cookie).map(text))
             }
             false => {
-                let cookie = self.cookies.managed(cookies::CLIENT_ID).map(str::to_owned);
-                (self.asked_client.clone(), cookie)
+                let cookie = self.cookies.managed(cookies::CLIENT_ID);
+                let asked = self.asked_client.as_deref();
+                (asked.map(Cow::Borrowed), cookie.map(Cow::Borrowed))
             }
         };
         let user = user_id.as_deref().zip(token);
@@ -229,10 +230,10 @@ impl Permit {
         let cookie = self.cookies.rebuild(&set);
         UpstreamIdentity {
             cookie,
-            authorization: token.map(|token| ["Bearer ", token].concat()),
+            bearer: token,
             client_id,
             user_id,
-            internal_token: self.internal_token.clone(),
+            internal_token: self.internal_token.as_deref(),
         }
     }
 }

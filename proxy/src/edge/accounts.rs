@@ -32,10 +32,10 @@ impl Sidecar {
     pub(super) async fn bound_to_accounts(
         &self,
         context: &Context,
-        permit: Permit,
+        permit: &mut Arc<Permit>,
         plan: &Plan,
         fields: Option<&Fields>,
-    ) -> Result<(Permit, Option<Seen>), Refusal> {
+    ) -> Result<Option<Seen>, Refusal> {
         let bound = permit.rule().accounts;
         let bound = bound.filter(|_| self.config.tenancy.bind_accounts);
         // Under the service account the operator's own table counts, and nothing that callers linked.
@@ -43,7 +43,7 @@ impl Sidecar {
         let (Some(bound), Some(identity), Some(client), false) =
             (bound, permit.identity(), permit.client(), by_table)
         else {
-            return Ok((permit, None));
+            return Ok(None);
         };
         // A claim outlives its client; without it nothing would be bound.
         if !self.clients_of(identity, context).await?.contains(&client) {
@@ -52,14 +52,13 @@ impl Sidecar {
         let links = self.links_of(identity, context).await?;
         let lists = matches!(permit.rule().serve, Serve::Connector(operation) if operation.lists());
         let to_link = lists && permit.query().get(PURPOSE) == Some("link");
-        let bound = accounts::bind(permit, bound, fields, &links)?;
-        let seen = Seen {
+        let bound = accounts::bind(Arc::make_mut(permit), bound, fields, &links)?;
+        Ok(Some(Seen {
             links,
             client,
             to_link,
             is_open: bound.is_open,
-        };
-        Ok((bound.permit, Some(seen)))
+        }))
     }
 
     /// Refuses to link an account of a client that the token does not reach: one that

@@ -9,14 +9,13 @@ use camarad_policies::limit::Level;
 use camarad_policies::normalise::METHODS;
 use camarad_policies::onward::Delivery;
 use camarad_policies::record::Source;
-use camarad_policies::refusal::Refusal;
+use camarad_policies::refusal::{Answer as Words, Refusal};
 use camarad_policies::seal::LIFE;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
-use serde::Serialize;
 use std::io;
 use std::time::Duration;
 
@@ -28,13 +27,10 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Headers of an answer of our own.
 const USUAL_HEADERS: usize = 8;
 
-/// What a caller is told about a refusal.
-#[derive(Serialize)]
-struct Refused<'a> {
-    code: &'static str,
-    error: &'static str,
-    request_id: &'a str,
-}
+/// Values that most answers have, made once.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A whole answer.
 pub(super) struct Answer {
@@ -51,13 +47,13 @@ pub(super) struct Answer {
 impl Answer {
     /// JSON with this body.
     pub(super) fn json(status: u16, body: Bytes, source: Source) -> Self {
-        Self::of_kind("application/json", status, body, source)
+        Self::of_kind(JSON, status, body, source)
     }
 
     /// With a body of this kind.
-    fn of_kind(kind: &'static str, status: u16, body: Bytes, source: Source) -> Self {
+    fn of_kind(kind: HeaderValue, status: u16, body: Bytes, source: Source) -> Self {
         let mut headers = Vec::with_capacity(USUAL_HEADERS);
-        headers.push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
+        headers.push((header::CONTENT_TYPE, kind));
         Self {
             status,
             headers,
@@ -69,8 +65,8 @@ impl Answer {
     }
 
     /// The same with a header of fixed text.
-    fn saying(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.headers.push((name, HeaderValue::from_static(value)));
+    fn saying(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -86,12 +82,8 @@ impl Answer {
     pub(super) fn refusal(refusal: Refusal, request_id: &str, is_api: bool) -> Self {
         let words = refusal.answer();
         let answer = if is_api {
-            let body = Refused {
-                code: words.code,
-                error: words.words,
-                request_id,
-            };
-            Self::json(words.status, crate::json::to_body(&body), Source::Sidecar)
+            let body = refused_body(&words, request_id);
+            Self::json(words.status, body, Source::Sidecar)
         } else {
             // With an icon of its own: a browser would ask for /favicon.ico, and be refused that, too.
             let page = format!(
@@ -100,13 +92,13 @@ impl Answer {
                 status = words.status,
                 words = words.words,
             );
-            let kind = "text/html; charset=utf-8";
-            Self::of_kind(kind, words.status, page.into(), Source::Sidecar)
+            Self::of_kind(HTML, words.status, page.into(), Source::Sidecar)
         };
-        let answer = answer.saying(header::CACHE_CONTROL, "no-store");
+        let answer = answer.saying(header::CACHE_CONTROL, NO_STORE);
         match words.status {
             401 if refusal == Refusal::TokenMissing => {
-                answer.saying(header::WWW_AUTHENTICATE, "Bearer realm=\"camarad\"")
+                let realm = HeaderValue::from_static("Bearer realm=\"camarad\"");
+                answer.saying(header::WWW_AUTHENTICATE, realm)
             }
             401 => {
                 let error = format!(
@@ -116,10 +108,25 @@ impl Answer {
                 answer.with(header::WWW_AUTHENTICATE, &error)
             }
             405 => answer.with(header::ALLOW, &METHODS.join(", ")),
-            503 => answer.saying(header::RETRY_AFTER, "5"),
+            503 => answer.saying(header::RETRY_AFTER, HeaderValue::from_static("5")),
             _ => answer,
         }
     }
+}
+
+/// What a script is told about a refusal, as [`crate::json`] would write it: none of these
+/// texts has anything to escape.
+fn refused_body(words: &Words, request_id: &str) -> Bytes {
+    let pieces = [
+        "{\"code\":\"",
+        words.code,
+        "\",\"error\":\"",
+        words.words,
+        "\",\"request_id\":\"",
+        request_id,
+        "\"}\n",
+    ];
+    pieces.concat().into()
 }
 
 /// What is left of the caller's refusals (draft-ietf-httpapi-ratelimit-headers-07), in whole seconds.
@@ -212,11 +219,21 @@ fn end_head(out: &mut Vec<u8>, source: Source, tags: &Tags<'_>) {
 
 /// One header line, as it goes out.
 pub(super) fn push_line(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
-    let name = name.as_ref();
-    out.reserve(name.len() + value.len() + 4);
-    for piece in [name, b": ", value, b"\r\n"] {
+    push_line_of(out, name, [value]);
+}
+
+/// One header line with a value in pieces.
+pub(super) fn push_line_of<const N: usize>(
+    out: &mut Vec<u8>,
+    name: impl AsRef<[u8]>,
+    value: [&[u8]; N],
+) {
+    out.extend_from_slice(name.as_ref());
+    out.extend_from_slice(b": ");
+    for piece in value {
         out.extend_from_slice(piece);
     }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn connection(keep: bool) -> &'static [u8] {
@@ -309,4 +326,22 @@ fn seal(context: &Context) -> Option<String> {
     Some(format!(
         "{SEAL}={seal}; Path=/; Max-Age={LIFE}; HttpOnly; SameSite=Lax{secure}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_script_is_told_of_a_refusal_is_as_json_would_be_written() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+        for refusal in Refusal::ALL {
+            let words = refusal.answer();
+            let (code, error) = (words.code, words.words);
+            let told = json!({"code": code, "error": error, "request_id": id});
+            let expected = crate::json::to_body(&told);
+            assert_eq!(refused_body(&words, id), expected, "{code}");
+        }
+    }
 }

@@ -55,8 +55,9 @@ impl Sidecar {
             Ok(_) => "ok",
             Err(refusal) => refusal.answer().code,
         };
-        self.observer.upstream("legacy", code, started.elapsed());
-        context.waits(started.elapsed());
+        let took = started.elapsed();
+        self.observer.upstream("legacy", code, took);
+        context.waits(took);
         self.change(&permit);
         self.forget_deleted(&permit, looked_up.object).await?;
         self.forget_runs(context, &permit, outcome.as_ref().ok().map(|f| f.status))

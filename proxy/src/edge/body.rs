@@ -59,6 +59,13 @@ impl Sidecar {
         let limits = &self.config.limits;
         self.check_body(exchange, context, limits.body as u64)?;
         let mut held = self.budget.hold();
+        if context.framing == Framing::Length(0) {
+            return Ok(Whole {
+                bytes: Bytes::new(),
+                kind: None,
+                _held: held,
+            });
+        }
         let mut room = 0;
         if let Framing::Length(length) = context.framing {
             room = usize::try_from(length).map_err(|_| Refusal::BodyTooLarge)?;

@@ -6,7 +6,7 @@
 
 use super::accept::{Front, Phase, Serving};
 use super::answer::Answer;
-use super::context::{Context, request_id};
+use super::context::{Context, request_id, since_epoch};
 use super::exchange::{Exchange, Tags, Times};
 use super::handle::Handled;
 use super::line::{Line, Patience};
@@ -14,14 +14,16 @@ use super::request_head::RequestHead;
 use crate::observe::Observer;
 use crate::panics::{BREAK_AT, break_where_asked, caught};
 use camarad_policies::head::{Framing, Head, method_of, target_of};
+use camarad_policies::normalise::known_method;
 use camarad_policies::record::Record;
 use camarad_policies::refusal::Refusal;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -62,6 +64,7 @@ impl Host {
         let mut line = Line::new(stream);
         let mut served = 0;
         let mut closing = pin!(self.closing(true));
+        let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             let serving = self.front.serving();
             let limits = &serving.config.limits;
@@ -74,7 +77,7 @@ impl Host {
                 head: limits.head_timeout,
             };
             let (head, read) = match line
-                .next_head(&limits.head, patience, closing.as_mut())
+                .next_head(&limits.head, patience, timer.as_mut(), closing.as_mut())
                 .await
             {
                 Ok(Some(head)) => head,
@@ -128,9 +131,11 @@ impl Host {
             write: limits.write_timeout,
         };
         let keep = !last && !*self.front.stopping().borrow();
+        let started = line.headed().into_std();
         let mut exchange = Exchange::new(line, head, read, keep, times);
         let sidecar = &serving.sidecar;
-        let mut context = Context::new(&self.observer.metrics.in_flight, head.framing);
+        let in_flight = &self.observer.metrics.in_flight;
+        let mut context = Context::new(in_flight, head.framing, started);
         // Before anything is decided: what is refused early is told with it, too.
         context.record.peer = exchange.peer().map(|peer| peer.text.clone());
         let handled = {
@@ -141,7 +146,7 @@ impl Host {
         match handled {
             Some(Ok(Handled::Stream)) => {
                 let line = exchange.into_stream();
-                return self.stream(serving, line, context, last).await;
+                return Box::pin(self.stream(serving, line, context, last)).await;
             }
             // A caller that could not be answered; the record says what was tried.
             Some(Ok(Handled::Answered) | Err(_)) => {}
@@ -200,12 +205,12 @@ impl Host {
                 line.forget_rest();
                 self.answer(&mut line, &mut record, Refusal::Internal).await;
             }
-            self.observer.tell(&mut record, None);
+            self.observer.tell(&mut record, None, Instant::now());
         }
         if !panicked && line.answered() && !told.met.load(Ordering::Relaxed) {
             // Refused by Pingora itself: there was no hook to tell of it.
             let mut record = self.record(&line, &method, Refusal::HeadMalformed);
-            self.observer.tell(&mut record, None);
+            self.observer.tell(&mut record, None, Instant::now());
         }
         if told.broke_off.load(Ordering::Relaxed) {
             line.cut();
@@ -219,7 +224,7 @@ impl Host {
     async fn refuse(&self, line: &mut Line, refusal: Refusal) {
         let mut record = self.record(line, method_of(line.ahead()), refusal);
         self.answer(line, &mut record, refusal).await;
-        self.observer.tell(&mut record, None);
+        self.observer.tell(&mut record, None, Instant::now());
     }
 
     async fn answer(&self, line: &mut Line, record: &mut Record, refusal: Refusal) {
@@ -242,11 +247,12 @@ impl Host {
 
     fn record(&self, line: &Line, method: &str, refusal: Refusal) -> Record {
         let mut record = Record {
-            method: method.to_owned(),
+            method: known_method(method).map_or_else(|| method.to_owned().into(), Cow::Borrowed),
             peer: line.peer().map(|peer| peer.text.clone()),
+            time: Some(SystemTime::now()),
             status: refusal.answer().status,
             duration_ms: line.since_head().as_secs_f64() * 1000.0,
-            ..Record::begun(request_id())
+            ..Record::begun(request_id(since_epoch()))
         };
         record.refuse(refusal);
         record

@@ -17,7 +17,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// State of one request.
 pub(crate) struct Context {
     pub(super) record: Record,
+    /// When its head was here.
     pub(super) started: Instant,
+    /// The same since the Unix epoch.
+    pub(super) since_epoch: Duration,
     /// What the connection is told back.
     pub(super) told: Option<Arc<Told>>,
     /// How the request's body is framed.
@@ -56,21 +59,37 @@ pub(crate) struct Context {
 
 impl Context {
     /// Of a request whose head is here.
-    pub(super) fn new(in_flight: &IntGauge, framing: Framing) -> Self {
+    pub(super) fn new(in_flight: &IntGauge, framing: Framing, started: Instant) -> Self {
         in_flight.inc();
         let in_flight = InFlight(Some(in_flight.clone()));
-        Self::of(Record::begun(request_id()), framing, in_flight)
+        let since_epoch = since_epoch();
+        let record = Record::begun(request_id(since_epoch));
+        Self::of(record, framing, started, since_epoch, in_flight)
     }
 
     /// Of no request.
     pub(super) fn none() -> Self {
-        Self::of(Record::default(), Framing::Length(0), InFlight(None))
+        let (framing, now) = (Framing::Length(0), Instant::now());
+        Self::of(
+            Record::default(),
+            framing,
+            now,
+            Duration::ZERO,
+            InFlight(None),
+        )
     }
 
-    fn of(record: Record, framing: Framing, in_flight: InFlight) -> Self {
+    fn of(
+        record: Record,
+        framing: Framing,
+        started: Instant,
+        since_epoch: Duration,
+        in_flight: InFlight,
+    ) -> Self {
         Self {
             record,
-            started: Instant::now(),
+            started,
+            since_epoch,
             told: None,
             framing,
             uploaded: 0,
@@ -109,11 +128,15 @@ impl Context {
     }
 }
 
-/// An id for a request.
-pub(super) fn request_id() -> String {
+/// The time by the wall clock, since the Unix epoch.
+pub(super) fn since_epoch() -> Duration {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let millis = |since: Duration| since.as_secs() * 1000 + u64::from(since.subsec_millis());
-    id_of(since.map_or(0, millis))
+    since.unwrap_or_default()
+}
+
+/// An id for a request that came at this time since the Unix epoch.
+pub(super) fn request_id(since: Duration) -> String {
+    id_of(since.as_secs() * 1000 + u64::from(since.subsec_millis()))
 }
 
 /// A UUID, version 7, so that ids sort by the millisecond. Nothing is granted by knowing
@@ -146,7 +169,7 @@ mod tests {
 
     #[test]
     fn ids_are_uuids_of_their_own_and_sort_by_time() {
-        let ids: BTreeSet<String> = (0..1000).map(|_| request_id()).collect();
+        let ids: BTreeSet<String> = (0..1000).map(|_| request_id(since_epoch())).collect();
         assert_eq!(ids.len(), 1000);
         for id in &ids {
             let read = uuid::Uuid::parse_str(id).unwrap();
@@ -156,6 +179,6 @@ mod tests {
             );
         }
         assert!(id_of(1_700_000_000_999) < id_of(1_700_000_001_000));
-        assert!(request_id() > id_of(1_700_000_000_000));
+        assert!(request_id(since_epoch()) > id_of(1_700_000_000_000));
     }
 }

@@ -52,11 +52,11 @@ impl Sidecar {
         let switch = self.switch.current();
         let mut asked = read(exchange, context)?;
         self.place(exchange, context)?;
-        let found = self.matrix.find(&asked.method, &asked.path);
-        context.record.path = asked.path.to_string();
+        let found = self.matrix.find(asked.method, &asked.path);
+        context.record.path = asked.path.as_str().to_owned();
         context.record.route.clone_from(&found.rule.name);
         context.record.area.clone_from(&found.rule.area);
-        context.is_api = is_api(&asked.path) || !is_navigation(&asked.method);
+        context.is_api = is_api(&asked.path) || !is_navigation(asked.method);
         let identity = self.identify(&asked, context).await;
         if let Ok(Some(identity)) = &identity {
             context.record.user = Some(identity.user().get());
@@ -71,14 +71,14 @@ impl Sidecar {
         let mut whole = None;
         let mut fields = None;
         let mut broken = None;
-        if is_navigation(&asked.method) && context.framing != Framing::Length(0) {
+        if is_navigation(asked.method) && context.framing != Framing::Length(0) {
             return Err(Refusal::BodyUnexpected);
         }
         // What is guarded is read before anything is locked for it.
-        let is_held = found.rule.guard.is_some() || found.rule.cascades(&asked.method);
+        let is_held = found.rule.guard.is_some() || found.rule.cascades(asked.method);
         let reads_body = !found.rule.body_clients.is_empty()
             || found.rule.reads_fields()
-            || (is_held && !is_navigation(&asked.method));
+            || (is_held && !is_navigation(asked.method));
         if let (true, Ok(Some(_))) = (reads_body, &identity) {
             // Only for somebody who is known: nobody else may make us hold a body.
             let read = self.read_body(exchange, context).await?;
@@ -90,13 +90,13 @@ impl Sidecar {
         }
         context.record.mode = found.rule.mode.as_str();
         context.record.client_asked = Places::of(&asked, &found);
-        let (mut listed, mut created) = (None, Arc::default());
+        let (mut listed, mut created) = (None, None);
         if let Ok(Some(identity)) = &identity {
             created = self.tenants.created(identity.token());
             let limits = identity.clients();
             let unknown = named(&asked, &found).any(|id| !limits.allow(id));
             // A limited token names its clients itself, save those it created.
-            let worth_asking = *limits == Clients::Unclaimed || !created.is_empty();
+            let worth_asking = *limits == Clients::Unclaimed || created.is_some();
             if unknown && worth_asking && found.rule.mode != Mode::Off {
                 match self.clients_of(identity, context).await {
                     Ok(clients) => listed = Some(clients),
@@ -108,13 +108,14 @@ impl Sidecar {
         let internal = &self.config.server.internal_networks;
         let tenancy = Tenancy {
             directory: listed.as_ref(),
-            created: &created,
+            created: created.as_deref().map_or(&[], Vec::as_slice),
             strict_management: self.config.tenancy.strict_management,
             internal: address.is_some_and(|ip| internal.iter().any(|net| net.contains(&ip))),
             broken,
         };
         let in_path = found.object_in_path.clone();
-        let permit = authorise(asked, identity, found, &tenancy)?;
+        // From here on one place: it is held by many, and too large to be moved about.
+        let permit = Arc::new(authorise(asked, identity, found, &tenancy)?);
         context.record.client = permit.client().map(|client| client.get());
         context.record.forged_user = permit.forged_user();
         context.record.reported = permit.reported().map(|refusal| refusal.answer().code);
@@ -136,7 +137,7 @@ impl Sidecar {
             whole = whole.map(|body| body.rewritten(&fields));
         }
         Ok(Decision {
-            permit: Arc::new(permit),
+            permit,
             plan,
             switch,
             body: whole,
@@ -147,11 +148,18 @@ impl Sidecar {
     /// Where the request came from and which host it is for.
     fn place(&self, exchange: &Exchange, context: &mut Context) -> Result<(), Refusal> {
         let server = &self.config.server;
-        let all = |name: &str| exchange.head().joined(name);
-        let host = all("host").unwrap_or_default();
+        // There is one, or it would not have come this far.
+        let host = exchange
+            .head()
+            .get("host")
+            .and_then(plain)
+            .unwrap_or_default();
         if let Some(peer) = exchange.peer() {
             let is_forwarded = exchange.head().may_have(&FORWARDING);
-            let all = |name: &str| if is_forwarded { all(name) } else { None };
+            let all = |name: &str| match is_forwarded {
+                true => exchange.head().joined(name),
+                false => None,
+            };
             let (x_for, x_proto) = (all("x-forwarded-for"), all("x-forwarded-proto"));
             let (x_host, named) = (all("x-forwarded-host"), all("forwarded"));
             let said = Said {
@@ -164,14 +172,15 @@ impl Sidecar {
             let mut read = forwarded::read(peer.ip, said, is_trusted);
             // A host that we do not answer for must not come in by another name.
             let known = |host: &String| host::allow(host, &server.allowed_hosts).is_ok();
-            read.host = read.host.filter(known).or(Some(host.clone()));
+            let named = read.host.filter(known);
+            read.host = Some(named.unwrap_or_else(|| host.to_owned()));
             context.record.client_address = Some(match read.client == peer.ip {
                 true => peer.ip_text.clone(),
                 false => read.client.to_string().into(),
             });
             context.forwarded = Some(read);
         }
-        host::allow(&host, &server.allowed_hosts)
+        host::allow(host, &server.allowed_hosts)
     }
 
     /// Refuses what a page of another site made the caller's browser do.
@@ -184,7 +193,7 @@ impl Sidecar {
     ) -> Result<(), Refusal> {
         let by_cookie = matches!(asked.credential, Credential::Cookie(_));
         let is_login = found.rule.login && asked.method == "POST";
-        if !is_login && !csrf::is_checked(&asked.method, by_cookie) {
+        if !is_login && !csrf::is_checked(asked.method, by_cookie) {
             return Ok(());
         }
         let head = exchange.head();
@@ -195,7 +204,7 @@ impl Sidecar {
             origin: text("origin"),
             own_host: forwarded.and_then(|said| said.host.as_deref()),
         };
-        csrf::check(&asked.method, by_cookie, origins)?;
+        csrf::check(asked.method, by_cookie, origins)?;
         match is_login {
             true => csrf::check_login(text("content-type"), origins),
             false => Ok(()),
@@ -210,7 +219,8 @@ impl Sidecar {
         match &asked.credential {
             Credential::None => Ok(None),
             Credential::Bearer(token) | Credential::Cookie(token) => {
-                let verified = self.keys.identify(token).await?;
+                let (asked_at, seconds) = (context.started.into(), context.since_epoch.as_secs());
+                let verified = self.keys.identify_at(token, asked_at, seconds).await?;
                 self.bound(verified, asked, context).await.map(Some)
             }
         }
@@ -247,25 +257,24 @@ fn read_as(
 /// Reads the head as it stood on the wire.
 fn read(exchange: &Exchange, context: &mut Context) -> Result<Asked, Refusal> {
     let head = exchange.head();
-    context.record.method = head.method().to_owned();
+    context.record.method = head.method_owned();
     // As it came: the parsed one has no fragment, and we want to see one, to refuse.
     let target = head.target();
-    let cut = target.iter().position(|b| *b == b'?');
+    let cut = memchr::memchr(b'?', target);
     let (path, query) = match cut {
         Some(at) => (&target[..at], &target[at + 1..]),
         None => (target, &target[target.len()..]),
     };
     context.is_api =
         path.starts_with(b"/api/") || !path.starts_with(b"/") || !is_navigation(head.method());
-    let headers: Vec<(&[u8], &[u8])> = head.fields().collect();
     let id = head.get("x-request-id").and_then(plain).map(str::to_owned);
     context.record.client_request_id = id.clone().filter(|id| id.len() <= 128);
     context.asked_request_id = id;
     context.if_none_match = head.joined("if-none-match");
-    normalise(&RawRequest {
+    normalise(RawRequest {
         method: head.method(),
         path,
         query,
-        headers: &headers,
+        headers: head.fields(),
     })
 }

@@ -62,15 +62,14 @@ enum Body {
 }
 
 impl Exchange {
-    /// Of a line whose next bytes are this head.
+    /// Of a head that was read on this line.
     pub(super) fn new(
-        mut line: Line,
+        line: Line,
         examined: &Head,
         head: RequestHead,
         keep: bool,
         times: Times,
     ) -> Self {
-        line.take_head(examined.length);
         let body = match examined.framing {
             Framing::Length(length) => Body::Length(length),
             Framing::Chunked => Body::Chunks(Chunks::default()),

@@ -60,11 +60,11 @@ impl Sidecar {
     pub(super) async fn guarded(
         &self,
         context: &mut Context,
-        permit: Permit,
+        permit: Arc<Permit>,
         plan: &Plan,
         in_path: Option<&str>,
         fields: &mut Option<Fields>,
-    ) -> Result<(Permit, Looked), Refusal> {
+    ) -> Result<(Arc<Permit>, Looked), Refusal> {
         let (permit, mut looked) = match (has_to_look(&permit), permit.rule().mode) {
             (false, _) | (_, Mode::Off) => (permit, Looked::default()),
             (true, Mode::Enforce) => self.look(context, permit, plan, in_path, fields).await?,
@@ -98,26 +98,29 @@ impl Sidecar {
     async fn look(
         &self,
         context: &mut Context,
-        permit: Permit,
+        permit: Arc<Permit>,
         plan: &Plan,
         in_path: Option<&str>,
         fields: &mut Option<Fields>,
-    ) -> Result<(Permit, Looked), Refusal> {
+    ) -> Result<(Arc<Permit>, Looked), Refusal> {
         let guard = permit.rule().guard.clone();
         let cascades = permit.rule().cascades(permit.method());
         if let Some(user) = permit.user().filter(|_| guard.is_some() || cascades) {
             self.hold(context, ObjectLock::User(user), cascades).await?;
         }
-        let (permit, mut looked) = match guard {
-            Some(guard) => Box::pin(self.guard(context, permit, &guard, in_path, fields)).await?,
+        let (mut permit, mut looked) = match guard {
+            Some(guard) => {
+                let own = Arc::unwrap_or_clone(permit);
+                let guarded = Box::pin(self.guard(context, own, &guard, in_path, fields));
+                let (permit, looked) = guarded.await?;
+                (Arc::new(permit), looked)
+            }
             None => (permit, Looked::default()),
         };
         self.may_link(context, &permit, fields.as_ref(), looked.object)
             .await?;
-        let (permit, seen) = self
-            .bound_to_accounts(context, permit, plan, fields.as_ref())
-            .await?;
-        looked.seen = seen.map(Arc::new);
+        let seen = self.bound_to_accounts(context, &mut permit, plan, fields.as_ref());
+        looked.seen = seen.await?.map(Arc::new);
         Ok((permit, looked))
     }
 

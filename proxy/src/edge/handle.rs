@@ -18,6 +18,7 @@ use camarad_policies::route::Plan;
 use http::header;
 use std::io;
 use std::pin::pin;
+use std::time::{Instant, UNIX_EPOCH};
 
 /// What became of a request.
 pub(super) enum Handled {
@@ -179,14 +180,17 @@ impl Sidecar {
         let waited_ms = context.waited_ms();
         let record = &mut context.record;
         record.upstream_ms = waited_ms;
-        record.duration_ms = context.started.elapsed().as_secs_f64() * 1000.0;
+        let now = Instant::now();
+        let took = now.saturating_duration_since(context.started);
+        record.duration_ms = took.as_secs_f64() * 1000.0;
+        record.time = Some(UNIX_EPOCH + context.since_epoch + took);
         let permit = context.permit.as_ref();
         if let Some(permit) = permit.filter(|permit| permit.rule().changes(permit.method())) {
             // However it ended: a write that failed may have been carried out.
             self.change(permit);
         }
         let rule = permit.map(|permit| &**permit.rule());
-        self.observer.tell(record, rule);
+        self.observer.tell(record, rule, now);
         if let Some(started) = context.legacy_started {
             let took = context.legacy_took.unwrap_or_else(|| started.elapsed());
             self.observer

@@ -10,9 +10,9 @@
 //! What was read beyond the request stays here for the next one. Not here: what
 //! a head means, and what is answered.
 
-use super::request_head::RequestHead;
+use super::request_head::{Found, RequestHead};
 use bytes::{Buf, BytesMut};
-use camarad_policies::head::{Framing, Head, Limits, examine_with};
+use camarad_policies::head::{Head, Limits, examine_with};
 use camarad_policies::refusal::Refusal;
 use socket2::SockRef;
 use std::future::poll_fn;
@@ -25,7 +25,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 /// Read at once; a usual head fits.
 const READ_AHEAD: usize = 4 * 1024;
@@ -53,6 +53,8 @@ pub(super) struct Line {
     unsent: Vec<u8>,
     /// When the present head began to come in.
     began: Instant,
+    /// When its end was here.
+    headed: Instant,
 }
 
 /// The other end of a connection, with its address as texts, which every request needs.
@@ -90,6 +92,7 @@ impl Line {
         // Without it a caller who takes little at a time seems to take nothing: the kernel has
         // megabytes for them, and says so only once a good part is gone.
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT);
+        let now = Instant::now();
         Self {
             peer: stream.peer_addr().ok().map(Peer::new),
             socket: stream,
@@ -97,13 +100,19 @@ impl Line {
             left: Some(0),
             answered: false,
             unsent: Vec::new(),
-            began: Instant::now(),
+            began: now,
+            headed: now,
         }
     }
 
     /// Time since the present head began to come in.
     pub(super) fn since_head(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// When the end of the present head was here.
+    pub(super) fn headed(&self) -> Instant {
+        self.headed
     }
 
     /// The other end; `None` where it was gone at once.
@@ -122,32 +131,31 @@ impl Line {
     }
 
     /// Waits for the next head; `None` when there will be none: the caller left,
-    /// was idle for too long, or `closing` came while nothing had been sent.
+    /// was idle for too long, or `closing` came while nothing had been sent. `timer` is for
+    /// all heads of a connection; where it stands does not matter.
     pub(super) async fn next_head(
         &mut self,
         limits: &Limits,
         patience: Patience,
+        mut timer: Pin<&mut Sleep>,
         mut closing: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Option<(Head, RequestHead)>, Refusal> {
         let mut seen = 0;
-        let mut until = Instant::now() + patience.idle;
+        let mut until = None;
         let mut begun = false;
         loop {
             if !self.ahead.is_empty() {
                 if !begun {
                     begun = true;
                     self.began = Instant::now();
-                    until = self.began + patience.head;
+                    self.headed = self.began;
+                    until = Some(self.began + patience.head);
+                } else {
+                    self.headed = Instant::now();
                 }
-                if let Some((head, read)) =
-                    examine_with(&self.ahead, seen, limits, RequestHead::new)?
-                {
-                    self.left = match head.framing {
-                        Framing::Length(body) => Some(body.saturating_add(head.length as u64)),
-                        Framing::Chunked => None,
-                    };
+                if let Some((head, found)) = examine_with(&self.ahead, seen, limits, Found::new)? {
                     self.answered = false;
-                    return Ok(Some((head, read)));
+                    return Ok(Some((head, found.in_bytes(self.take(head.length)))));
                 }
                 seen = self.ahead.len();
             }
@@ -155,13 +163,14 @@ impl Line {
                 // Idle connections are many, and hold no buffer.
                 self.ahead = BytesMut::new();
             }
+            let deadline = *until.get_or_insert_with(|| Instant::now() + patience.idle);
             tokio::select! {
                 biased;
                 read = read_when_ready(&mut self.socket, &mut self.ahead) => match read {
                     Ok(0) | Err(_) => return Ok(None),
                     Ok(_) => {}
                 },
-                () = tokio::time::sleep_until(until) => return match begun {
+                () = reaches(timer.as_mut(), deadline) => return match begun {
                     true => Err(Refusal::HeadTimeout),
                     false => Ok(None),
                 },
@@ -175,13 +184,21 @@ impl Line {
         &mut self.ahead
     }
 
-    /// Takes off the head that was read; what follows is its body, and the next request.
-    pub(super) fn take_head(&mut self, length: usize) {
-        self.ahead.advance(length);
+    /// Takes off a head; what follows is its body, and the next request.
+    fn take(&mut self, head: usize) -> BytesMut {
         self.left = Some(0);
+        match head == self.ahead.len() {
+            // With the memory it came in: nothing is copied, and the next one gets its own.
+            true => std::mem::take(&mut self.ahead),
+            false => {
+                let taken = BytesMut::from(&self.ahead[..head]);
+                self.ahead.advance(head);
+                taken
+            }
+        }
     }
 
-    /// Undoes [`Self::take_head`]; `body` is the length of what follows, if that is known.
+    /// Undoes that a head was taken; `body` is the length of what follows, if that is known.
     pub(super) fn put_back(&mut self, head: &[u8], body: Option<u64>) {
         let mut whole = BytesMut::with_capacity(head.len() + self.ahead.len());
         whole.extend_from_slice(head);
@@ -381,11 +398,29 @@ impl AsyncWrite for Line {
     }
 }
 
+/// Comes at a deadline. Most that are waited for are not reached, and to set a timer costs more
+/// than to look at it: one that is set for earlier stays, and is set anew when it goes off.
+async fn reaches(mut timer: Pin<&mut Sleep>, deadline: Instant) {
+    if timer.deadline() > deadline {
+        timer.as_mut().reset(deadline);
+    }
+    loop {
+        timer.as_mut().await;
+        if timer.deadline() >= deadline {
+            return;
+        }
+        timer.as_mut().reset(deadline);
+    }
+}
+
 /// Reads what is there behind `ahead`, once something is; 0 at the end.
 async fn read_when_ready(socket: &mut TcpStream, ahead: &mut BytesMut) -> io::Result<usize> {
     poll_fn(|cx| {
         ready!(socket.poll_read_ready(cx))?;
-        ahead.reserve(READ_AHEAD);
+        match ahead.capacity() {
+            0 => *ahead = BytesMut::with_capacity(READ_AHEAD),
+            _ => ahead.reserve(READ_AHEAD),
+        }
         std::pin::pin!(socket.read_buf(ahead)).poll(cx)
     })
     .await

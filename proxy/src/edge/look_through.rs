@@ -73,7 +73,8 @@ impl Sidecar {
         }
         let body = without_unowned(permit, body)?;
         if permit.rule().page_links {
-            return self.own_links(context, permit, body).await;
+            // Most answers are no pages, and must not pay for the room.
+            return Box::pin(self.own_links(context, permit, body)).await;
         }
         match permit.rule().learn {
             Some(Learn::List) => self.one_row_each(context, permit, body, since).await,

@@ -76,14 +76,14 @@ impl Sidecar {
                 .as_ref()
                 .map(|id| (&b"X-Client-ID"[..], id.as_bytes())),
         );
-        let asked = normalise(&RawRequest {
+        let asked = normalise(RawRequest {
             method,
             path: path.as_bytes(),
             query: query.as_bytes(),
-            headers: &headers,
+            headers,
         });
         let asked = asked.ok()?;
-        let found = self.matrix.find(&asked.method, &asked.path);
+        let found = self.matrix.find(asked.method, &asked.path);
         let directory: ClientIds = client.iter().copied().collect::<Vec<_>>().into();
         let tenancy = Tenancy {
             directory: Some(&directory),

@@ -5,9 +5,11 @@
 //! wire. Only for heads that
 //! `policies::head` let through. Not here: what a header means.
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use camarad_policies::head::Lines;
 use camarad_policies::names::{Names, bit};
+use camarad_policies::normalise::known_method;
+use std::borrow::Cow;
 
 /// Where something begins and ends in the head.
 #[derive(Clone, Copy)]
@@ -15,8 +17,10 @@ struct Span(u32, u32);
 
 /// A head that was read.
 pub(super) struct RequestHead {
-    raw: Bytes,
+    raw: BytesMut,
     method: Span,
+    /// The method, where routes of the app have it.
+    known: Option<&'static str>,
     target: Span,
     fields: Vec<(Span, Span)>,
     /// The bits of all names: most of what is asked for is not there.
@@ -24,7 +28,10 @@ pub(super) struct RequestHead {
     is_1_0: bool,
 }
 
-impl RequestHead {
+/// Where everything stands in a head, whose bytes are still to come.
+pub(super) struct Found(RequestHead);
+
+impl Found {
     /// Of a head and the lines that were found in it.
     pub(super) fn new(head: &[u8], lines: &Lines<'_>) -> Self {
         let start = head.as_ptr() as usize;
@@ -37,22 +44,27 @@ impl RequestHead {
         let fields = lines.fields.iter();
         // HTTP/1.0 knows no expectations (RFC 9110, section 10.1.1), and would not know a 100 either.
         let fields = fields.filter(|field| !is_1_0 || !field.name.eq_ignore_ascii_case("expect"));
-        let mut named = 0;
         let mut spans = Vec::with_capacity(lines.fields.len());
-        for field in fields {
-            named |= bit(field.name.as_bytes());
-            spans.push((span(field.name.as_bytes()), span(field.value)));
-        }
-        Self {
+        spans.extend(fields.map(|field| (span(field.name.as_bytes()), span(field.value))));
+        let method = std::str::from_utf8(lines.method).unwrap_or_default();
+        Self(RequestHead {
+            raw: BytesMut::new(),
             method: span(lines.method),
+            known: known_method(method),
             target: span(lines.target),
             fields: spans,
-            named,
+            named: lines.named,
             is_1_0,
-            raw: Bytes::copy_from_slice(head),
-        }
+        })
     }
 
+    /// The head, with the bytes that it was found in.
+    pub(super) fn in_bytes(self, raw: BytesMut) -> RequestHead {
+        RequestHead { raw, ..self.0 }
+    }
+}
+
+impl RequestHead {
     fn part(&self, span: Span) -> &[u8] {
         self.raw
             .get(span.0 as usize..span.1 as usize)
@@ -70,7 +82,15 @@ impl RequestHead {
 
     /// Upper case.
     pub(super) fn method(&self) -> &str {
-        self.text(self.method)
+        self.known.unwrap_or_else(|| self.text(self.method))
+    }
+
+    /// The same, to be kept.
+    pub(super) fn method_owned(&self) -> Cow<'static, str> {
+        match self.known {
+            Some(known) => Cow::Borrowed(known),
+            None => Cow::Owned(self.method().to_owned()),
+        }
     }
 
     /// Of HTTP/1.0, which knows neither chunks nor interim answers.
@@ -147,7 +167,8 @@ mod tests {
 
     fn read(text: &str) -> RequestHead {
         let mut room = EMPTY;
-        RequestHead::new(text.as_bytes(), &lines(text.as_bytes(), &mut room).unwrap())
+        let lines = lines(text.as_bytes(), &mut room).unwrap();
+        Found::new(text.as_bytes(), &lines).in_bytes(text.as_bytes().into())
     }
 
     #[test]

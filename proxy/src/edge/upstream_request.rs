@@ -2,17 +2,17 @@
 //! head only what belongs to the message. Managed headers are set or removed;
 //! nothing of the caller's survives by default.
 
-use super::answer::push_line;
+use super::answer::{push_line, push_line_of};
 use super::context::Context;
 use super::request_head::RequestHead;
 use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
-use camarad_policies::names::{Names, OF_CONNECTION};
+use camarad_policies::names::{Names, OF_CONNECTION, bit};
 use http::header::HeaderValue;
 use pingora::http::RequestHeader;
 
 /// Bytes of a usual head.
-const USUAL_HEAD: usize = 1024;
+const USUAL_HEAD: usize = 2048;
 
 /// Headers about a body or an upgrade, which are said anew or by Pingora.
 const SAID_ANEW: Names = Names::new(&["content-length", "expect", "http2-settings"]);
@@ -92,12 +92,19 @@ impl UpstreamHead {
 
     /// A header more. What cannot be one is left out: it is not said then.
     fn push(&mut self, name: impl AsRef<[u8]>, value: &[u8]) {
-        // Without a way out in the middle: tokens are long, and this goes by many bytes at once.
-        let is_control = |b: &u8| (*b < 0x20) & (*b != b'\t') | (*b == 0x7f);
-        let is_bad = value.iter().fold(false, |bad, b| bad | is_control(b));
-        if !is_bad {
+        if is_value(value) {
             push_line(&mut self.bytes, name, value);
         }
+    }
+
+    /// What was decided.
+    fn push_decided(&mut self, permit: &Permit, sender: Sender<'_>) {
+        decided(permit, sender, |name, prefix, value| {
+            if is_value(value.as_bytes()) {
+                let value = [prefix.as_bytes(), value.as_bytes()];
+                push_line_of(&mut self.bytes, name, value);
+            }
+        });
     }
 
     /// Whole, with the blank line.
@@ -152,17 +159,21 @@ pub(super) fn shape(
 ) -> pingora::Result<()> {
     head.set_raw_path(permit.target().as_bytes())?;
     let names = head.headers.keys();
-    let left = names.filter(|name| is_folding(name.as_ref()) || is_ours_or_nobodys(name.as_ref()));
+    let left = names.filter(|name| {
+        let name = name.as_ref();
+        is_folding(name) || is_ours_or_nobodys(bit(name), name)
+    });
     for name in left.cloned().collect::<Vec<_>>() {
         head.remove_header(&name);
     }
-    for (name, value) in decided(permit, sender) {
+    let mut said = Ok(true);
+    decided(permit, sender, |name, prefix, value| {
         // What cannot be a header is left out: it is not said then.
-        if let Ok(value) = HeaderValue::try_from(value) {
-            head.append_header(name, value)?;
+        if let (Ok(value), Ok(_)) = (HeaderValue::try_from([prefix, value].concat()), &said) {
+            said = head.append_header(name, value);
         }
-    }
-    Ok(())
+    });
+    said.map(|_| ())
 }
 
 /// The head of a caller's request whose answer is wanted whole and plain. `kind` is that
@@ -175,16 +186,16 @@ pub(super) fn of_caller(
     kind: Option<&str>,
     left: &[&str],
 ) -> Option<UpstreamHead> {
-    let goes_on = |name: &[u8]| {
+    let goes_on = |bit: u64, name: &[u8]| {
         // It is said anew.
         let is_kind = kind.is_some() && name.eq_ignore_ascii_case(b"content-type");
         !is_kind
             && !left
                 .iter()
                 .any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
-            && !NOT_WHOLE.has(name)
+            && !NOT_WHOLE.has_at(bit, name)
     };
-    let fields = of_message(head).filter(|(name, _)| goes_on(name));
+    let fields = of_message(head, goes_on);
     let kind = kind.map(|kind| (&b"Content-Type"[..], kind.as_bytes()));
     whole(head.method(), fields.chain(kind), permit, sender, body)
 }
@@ -197,28 +208,31 @@ pub(super) fn of_reader(
     sender: Sender<'_>,
 ) -> Option<UpstreamHead> {
     let mut onward = UpstreamHead::new(head.method(), permit)?;
-    for (name, value) in of_message(head) {
+    for (name, value) in of_message(head, |_, _| true) {
         onward.push(name, value);
     }
-    for (name, value) in decided(permit, sender) {
-        onward.push(name, value.as_bytes());
-    }
+    onward.push_decided(permit, sender);
     onward.bytes.extend_from_slice(b"\r\n");
     Some(onward)
 }
 
-/// What belongs to the message itself, and is not ours to say.
-fn of_message(head: &RequestHead) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// What belongs to the message itself, is not ours to say, and `goes_on` by its name and the
+/// bit of that.
+fn of_message(
+    head: &RequestHead,
+    goes_on: impl Fn(u64, &[u8]) -> bool,
+) -> impl Iterator<Item = (&[u8], &[u8])> {
     let named: Vec<&[u8]> = head
         .all("connection")
         .flat_map(|value| value.split(|b| *b == b','))
         .map(<[u8]>::trim_ascii)
         .collect();
     head.fields().filter(move |(name, _)| {
+        let bit = bit(name);
         let is_named = |named: &&[u8]| named.eq_ignore_ascii_case(name);
-        let stays = OF_CONNECTION.has(name) || SAID_ANEW.has(name);
+        let stays = OF_CONNECTION.has_at(bit, name) || SAID_ANEW.has_at(bit, name);
         let stays = stays || named.iter().any(is_named);
-        !stays && !is_folding(name) && !is_ours_or_nobodys(name)
+        !stays && !is_folding(name) && !is_ours_or_nobodys(bit, name) && goes_on(bit, name)
     })
 }
 
@@ -235,9 +249,7 @@ pub(super) fn whole<'a>(
     for (name, value) in fields {
         head.push(name, value);
     }
-    for (name, value) in decided(permit, sender) {
-        head.push(name, value.as_bytes());
-    }
+    head.push_decided(permit, sender);
     head.push("Accept-Encoding", b"identity");
     if !head.is_safe || body > 0 {
         head.push("Content-Length", body.to_string().as_bytes());
@@ -251,46 +263,45 @@ fn is_folding(name: &[u8]) -> bool {
     name.contains(&b'_')
 }
 
-fn is_ours_or_nobodys(name: &[u8]) -> bool {
-    NEVER_FORWARDED.has(name) || MANAGED.has(name)
+fn is_ours_or_nobodys(bit: u64, name: &[u8]) -> bool {
+    NEVER_FORWARDED.has_at(bit, name) || MANAGED.has_at(bit, name)
 }
 
-/// What was decided, as headers.
-fn decided(
-    permit: &Permit,
-    sender: Sender<'_>,
-) -> impl Iterator<Item = (&'static str, String)> + use<> {
-    let (identity, forwarded) = (permit.upstream_identity(), sender.forwarded);
-    let chain = forwarded.map(|said| match (&said.chain[..], sender.client_address) {
-        ([_], Some(client)) => client.to_owned(),
-        (chain, _) => {
-            let chain: Vec<String> = chain.iter().map(ToString::to_string).collect();
-            chain.join(", ")
+/// Whether this can be the value of a header.
+fn is_value(value: &[u8]) -> bool {
+    // Without a way out in the middle: tokens are long, and this goes by many bytes at once.
+    let is_control = |b: &u8| (*b < 0x20) & (*b != b'\t') | (*b == 0x7f);
+    !value.iter().fold(false, |bad, b| bad | is_control(b))
+}
+
+/// What was decided, as headers: each with its name, what its value begins with, and the rest.
+fn decided(permit: &Permit, sender: Sender<'_>, mut say: impl FnMut(&'static str, &str, &str)) {
+    let mut say_if = |name, prefix, value: Option<&str>| {
+        if let Some(value) = value {
+            say(name, prefix, value);
         }
-    });
-    let who = [
-        ("X-Client-ID", identity.client_id),
-        ("X-User-ID", identity.user_id),
-        ("Authorization", identity.authorization),
-        ("Cookie", identity.cookie),
-        ("X-Internal-Token", identity.internal_token),
-    ];
-    let where_from = [
-        ("X-Request-Id", Some(sender.request_id.to_owned())),
-        // Said with the names that the app's world knows; `Forwarded` is not said as well.
-        ("X-Forwarded-For", chain),
-        (
-            "X-Forwarded-Proto",
-            forwarded.map(|said| said.proto.to_owned()),
-        ),
-        (
-            "X-Forwarded-Host",
-            forwarded.and_then(|said| said.host.clone()),
-        ),
-    ];
-    let who = who.into_iter().filter(move |_| sender.says_who);
-    who.chain(where_from)
-        .filter_map(|(name, value)| Some((name, value?)))
+    };
+    if sender.says_who {
+        let identity = permit.upstream_identity();
+        say_if("X-Client-ID", "", identity.client_id.as_deref());
+        say_if("X-User-ID", "", identity.user_id.as_deref());
+        say_if("Authorization", "Bearer ", identity.bearer);
+        say_if("Cookie", "", identity.cookie.as_deref());
+        say_if("X-Internal-Token", "", identity.internal_token);
+    }
+    say_if("X-Request-Id", "", Some(sender.request_id));
+    // Said with the names that the app's world knows; `Forwarded` is not said as well.
+    if let Some(forwarded) = sender.forwarded {
+        match (&forwarded.chain[..], sender.client_address) {
+            ([_], Some(client)) => say_if("X-Forwarded-For", "", Some(client)),
+            (chain, _) => {
+                let chain: Vec<String> = chain.iter().map(ToString::to_string).collect();
+                say_if("X-Forwarded-For", "", Some(&chain.join(", ")));
+            }
+        }
+        say_if("X-Forwarded-Proto", "", Some(forwarded.proto));
+        say_if("X-Forwarded-Host", "", forwarded.host.as_deref());
+    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@
 
 use camarad_policies::authorise::Places;
 use camarad_policies::identity::ShortHash;
-use camarad_policies::record::Record;
+use camarad_policies::record::{Record, as_rfc3339};
 use serde::Serialize;
+use std::time::SystemTime;
 
 /// One line.
 #[derive(Debug, Serialize)]
 pub(super) struct Entry<'a> {
-    time: &'a str,
+    #[serde(serialize_with = "as_rfc3339")]
+    time: Option<SystemTime>,
     request_id: &'a str,
     /// `refuse`, `report` or `allow`.
     decision: &'static str,
@@ -62,7 +64,7 @@ struct Object<'a> {
 impl<'a> Entry<'a> {
     /// The line for a request, if it deserves one.
     pub(super) fn of(record: &'a Record, with_writes: bool) -> Option<Self> {
-        let is_write = !matches!(record.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+        let is_write = !matches!(&*record.method, "GET" | "HEAD" | "OPTIONS");
         let decision = match (record.refused(), record.reported) {
             (true, _) => "refuse",
             (_, Some(_)) => "report",
@@ -70,7 +72,7 @@ impl<'a> Entry<'a> {
             _ => return None,
         };
         Some(Self {
-            time: &record.time,
+            time: record.time,
             request_id: &record.request_id,
             decision,
             code: match decision {

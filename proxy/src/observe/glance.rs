@@ -6,7 +6,7 @@ use camarad_policies::record::Origin;
 use prometheus::core::Collector;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One origin at this moment.
 pub(crate) struct Traffic {
@@ -43,7 +43,7 @@ pub(crate) type CacheCounts = BTreeMap<String, u64>;
 impl Observer {
     /// Each origin, as [`Origin::ALL`] has them.
     pub(crate) fn traffic(&self) -> Vec<Traffic> {
-        let now = self.second();
+        let now = self.second(Instant::now());
         let one = |(origin, watch): (Origin, &Mutex<Watch>)| {
             let watch = locked(watch);
             let look = watch.burst.seen(now);

@@ -19,14 +19,12 @@ use burst::Burst;
 use camarad_config::Burst as BurstConfig;
 use camarad_policies::matrix::{Auth, Matrix, Rule};
 use camarad_policies::normalise::METHODS;
-use camarad_policies::record::{CacheResult, Origin, Record, Source};
+use camarad_policies::record::{CacheResult, Origin, Record, Source, rfc3339};
 use handles::{Kept, Labels};
 use prometheus::{Histogram, IntCounter};
 use recent::{Minutes, Refusals};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes of audit lines that may wait before the sidecar says that it is not ready.
 const MOST_AUDIT: usize = 64 << 20;
@@ -106,11 +104,9 @@ impl Observer {
         }
     }
 
-    /// Tells about a finished request; `rule` is the one that applied, if it came that far.
-    pub(crate) fn tell(&self, record: &mut Record, rule: Option<&Rule>) {
-        if self.log.is_on() || self.audit.is_on() || record.refused() {
-            record.time = now_text();
-        }
+    /// Tells about a request that is finished `now`; `rule` is the one that applied, if it came
+    /// that far.
+    pub(crate) fn tell(&self, record: &mut Record, rule: Option<&Rule>, now: Instant) {
         let protected = rule.is_none_or(|rule| rule.auth == Auth::Required);
         let is_decision = protected || record.refused() || record.reported.is_some();
         let decision = is_decision.then(|| {
@@ -159,7 +155,7 @@ impl Observer {
                 .with_label_values(&[&record.route, reason])
                 .inc();
         }
-        let second = self.second();
+        let second = self.second(now);
         let failed = |origin| record.status >= 500 && record.origin == Some(origin);
         if record.source == Some(Source::Legacy) || record.origin == Some(Origin::Legacy) {
             self.answered(Origin::Legacy, failed(Origin::Legacy), second);
@@ -204,7 +200,7 @@ impl Observer {
     pub(crate) fn coolbits_read(&self, failure: Option<Failure>) {
         let failed = failure.is_some_and(Failure::is_coolbits_fault);
         self.metrics.gateway_up.set(i64::from(!failed));
-        self.answered(Origin::Coolbits, failed, self.second());
+        self.answered(Origin::Coolbits, failed, self.second(Instant::now()));
     }
 
     /// The metrics page, with what is only known when somebody looks.
@@ -223,7 +219,7 @@ impl Observer {
     /// Looks whether a burst has begun or ended, and tells metric, log and audit so; to be
     /// done every second.
     pub(crate) fn look_for_bursts(&self) {
-        let now = self.second();
+        let now = self.second(Instant::now());
         for (origin, watch) in Origin::ALL.iter().zip(&self.watches) {
             let origin = origin.as_str();
             // Told under the lock, or two looks could tell a beginning after its end.
@@ -244,7 +240,7 @@ impl Observer {
                 }
             }
             self.audit.write(&audit::Event {
-                time: &now_text(),
+                time: &rfc3339(SystemTime::now()),
                 event: "burst_5xx",
                 origin,
                 state,
@@ -287,16 +283,9 @@ impl Observer {
     }
 
     /// Counted from 1000, so that an empty slot (second 0) is never recent.
-    fn second(&self) -> u64 {
-        self.started.elapsed().as_secs() + 1000
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_secs() + 1000
     }
-}
-
-/// The time, RFC 3339.
-fn now_text() -> String {
-    // Formatting a valid time into a String cannot fail.
-    let now = OffsetDateTime::now_utc().format(&Rfc3339);
-    now.unwrap_or_default()
 }
 
 /// Methods are the caller's to invent; labels are not.

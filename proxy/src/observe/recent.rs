@@ -11,6 +11,7 @@ use camarad_policies::record::Record;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Minutes that are kept.
 pub(crate) const MINUTES: usize = 60;
@@ -59,8 +60,7 @@ impl Minutes {
 /// One refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// RFC 3339.
-    pub(crate) time: String,
+    pub(crate) time: Option<SystemTime>,
     pub(crate) code: &'static str,
     /// Name of the rule.
     pub(crate) rule: Arc<str>,
@@ -76,7 +76,7 @@ impl Refusal {
     pub(super) fn of(record: &Record) -> Self {
         let asked = record.client_asked.client().map(|client| client.get());
         Self {
-            time: record.time.clone(),
+            time: record.time,
             code: record.code.unwrap_or("unknown"),
             rule: record.route.clone(),
             status: record.status,

@@ -11,6 +11,7 @@ use crate::drill;
 use crate::gateway::{Gateway as Coolbits, stamp};
 use crate::observe::{self, CacheCounts, Traffic};
 use camarad_policies::operation::Operation;
+use camarad_policies::record::rfc3339;
 use camarad_policies::route::Switch;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -88,7 +89,7 @@ fn origin(traffic: Traffic) -> Origin {
 
 fn hidden(refusal: observe::Refusal, blind: &Blind) -> Refusal {
     Refusal {
-        time: refusal.time,
+        time: refusal.time.map(rfc3339).unwrap_or_default(),
         code: refusal.code.to_owned(),
         rule: refusal.rule.to_string(),
         status: refusal.status,
@@ -245,7 +246,7 @@ mod tests {
     #[test]
     fn nobody_is_named_in_a_refusal() {
         let refusal = observe::Refusal {
-            time: "t".into(),
+            time: None,
             code: "client_not_allowed",
             rule: "flows".into(),
             status: 404,

@@ -97,11 +97,14 @@ fn identity(user: u64) -> Identity {
 pub(super) fn key_of(class: Class, user: u64, client: u64, path: &str, query: &str) -> CacheKey {
     static MATRIX: LazyLock<Matrix> = LazyLock::new(|| Matrix::built_in().unwrap());
     let client = client.to_string();
-    let asked = normalise(&RawRequest {
+    let asked = normalise(RawRequest {
         method: "GET",
         path: path.as_bytes(),
         query: query.as_bytes(),
-        headers: &[(b"Host", b"app"), (b"X-Client-ID", client.as_bytes())],
+        headers: [
+            (&b"Host"[..], &b"app"[..]),
+            (b"X-Client-ID", client.as_bytes()),
+        ],
     })
     .unwrap();
     let found = MATRIX.find("GET", &asked.path);

@@ -64,6 +64,7 @@ impl Sidecar {
         let is_enforced = rule.mode == Mode::Enforce;
         let permit = permit.towards(rule, path).filter(|_| is_enforced)?;
         let plan = route(&permit, switch);
+        let permit = Arc::new(permit);
         let guarded = self.guarded(context, permit, &plan, None, &mut None).await;
         let (permit, looked) = guarded.ok()?;
         let plan = match looked.seen.as_ref().is_some_and(|seen| seen.is_open) {
@@ -76,7 +77,7 @@ impl Sidecar {
             _ => return None,
         };
         let decision = Decision {
-            permit: Arc::new(permit),
+            permit,
             plan: Plan::Whole,
             switch: switch.clone(),
             body: None,
