@@ -9,7 +9,7 @@ use super::connection::Host;
 use super::hooks::StreamLane;
 use crate::observe::Observer;
 use crate::panics::kept_up;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use camarad_config::Config;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
@@ -82,6 +82,14 @@ impl Serving {
 impl Front {
     pub(super) fn serving(&self) -> Arc<Serving> {
         self.serving.load_full()
+    }
+
+    /// The same into what was serving: most often it still does, and to look costs less.
+    pub(super) fn renew(&self, serving: &mut Arc<Serving>) {
+        let now = self.serving.load();
+        if !Arc::ptr_eq(&now, serving) {
+            *serving = Guard::into_inner(now);
+        }
     }
 
     pub(super) fn stopping(&self) -> &Stopping {

@@ -65,8 +65,9 @@ impl Host {
         let mut served = 0;
         let mut closing = pin!(self.closing(true));
         let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+        let mut serving = self.front.serving();
         loop {
-            let serving = self.front.serving();
+            self.front.renew(&mut serving);
             let limits = &serving.config.limits;
             let patience = Patience {
                 idle: if served == 0 {
@@ -89,7 +90,7 @@ impl Host {
                 }
             };
             // A head may have been waited for, and the settings be others by now.
-            let serving = self.front.serving();
+            self.front.renew(&mut serving);
             let limits = &serving.config.limits;
             served += 1;
             if served == 1 {
@@ -162,11 +163,15 @@ impl Host {
         let (status, sent) = exchange.told().map_or((499, 0), |t| (t.status, t.bytes));
         let tell = async {
             break_where_asked("logging", || exchange.head().get(BREAK_AT));
-            sidecar.tell(&mut context, status, sent);
+            sidecar.tell(&mut context, status, sent)
         };
         // Counted where it is caught; there is nobody left to answer.
-        let _ = caught(&self.observer, tell).await;
-        exchange.into_line()
+        let ended = caught(&self.observer, tell).await;
+        let (mut line, keep) = exchange.into_line()?;
+        if let Some(ended) = ended {
+            line.rests_since(ended.into());
+        }
+        Some((line, keep))
     }
 
     /// Lets Pingora stream a request that is decided.
@@ -205,12 +210,11 @@ impl Host {
                 line.forget_rest();
                 self.answer(&mut line, &mut record, Refusal::Internal).await;
             }
-            self.observer.tell(&mut record, None, Instant::now());
+            self.tell(record);
         }
         if !panicked && line.answered() && !told.met.load(Ordering::Relaxed) {
             // Refused by Pingora itself: there was no hook to tell of it.
-            let mut record = self.record(&line, &method, Refusal::HeadMalformed);
-            self.observer.tell(&mut record, None, Instant::now());
+            self.tell(self.record(&line, &method, Refusal::HeadMalformed));
         }
         if told.broke_off.load(Ordering::Relaxed) {
             line.cut();
@@ -224,6 +228,12 @@ impl Host {
     async fn refuse(&self, line: &mut Line, refusal: Refusal) {
         let mut record = self.record(line, method_of(line.ahead()), refusal);
         self.answer(line, &mut record, refusal).await;
+        self.tell(record);
+    }
+
+    /// Tells of a request that no rule applied to.
+    fn tell(&self, mut record: Record) {
+        record.time = Some(SystemTime::now());
         self.observer.tell(&mut record, None, Instant::now());
     }
 
@@ -249,7 +259,6 @@ impl Host {
         let mut record = Record {
             method: known_method(method).map_or_else(|| method.to_owned().into(), Cow::Borrowed),
             peer: line.peer().map(|peer| peer.text.clone()),
-            time: Some(SystemTime::now()),
             status: refusal.answer().status,
             duration_ms: line.since_head().as_secs_f64() * 1000.0,
             ..Record::begun(request_id(since_epoch()))

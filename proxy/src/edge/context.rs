@@ -69,14 +69,9 @@ impl Context {
 
     /// Of no request.
     pub(super) fn none() -> Self {
-        let (framing, now) = (Framing::Length(0), Instant::now());
-        Self::of(
-            Record::default(),
-            framing,
-            now,
-            Duration::ZERO,
-            InFlight(None),
-        )
+        let (framing, started) = (Framing::Length(0), Instant::now());
+        let (record, nobody) = (Record::default(), InFlight(None));
+        Self::of(record, framing, started, since_epoch(), nobody)
     }
 
     fn of(

@@ -18,7 +18,10 @@ use camarad_policies::route::Plan;
 use http::header;
 use std::io;
 use std::pin::pin;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long the wall clock is taken to go on as it went: it may be set, and machines sleep.
+const CLOCK_STAYS: Duration = Duration::from_secs(1);
 
 /// What became of a request.
 pub(super) enum Handled {
@@ -170,8 +173,8 @@ impl Sidecar {
         *self.stopping.borrow()
     }
 
-    /// Tells what became of a request, by whichever lane.
-    pub(super) fn tell(&self, context: &mut Context, status: u16, bytes_sent: usize) {
+    /// Tells what became of a request, by whichever lane; gives when it ended.
+    pub(super) fn tell(&self, context: &mut Context, status: u16, bytes_sent: usize) -> Instant {
         context.record.status = status;
         context.record.bytes_sent = bytes_sent;
         if let Some(started) = context.legacy_started {
@@ -183,7 +186,10 @@ impl Sidecar {
         let now = Instant::now();
         let took = now.saturating_duration_since(context.started);
         record.duration_ms = took.as_secs_f64() * 1000.0;
-        record.time = Some(UNIX_EPOCH + context.since_epoch + took);
+        record.time = Some(match took < CLOCK_STAYS {
+            true => UNIX_EPOCH + context.since_epoch + took,
+            false => SystemTime::now(),
+        });
         let permit = context.permit.as_ref();
         if let Some(permit) = permit.filter(|permit| permit.rule().changes(permit.method())) {
             // However it ended: a write that failed may have been carried out.
@@ -196,5 +202,6 @@ impl Sidecar {
             self.observer
                 .upstream("legacy", context.legacy_outcome, took);
         }
+        now
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Line {
     began: Instant,
     /// When its end was here.
     headed: Instant,
+    /// When the last answer ended, where that is known; nothing was waited for since.
+    rested: Option<Instant>,
 }
 
 /// The other end of a connection, with its address as texts, which every request needs.
@@ -102,6 +104,7 @@ impl Line {
             unsent: Vec::new(),
             began: now,
             headed: now,
+            rested: Some(now),
         }
     }
 
@@ -113,6 +116,11 @@ impl Line {
     /// When the end of the present head was here.
     pub(super) fn headed(&self) -> Instant {
         self.headed
+    }
+
+    /// The last answer ended just now, at this time.
+    pub(super) fn rests_since(&mut self, now: Instant) {
+        self.rested = Some(now);
     }
 
     /// The other end; `None` where it was gone at once.
@@ -141,6 +149,7 @@ impl Line {
         mut closing: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Option<(Head, RequestHead)>, Refusal> {
         let mut seen = 0;
+        let rested = self.rested.take();
         let mut until = None;
         let mut begun = false;
         loop {
@@ -163,7 +172,8 @@ impl Line {
                 // Idle connections are many, and hold no buffer.
                 self.ahead = BytesMut::new();
             }
-            let deadline = *until.get_or_insert_with(|| Instant::now() + patience.idle);
+            let idle = || rested.unwrap_or_else(Instant::now) + patience.idle;
+            let deadline = *until.get_or_insert_with(idle);
             tokio::select! {
                 biased;
                 read = read_when_ready(&mut self.socket, &mut self.ahead) => match read {
@@ -444,4 +454,28 @@ fn push(socket: &TcpStream, left: &mut &mut [io::IoSlice<'_>]) -> io::Result<boo
         io::IoSlice::advance_slices(left, sent);
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_is_reached_wherever_the_timer_stood() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut timer = pin!(tokio::time::sleep_until(start));
+        // Gone off already, for earlier, for later, and gone off again.
+        for (stands, deadline) in [(0, 10), (11, 20), (40, 30), (30, 31)] {
+            if stands > 0 {
+                timer.as_mut().reset(after(stands));
+            }
+            reaches(timer.as_mut(), after(deadline)).await;
+            assert_eq!(Instant::now(), after(deadline), "{stands} for {deadline}");
+        }
+        // One that is past comes at once.
+        reaches(timer.as_mut(), after(5)).await;
+        assert_eq!(Instant::now(), after(31));
+    }
 }
