@@ -1,5 +1,6 @@
 # make run     the sidecar in front of two stand-ins, with lines to paste
 # make demo-run a template through validate, execute, trace, replay and diff on the demo
+# make release the binary to run in production: target/profiled/camarad-sidecar
 # make test    everything that must hold; what .ci/run calls
 # make check   formatting, lints, documentation, and licences where cargo-deny is installed
 # make fuzz    random requests through the sidecar to a real Flask; DIFFERENTIAL_SEED repeats a run
@@ -8,7 +9,7 @@
 # make bench-retrieval the baseline of RAG v2: how well and how fast embedded indexes answer
 # make soak    ten minutes of mixed faults at load, which must leave nothing behind
 
-.PHONY: run demo-run test fuzz check bench bench-full bench-retrieval soak needs needs-bench needs-test
+.PHONY: run demo-run release test fuzz check bench bench-full bench-retrieval soak needs needs-bench needs-release needs-test
 
 run: needs
 	cargo run --quiet -- run --demo
@@ -16,6 +17,9 @@ run: needs
 demo-run: needs # writes state/demo-run/
 	cargo build --quiet
 	scripts/demo-run.sh target/debug/camarad-sidecar state/demo-run
+
+release: needs-release # three builds, some twenty minutes on two cores
+	@scripts/release.sh
 
 test: needs-test
 	cargo test --quiet
@@ -51,14 +55,14 @@ bench-retrieval: needs # writes bench/results/retrieval.md, .json and retrieval-
 	$(RETRIEVAL) --system bm25 --system fts5 --others 20000 \
 	  --markdown bench/results/retrieval-others.md
 
-bench-full: needs-bench # all of bench/results/ but the soak, and the table of the README
+bench-full: needs-bench release # all of bench/results/ but the soak, and the table of the README
 	cargo build --quiet --release -p camarad-sidecar -p camarad-bench
-	target/release/camarad-bench peers --full
-	target/release/camarad-bench egress
-	target/release/camarad-bench clients
-	target/release/camarad-bench lanes
-	target/release/camarad-bench dashboard
-	target/release/camarad-bench curves
+	target/profiled/camarad-bench peers --full
+	target/profiled/camarad-bench egress
+	target/profiled/camarad-bench clients
+	target/profiled/camarad-bench lanes
+	target/profiled/camarad-bench dashboard
+	target/profiled/camarad-bench curves
 	target/release/camarad-bench instructions
 
 soak: needs # writes bench/results/soak.md; SOAK_SECONDS sets the length
@@ -72,6 +76,10 @@ needs:
 # And real servers, nginx in front and Flask behind, and a browser.
 needs-test:
 	@sh scripts/needs.sh test
+
+# And what reads a compiler's profile.
+needs-release:
+	@sh scripts/needs.sh release
 
 # And what the sidecar is measured beside.
 needs-bench:

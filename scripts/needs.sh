@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes sure that what the build needs is there: installs it on Debian as root,
 # and elsewhere says exactly what to install. With "bench": HAProxy and nginx with Lua, to be
-# measured beside, and what counts instructions and system calls. With "test": what the tests need too,
-# which is real servers to stand in front of us and behind us, and a real browser.
+# measured beside, and what counts instructions and system calls. With "release": what reads a
+# profile that the compiler made. With "test": what the tests need too, which is real servers to
+# stand in front of us and behind us, and a real browser.
 set -eu
 
 missing=""
@@ -16,11 +17,17 @@ need cmake cmake
 need cc build-essential
 # Only the demo's lines and people use it, not the tests.
 need curl curl
+if [ "${1:-}" = bench ] || [ "${1:-}" = release ]; then
+    need openssl openssl # the key pair for RS256
+    need setpriv util-linux
+fi
+if [ "${1:-}" = release ] && ! scripts/llvm-profdata.sh >/dev/null 2>&1; then
+    # Rust's own reads what Rust's compiler wrote.
+    rustup component add llvm-tools >/dev/null 2>&1 || missing="$missing llvm-19"
+fi
 if [ "${1:-}" = bench ]; then
     need nginx nginx
     need haproxy haproxy
-    need openssl openssl # the key pair for RS256
-    need setpriv util-linux
     need valgrind valgrind # instructions
     need strace strace     # system calls
     [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || missing="$missing libnginx-mod-http-lua"

@@ -11,6 +11,7 @@
 //! dashboard S10: the connectors page, replayed: hits, misses, fallbacks
 //! clients   which HTTP client fetches whole answers for the least
 //! soak      minutes of mixed faults at load, with flat memory
+//! train     requests for the profile that `make release` builds with; measures nothing
 //! ```
 //!
 //! Rounds are interleaved (A B C A B C …), so that a disturbance of the machine
@@ -30,6 +31,7 @@ mod peers;
 mod processes;
 mod soak;
 mod table;
+mod train;
 
 use std::io;
 use std::process::ExitCode;
@@ -65,8 +67,9 @@ fn run() -> io::Result<()> {
         ["dashboard"] => block_on(dashboard::measure()),
         ["clients"] => block_on(clients::measure()),
         ["soak"] => block_on(soak::soak()),
+        ["train"] => train::train(),
         _ => Err(io::Error::other(
-            "expected one of: peers, instructions, curves, lanes, dashboard, egress, clients, soak",
+            "expected one of: peers, instructions, curves, lanes, dashboard, egress, clients, soak, train",
         )),
     }
 }

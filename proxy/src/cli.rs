@@ -16,9 +16,15 @@ use clap::{Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// The version, and whether `make release` built it.
+const VERSION: &str = match option_env!("CAMARAD_PROFILED") {
+    Some(_) => concat!(env!("CARGO_PKG_VERSION"), " (profile-guided)"),
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// A reverse-proxy sidecar for Camarad: real connector data, one tenant at a time.
 #[derive(Debug, Parser)]
-#[command(name = "camarad-sidecar", version)]
+#[command(name = "camarad-sidecar", version = VERSION)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
