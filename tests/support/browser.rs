@@ -6,6 +6,7 @@
 
 use super::caller;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -32,6 +33,8 @@ const FLAGS: [&str; 13] = [
 /// Longest wait for what a page is to show; the tests beside it use the same cores.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
+/// Drivers that are tried, one after the other.
+const DRIVERS: usize = 5;
 
 /// A browser with a profile of its own; ends with the test.
 pub struct Browser {
@@ -46,31 +49,7 @@ pub struct Browser {
 impl Browser {
     pub async fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", home.path())
-            .env("TMPDIR", home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            // The browser outlives a driver that is killed, but stays in its group.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("chromedriver: {error}; `make needs-test` installs it or says how")
-            });
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = lines.next_line().await.unwrap();
-            let line = line.unwrap_or_else(|| panic!("chromedriver did not start"));
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let (driver, port) = Self::driver(home.path()).await;
         let mut browser = Self {
             http: caller(),
             session: format!("http://127.0.0.1:{port}/session"),
@@ -87,6 +66,46 @@ impl Browser {
         let session = browser.order("", wanted).await;
         browser.session += &format!("/{}", session["sessionId"].as_str().unwrap());
         browser
+    }
+
+    /// A driver that listens, and where.
+    async fn driver(home: &Path) -> (Child, String) {
+        for _ in 0..DRIVERS {
+            if let Some(started) = Self::try_driver(home).await {
+                return started;
+            }
+        }
+        panic!("chromedriver did not start, {DRIVERS} times");
+    }
+
+    /// It takes any free port for IPv4 and then the same for IPv6, and ends where another
+    /// process has that one.
+    async fn try_driver(home: &Path) -> Option<(Child, String)> {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home)
+            .env("TMPDIR", home)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // The browser outlives a driver that is killed, but stays in its group.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("chromedriver: {error}; `make needs-test` installs it or says how")
+            });
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = lines.next_line().await.unwrap()?;
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Some((driver, port))
     }
 
     /// Opens a page and returns when it has loaded.
