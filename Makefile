@@ -18,7 +18,7 @@ demo-run: needs # writes state/demo-run/
 	cargo build --quiet
 	scripts/demo-run.sh target/debug/camarad-sidecar state/demo-run
 
-release: needs-release # three builds, some twenty minutes on two cores
+release: needs-release # three builds, a quarter of an hour on two cores
 	@scripts/release.sh
 
 test: needs-test

@@ -1,14 +1,18 @@
 #!/bin/sh
 # Builds the sidecar for what it does most: an instrumented one answers the requests of the
 # benchmark and writes down what it executed; the compiler then arranges the code by that. The
-# result is target/profiled/camarad-sidecar, with the benchmark beside it. Three builds, some
-# twenty minutes on two cores; a profile is never kept, so it is always of this code.
+# result is target/profiled/camarad-sidecar, with the benchmark beside it. Three builds, a
+# quarter of an hour on two cores; a profile is never kept, so it is always of this code.
 set -eu
 cd "$(dirname "$0")/.."
 
 profdata=$(scripts/llvm-profdata.sh)
 host=$(rustc -vV | sed -n 's/^host: //p')
-work="${CARGO_TARGET_DIR:-$PWD/target}/profiled"
+target="${CARGO_TARGET_DIR:-target}"
+mkdir -p "$target"
+# The compiler is run in other folders than this one.
+target=$(cd "$target" && pwd)
+work="$target/profiled"
 raw="$work/raw"
 instrumented="$work/instrumented/$host/release"
 optimised="$work/optimised/$host/release"
@@ -22,7 +26,7 @@ build() { # FLAG DIRECTORY
 }
 
 cargo build --quiet --release -p camarad-bench
-bench="${CARGO_TARGET_DIR:-target}/release/camarad-bench"
+bench="$target/release/camarad-bench"
 
 build "-Cprofile-generate=$raw" instrumented
 cp "$bench" "$instrumented/"

@@ -46,7 +46,8 @@ impl Names {
         self.has_at(bit(name), name)
     }
 
-    /// The same for a name whose bit is known: `bit` is that of `name`, or nothing is found.
+    /// The same for a name whose bit is known: with another one than [`bit`] gives for it, names
+    /// are missed.
     pub fn has_at(&self, bit: u64, name: &[u8]) -> bool {
         let is = |one: &&str| name.eq_ignore_ascii_case(one.as_bytes());
         self.bits & bit != 0 && self.names.iter().any(is)
