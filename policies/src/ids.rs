@@ -66,7 +66,7 @@ pub struct Unreadable;
 impl UserId {
     /// Reads a positive id; `0` and everything outside the grammar is [`Unreadable`].
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
-        digits(text).map(Self)
+        digits(text.as_bytes()).map(Self)
     }
 
     /// The id as a number.
@@ -78,7 +78,7 @@ impl UserId {
 impl ClientId {
     /// Reads a positive id; `0` and everything outside the grammar is [`Unreadable`].
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
-        digits(text).map(Self)
+        digits(text.as_bytes()).map(Self)
     }
 
     /// The id as a number.
@@ -90,7 +90,7 @@ impl ClientId {
 impl ObjectId {
     /// Reads a positive id; `0` and everything outside the grammar is [`Unreadable`].
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
-        digits(text).map(Self)
+        digits(text.as_bytes()).map(Self)
     }
 
     /// Reads what a place says: an id, or `None` for one of the words for none.
@@ -107,6 +107,9 @@ impl ObjectId {
     }
 }
 
+/// As many as fit a `u64` whatever they are.
+const MOST_DIGITS: usize = 18;
+
 /// What names nothing.
 const NONE: [&str; 5] = ["", "0", "none", "null", "undefined"];
 
@@ -118,16 +121,27 @@ impl Named {
             false => ClientId::parse(text).map(Self::Client),
         }
     }
+
+    /// The same, of bytes: what is no text is no id either.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+        match bytes {
+            // No word begins so.
+            [b'1'..=b'9', ..] => digits(bytes).map(|id| Self::Client(ClientId(id))),
+            other => std::str::from_utf8(other)
+                .map_err(|_| Unreadable)
+                .and_then(Self::parse),
+        }
+    }
 }
 
-fn digits(text: &str) -> Result<u64, Unreadable> {
-    let plain = (1..=18).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_digit())
-        && !text.starts_with('0');
-    if !plain {
+fn digits(bytes: &[u8]) -> Result<u64, Unreadable> {
+    let ([b'1'..=b'9', ..], ..=MOST_DIGITS) = (bytes, bytes.len()) else {
         return Err(Unreadable);
-    }
-    text.parse().map_err(|_| Unreadable)
+    };
+    bytes.iter().try_fold(0, |id, byte| match byte {
+        b'0'..=b'9' => Ok(id * 10 + u64::from(byte - b'0')),
+        _ => Err(Unreadable),
+    })
 }
 
 impl fmt::Display for UserId {
@@ -182,10 +196,20 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(Named::parse(text), expected, "{text:?}");
+            let bytes = text.as_bytes();
+            assert_eq!(Named::parse_bytes(bytes), expected, "{text:?}");
+        }
+        for bytes in [&b"\xff"[..], b"1\xff", b"none\xff"] {
+            assert_eq!(Named::parse_bytes(bytes), Err(Unreadable), "{bytes:?}");
         }
     }
 
     proptest! {
+        #[test]
+        fn bytes_are_read_as_their_text(text in "[0-9]{0,20}|[019a ]{1,4}|\\PC{0,8}") {
+            prop_assert_eq!(Named::parse_bytes(text.as_bytes()), Named::parse(&text));
+        }
+
         #[test]
         fn what_is_read_is_written_the_same(text in "\\PC{0,20}") {
             if let Ok(Named::Client(id)) = Named::parse(&text) {

@@ -31,8 +31,8 @@ pub struct Looks {
     pointers: Vec<Look>,
     levels: Vec<Level>,
     names: Vec<Name>,
-    /// A bit for each length that some name has: most keys need no more than this.
-    lengths: u64,
+    /// The bits of all names: most keys need no more than this.
+    bits: u64,
 }
 
 /// There are more pointers than [`Looks::MOST`].
@@ -121,7 +121,7 @@ impl Looks {
     fn name(&mut self, text: &str) -> &mut Name {
         let at = self.names.iter().position(|name| name.text == text);
         let at = at.unwrap_or_else(|| {
-            self.lengths |= length_bit(text.len());
+            self.bits |= bit(text.as_bytes());
             self.names.push(Name {
                 text: text.to_owned(),
                 named: Vec::new(),
@@ -147,12 +147,16 @@ impl Looks {
     }
 
     /// The name that a key (unescaped) is, if it means something anywhere.
-    #[inline]
+    #[inline(always)]
     pub(super) fn known(&self, key: &[u8]) -> Option<&Name> {
-        match self.lengths & length_bit(key.len()) {
+        match self.bits & bit(key) {
             0 => None,
-            _ => self.names.iter().find(|name| name.is(key)),
+            _ => self.find(key),
         }
+    }
+
+    fn find(&self, key: &[u8]) -> Option<&Name> {
+        self.names.iter().find(|name| name.is(key))
     }
 
     /// The kind of a pointer, and the levels of its `*`, innermost first.
@@ -169,7 +173,7 @@ impl Default for Looks {
             pointers: Vec::new(),
             levels: Vec::new(),
             names: Vec::new(),
-            lengths: 0,
+            bits: 0,
         };
         for name in NOT_OURS {
             looks.name(name).is_not_ours = true;
@@ -195,9 +199,11 @@ impl Name {
     }
 }
 
-/// Long lengths share a bit.
-fn length_bit(length: usize) -> u64 {
-    1 << length.min(63)
+/// By first byte and length: keys that are no names share one with few of them.
+#[inline(always)]
+fn bit(key: &[u8]) -> u64 {
+    let first = key.first().copied().unwrap_or(0);
+    1 << ((usize::from(first) * 7 + key.len()) % 64)
 }
 
 #[cfg(test)]

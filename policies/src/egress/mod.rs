@@ -81,14 +81,16 @@ pub fn check(rule: &Rule, answer: &[u8], mine: &Mine<'_>) -> Checked {
     let mut cuts: Vec<(usize, Cut)> = Vec::new();
     let mut is_blocked = false;
     let mut elsewhere = false;
-    let seen = scan(answer, &rule.looks, &mut |hit| match hit.pointed {
-        false => elsewhere |= is_somebody_elses(&hit, mine),
-        true if is_unowned(&hit) && on_unowned.is_some() => match hit.row.zip(on_unowned) {
-            Some(cut) if cuts.last() != Some(&cut) => cuts.push(cut),
-            _ => {}
-        },
-        true if mine.has(&hit) => {}
-        true => {
+    let seen = scan(answer, &rule.looks, &mut |hit| match Said::of(&hit) {
+        said if !hit.pointed => elsewhere |= said.is_somebody_elses(mine),
+        Said::Nobody if hit.kind == Kind::Client && on_unowned.is_some() => {
+            match hit.row.zip(on_unowned) {
+                Some(cut) if cuts.last() != Some(&cut) => cuts.push(cut),
+                _ => {}
+            }
+        }
+        said if mine.has(&said) => {}
+        _ => {
             // No rule shows a row of an account that is not the caller's, and outside of
             // rows not its id.
             let cut = match (hit.kind, hit.row) {
@@ -136,42 +138,59 @@ pub fn check(rule: &Rule, answer: &[u8], mine: &Mine<'_>) -> Checked {
 fn holds_elsewhere(rule: &Rule, body: &[u8], mine: &Mine<'_>) -> bool {
     let mut elsewhere = false;
     let _ = scan(body, &rule.looks, &mut |hit| {
-        elsewhere |= !hit.pointed && is_somebody_elses(&hit, mine);
+        elsewhere |= !hit.pointed && Said::of(&hit).is_somebody_elses(mine);
     });
     elsewhere
 }
 
-/// Whether a client stands there, and is none.
-fn is_unowned(hit: &Hit<'_>) -> bool {
-    hit.kind == Kind::Client && named(hit.value) == Some(Named::NoClient)
+/// What stands at a hit.
+enum Said<'a> {
+    /// A word for none.
+    Nobody,
+    Client(ClientId),
+    /// Client and user ids share one grammar.
+    User(u64),
+    Account(Cow<'a, str>),
+    /// Nothing that could be an id.
+    Other,
 }
 
-/// Where no rule looks, a word that is no id of ours is nobody's.
-fn is_somebody_elses(hit: &Hit<'_>, mine: &Mine<'_>) -> bool {
-    named(hit.value).is_some() && !mine.has(hit)
+impl<'a> Said<'a> {
+    fn of(hit: &Hit<'a>) -> Self {
+        match (hit.kind, named(hit.value)) {
+            (_, Some(Named::NoClient)) => Self::Nobody,
+            (Kind::Client, Some(Named::Client(id))) => Self::Client(id),
+            (Kind::User, Some(Named::Client(id))) => Self::User(id.get()),
+            (Kind::Account, _) => account(hit.value).map_or(Self::Other, Self::Account),
+            (Kind::Client | Kind::User, None) => Self::Other,
+        }
+    }
+
+    /// Where no rule looks, a word that is no id of ours is nobody's.
+    fn is_somebody_elses(&self, mine: &Mine<'_>) -> bool {
+        !matches!(self, Self::Other) && !mine.has(self)
+    }
 }
 
 impl Mine<'_> {
     /// Whether what stands there is the caller's, or nobody's.
-    fn has(&self, hit: &Hit<'_>) -> bool {
-        match (hit.kind, named(hit.value)) {
-            (_, Some(Named::NoClient)) => true,
-            (Kind::Client, Some(Named::Client(client))) => (self.client)(client),
-            // Client and user ids share one grammar.
-            (Kind::User, Some(Named::Client(id))) => self.user.is_some_and(|u| u.get() == id.get()),
-            (Kind::Account, _) => account(hit.value).is_some_and(|id| (self.account)(&id)),
-            (Kind::Client | Kind::User, None) => false,
+    fn has(&self, said: &Said<'_>) -> bool {
+        match said {
+            Said::Nobody => true,
+            Said::Client(client) => (self.client)(*client),
+            Said::User(id) => self.user.is_some_and(|user| user.get() == *id),
+            Said::Account(id) => (self.account)(id),
+            Said::Other => false,
         }
     }
 }
 
 /// An id as it stands in JSON; `None` for what is neither an id nor a word for none.
 fn named(value: &[u8]) -> Option<Named> {
-    let text = match value {
-        [b'"', ..] => unescaped(value)?,
-        other => std::str::from_utf8(other).map(Cow::Borrowed).ok()?,
-    };
-    Named::parse(&text).ok()
+    match value {
+        [b'"', ..] => Named::parse(&unescaped(value)?).ok(),
+        other => Named::parse_bytes(other).ok(),
+    }
 }
 
 /// An account's id as it stands in JSON: any string, or an integer.

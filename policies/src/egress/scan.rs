@@ -12,6 +12,7 @@
 use super::looks::{Kind, Looks, Set};
 use super::text::{NotJson, Text};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Levels of nesting at most.
 pub const DEEPEST: usize = 128;
@@ -50,17 +51,17 @@ pub fn scan<'a>(
 ) -> Result<Seen, NotJson> {
     std::str::from_utf8(body).map_err(|_| NotJson)?;
     let scan = Scan {
-        text: Text { bytes: body, at: 0 },
+        body,
         looks,
         hit,
         open: Vec::with_capacity(USUAL_DEPTH),
         lists: 0,
     };
-    scan.run()
+    scan.run(Text { bytes: body, at: 0 })
 }
 
 struct Scan<'a, 's> {
-    text: Text<'a>,
+    body: &'a [u8],
     looks: &'s Looks,
     hit: &'s mut dyn FnMut(Hit<'a>),
     /// The containers around the present place, outermost first.
@@ -93,7 +94,7 @@ struct Wanted {
 }
 
 impl<'a> Scan<'a, '_> {
-    fn run(mut self) -> Result<Seen, NotJson> {
+    fn run(mut self, mut text: Text<'a>) -> Result<Seen, NotJson> {
         let mut wanted = Wanted {
             is_ours: true,
             alive: self.looks.all(),
@@ -101,32 +102,32 @@ impl<'a> Scan<'a, '_> {
         };
         let mut at = Open::default();
         loop {
-            let first = self.text.peek_past_space().ok_or(NotJson)?;
-            let start = self.text.at;
+            let first = text.peek_past_space().ok_or(NotJson)?;
+            let start = text.at;
             if let b'{' | b'[' = first {
-                self.text.at += 1;
-                self.tell(wanted, &at, start);
-                let inner = self.enter(first == b'[', wanted)?;
-                if self.text.peek_past_space() != Some(inner.close()) {
+                text.at += 1;
+                self.tell(wanted, &at, start..text.at);
+                let inner = self.enter(first == b'[', wanted, text.at)?;
+                if text.peek_past_space() != Some(inner.close()) {
                     self.open.push(at);
                     at = inner;
-                    wanted = self.next(&mut at)?;
+                    wanted = self.next(&mut text, &mut at)?;
                     continue;
                 }
-                self.text.at += 1;
+                text.at += 1;
             } else {
-                self.text.scalar(first)?;
-                self.tell(wanted, &at, start);
+                text.scalar(first)?;
+                self.tell(wanted, &at, start..text.at);
             }
             loop {
-                let next = self.text.peek_past_space();
+                let next = text.peek_past_space();
                 if self.open.is_empty() {
                     return match next {
                         None => Ok(Seen { lists: self.lists }),
                         Some(_) => Err(NotJson),
                     };
                 }
-                self.text.at += 1;
+                text.at += 1;
                 if next == Some(b',') {
                     break;
                 }
@@ -135,12 +136,12 @@ impl<'a> Scan<'a, '_> {
                 }
                 at = self.open.pop().ok_or(NotJson)?;
             }
-            wanted = self.next(&mut at)?;
+            wanted = self.next(&mut text, &mut at)?;
         }
     }
 
-    /// A container whose opening bracket was read.
-    fn enter(&mut self, is_array: bool, wanted: Wanted) -> Result<Open, NotJson> {
+    /// A container whose opening bracket was read; `inside` is where it goes on.
+    fn enter(&mut self, is_array: bool, wanted: Wanted, inside: usize) -> Result<Open, NotJson> {
         if self.open.len() == DEEPEST {
             return Err(NotJson);
         }
@@ -152,15 +153,15 @@ impl<'a> Scan<'a, '_> {
             alive: wanted.alive,
             any: wanted.alive & level.any,
             ends: level.ends,
-            element: self.text.at,
+            element: inside,
         })
     }
 
     /// Reads on to the next element, or through the key of the next member.
     #[inline(always)]
-    fn next(&mut self, at: &mut Open) -> Result<Wanted, NotJson> {
-        let next = self.text.peek_past_space();
-        let start = self.text.at;
+    fn next(&self, text: &mut Text<'a>, at: &mut Open) -> Result<Wanted, NotJson> {
+        let next = text.peek_past_space();
+        let start = text.at;
         let mut wanted = Wanted {
             is_ours: at.is_ours,
             alive: at.any,
@@ -173,14 +174,14 @@ impl<'a> Scan<'a, '_> {
         if next != Some(b'"') {
             return Err(NotJson);
         }
-        let has_escapes = self.text.string()?;
-        let end = self.text.at;
-        if self.text.peek_past_space() != Some(b':') {
+        let has_escapes = text.string()?;
+        let end = text.at;
+        if text.peek_past_space() != Some(b':') {
             return Err(NotJson);
         }
-        self.text.at += 1;
+        text.at += 1;
         if at.is_ours || at.alive != 0 {
-            self.heed(at, &self.text.bytes[start..end], has_escapes, &mut wanted);
+            self.heed(at, &text.bytes[start..end], has_escapes, &mut wanted);
         }
         Ok(wanted)
     }
@@ -199,16 +200,16 @@ impl<'a> Scan<'a, '_> {
         wanted.anywhere = name.anywhere.filter(|_| at.is_ours);
     }
 
-    /// Tells of a value if it is looked for; it ends where the text was read to.
+    /// Tells of a value if it is looked for.
     #[inline(always)]
-    fn tell(&mut self, wanted: Wanted, at: &Open, start: usize) {
+    fn tell(&mut self, wanted: Wanted, at: &Open, value: Range<usize>) {
         if wanted.alive & at.ends != 0 || wanted.anywhere.is_some() {
-            self.tell_hits(wanted, at, start);
+            self.tell_hits(wanted, at, value);
         }
     }
 
-    fn tell_hits(&mut self, wanted: Wanted, at: &Open, start: usize) {
-        let value = &self.text.bytes[start..self.text.at];
+    fn tell_hits(&mut self, wanted: Wanted, at: &Open, value: Range<usize>) {
+        let (start, value) = (value.start, &self.body[value]);
         let mut left = wanted.alive & at.ends;
         if let (0, Some(kind)) = (left, wanted.anywhere) {
             (self.hit)(Hit {

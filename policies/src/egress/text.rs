@@ -17,6 +17,8 @@ pub(super) struct Text<'a> {
     pub(super) at: usize,
 }
 
+// What takes it to be changed is inlined: where it was read to stays in a register then. The
+// rest are functions of what is left, and give how much of it they took.
 impl<'a> Text<'a> {
     /// The byte that comes next.
     #[inline(always)]
@@ -28,18 +30,11 @@ impl<'a> Text<'a> {
     #[inline(always)]
     pub(super) fn peek_past_space(&mut self) -> Option<u8> {
         match self.peek() {
-            Some(b' ' | b'\n' | b'\r' | b'\t') => self.skip_space(),
-            byte => byte,
-        }
-    }
-
-    fn skip_space(&mut self) -> Option<u8> {
-        loop {
-            self.at += 1;
-            match self.peek() {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => {}
-                byte => return byte,
+            Some(b' ' | b'\n' | b'\r' | b'\t') => {
+                self.at += space(self.rest());
+                self.peek()
             }
+            byte => byte,
         }
     }
 
@@ -47,14 +42,15 @@ impl<'a> Text<'a> {
     #[inline(always)]
     pub(super) fn scalar(&mut self, first: u8) -> Result<(), NotJson> {
         match first {
-            b'"' => self.string().map(drop),
-            b'-' | b'0'..=b'9' => self.number(),
-            _ => self.literal(),
+            b'"' => return self.string().map(drop),
+            b'-' | b'0'..=b'9' => self.at += number(self.rest())?,
+            _ => self.at += literal(self.rest())?,
         }
+        Ok(())
     }
 
     /// Reads on from a string's opening quote to behind its closing one; true with escapes in it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn string(&mut self) -> Result<bool, NotJson> {
         self.at += 1;
         let mut has_escapes = false;
@@ -67,7 +63,7 @@ impl<'a> Text<'a> {
                 }
                 Some(b'\\') => {
                     has_escapes = true;
-                    self.escape()?;
+                    self.at += escape(self.rest())?;
                 }
                 _ => return Err(NotJson),
             }
@@ -77,93 +73,21 @@ impl<'a> Text<'a> {
     /// Passes what may stand in a string as it is, eight bytes at a time.
     #[inline(always)]
     fn plain(&mut self) {
-        while let Some(chunk) = self.rest().first_chunk::<8>() {
+        let mut rest = self.rest();
+        while let Some((chunk, more)) = rest.split_first_chunk() {
             let special = special(u64::from_le_bytes(*chunk));
             if special != 0 {
-                self.at += special.trailing_zeros() as usize / 8;
+                self.at = self.bytes.len() - rest.len() + special.trailing_zeros() as usize / 8;
                 return;
             }
-            self.at += 8;
+            rest = more;
         }
-        while self
-            .peek()
-            .is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
-        {
-            self.at += 1;
-        }
+        self.at = self.bytes.len() - rest.len() + plain_end(rest);
     }
 
     #[inline(always)]
     fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
-    }
-
-    fn escape(&mut self) -> Result<(), NotJson> {
-        match self.rest() {
-            [
-                _,
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
-                ..,
-            ] => self.at += 2,
-            [_, b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|x| x.is_ascii_hexdigit()) => {
-                self.at += 6;
-            }
-            _ => return Err(NotJson),
-        }
-        Ok(())
-    }
-
-    /// Reads a number.
-    #[inline]
-    fn number(&mut self) -> Result<(), NotJson> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
-        match self.peek() {
-            Some(b'.' | b'e' | b'E') => self.fraction(),
-            _ => Ok(()),
-        }
-    }
-
-    fn fraction(&mut self) -> Result<(), NotJson> {
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn digits(&mut self) -> Result<(), NotJson> {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        match self.at > start {
-            true => Ok(()),
-            false => Err(NotJson),
-        }
-    }
-
-    /// Reads one of the three words.
-    #[inline]
-    fn literal(&mut self) -> Result<(), NotJson> {
-        let rest = self.rest();
-        let word = ["true", "false", "null"].map(str::as_bytes);
-        let word = word.iter().find(|word| rest.starts_with(word));
-        self.at += word.ok_or(NotJson)?.len();
-        Ok(())
     }
 
     /// Passes one value of well-formed text, and everything in it.
@@ -187,6 +111,79 @@ impl<'a> Text<'a> {
             }
         }
     }
+}
+
+/// Space; some of it is there.
+fn space(rest: &[u8]) -> usize {
+    let mut left = &rest[1..];
+    // Texts that are laid out for people have long runs of it.
+    while let Some((b"        ", more)) = left.split_first_chunk::<8>() {
+        left = more;
+    }
+    let is_space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    rest.len() - left.len() + left.iter().take_while(is_space).count()
+}
+
+/// What may stand in a string as it is, in its last bytes.
+#[cold]
+fn plain_end(rest: &[u8]) -> usize {
+    let is_plain = |byte: &&u8| **byte >= b' ' && **byte != b'"' && **byte != b'\\';
+    rest.iter().take_while(is_plain).count()
+}
+
+/// An escape, from its backslash on.
+fn escape(rest: &[u8]) -> Result<usize, NotJson> {
+    match rest {
+        [
+            _,
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+            ..,
+        ] => Ok(2),
+        [_, b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|x| x.is_ascii_hexdigit()) => Ok(6),
+        _ => Err(NotJson),
+    }
+}
+
+#[inline]
+fn number(rest: &[u8]) -> Result<usize, NotJson> {
+    let minus = usize::from(rest.first() == Some(&b'-'));
+    let whole = match rest.get(minus) {
+        Some(b'0') => minus + 1,
+        _ => minus + digits(&rest[minus..])?,
+    };
+    match rest.get(whole) {
+        Some(b'.' | b'e' | b'E') => Ok(whole + fraction(&rest[whole..])?),
+        _ => Ok(whole),
+    }
+}
+
+fn fraction(rest: &[u8]) -> Result<usize, NotJson> {
+    let mut at = 0;
+    if rest.first() == Some(&b'.') {
+        at += 1;
+        at += digits(&rest[at..])?;
+    }
+    if let Some(b'e' | b'E') = rest.get(at) {
+        at += 1;
+        at += usize::from(matches!(rest.get(at), Some(b'+' | b'-')));
+        at += digits(&rest[at..])?;
+    }
+    Ok(at)
+}
+
+#[inline(always)]
+fn digits(rest: &[u8]) -> Result<usize, NotJson> {
+    match rest.iter().take_while(|byte| byte.is_ascii_digit()).count() {
+        0 => Err(NotJson),
+        some => Ok(some),
+    }
+}
+
+/// One of the three words.
+fn literal(rest: &[u8]) -> Result<usize, NotJson> {
+    let word = ["true", "false", "null"].map(str::as_bytes);
+    let word = word.iter().find(|word| rest.starts_with(word));
+    word.map(|word| word.len()).ok_or(NotJson)
 }
 
 const fn each(byte: u8) -> u64 {
