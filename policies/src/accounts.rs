@@ -280,12 +280,16 @@ impl Connector {
         }
     }
 
-    /// A client's links of this connector; `None` where there are none, and nothing is
-    /// bound. One that was disconnected binds as well: to unlink must not open anything.
-    fn of<'a>(&self, client: ClientId, links: &'a [Link]) -> Option<Vec<&'a Link>> {
-        let own = links.iter().filter(|link| link.client == client);
-        let own: Vec<&Link> = own.filter(|link| self.is_of(link)).collect();
-        (!own.is_empty()).then_some(own)
+    /// A client's links of this connector; where there are none, nothing is bound. One that
+    /// was disconnected binds as well: to unlink must not open anything.
+    fn of<'a>(&self, client: ClientId, links: &'a [Link]) -> impl Iterator<Item = &'a Link> {
+        let own = links.iter().filter(move |link| link.client == client);
+        own.filter(|link| self.is_of(link))
+    }
+
+    /// Whether an account of this connector is bound to the client.
+    fn binds(&self, client: ClientId, links: &[Link]) -> bool {
+        self.of(client, links).next().is_some()
     }
 
     fn is_of(&self, link: &Link) -> bool {
@@ -295,23 +299,22 @@ impl Connector {
 
     /// Whether an account may be seen within a client, of all the user's links.
     pub fn allows(&self, account: &str, client: ClientId, links: &[Link]) -> bool {
-        let own = self.of(client, links);
-        let is_as_linked = |link: &&Link| link.connected && link.account == account;
-        if own.iter().flatten().any(is_as_linked) && !account.is_empty() {
+        let is_as_linked = |link: &Link| link.connected && link.account == account;
+        if !account.is_empty() && self.of(client, links).any(is_as_linked) {
             return true;
         }
         let Some(account) = self.canonical(account) else {
             return false;
         };
-        match own {
-            Some(own) => own.iter().any(|link| link.is_to(&account)),
-            None => !self.is_anothers(&account, client, links),
+        match self.binds(client, links) {
+            true => self.of(client, links).any(|link| link.is_to(&account)),
+            false => !self.is_anothers(&account, client, links),
         }
     }
 
     /// Whether an account is linked to the client.
     pub fn links(&self, account: &str, client: ClientId, links: &[Link]) -> bool {
-        self.of(client, links).is_some() && self.allows(account, client, links)
+        self.binds(client, links) && self.allows(account, client, links)
     }
 
     /// Every name of its account in settings and flows, the one that its routes read first.
@@ -321,9 +324,9 @@ impl Connector {
 
     /// The account that stands in where a client's request names none: its first link's.
     pub fn chosen(&self, client: ClientId, links: &[Link]) -> Option<String> {
-        let own = self.of(client, links)?;
-        let usable = |link: &&&Link| link.connected && link.key.is_some();
-        let first = own.iter().filter(usable).min_by_key(|link| link.id)?;
+        let usable = |link: &&Link| link.connected && link.key.is_some();
+        let own = self.of(client, links).filter(usable);
+        let first = own.min_by_key(|link| link.id)?;
         first.spelled.clone()
     }
 
@@ -340,7 +343,7 @@ impl Connector {
             spelled: of(true).map(|link| link.account.clone()).collect(),
             own: of(true).filter_map(key).collect(),
             others: of(false).filter_map(key).collect(),
-            is_bound: limited || self.of(client, links).is_some(),
+            is_bound: limited || self.binds(client, links),
         }
     }
 
@@ -510,14 +513,12 @@ pub fn bind(
     let Some(client) = permit.client() else {
         return Ok(closed);
     };
-    let names = [&[connector.parameter], connector.aliases].concat();
     let allows = |id: &str| connector.allows(id, client, links);
-    let mut named = Vec::new();
-    for value in permit.query().values(&names) {
-        named.push(value.to_owned());
-    }
+    let is_name = |name: &str| name == connector.parameter || connector.aliases.contains(&name);
+    let in_query = permit.query().values_where(is_name);
+    let mut named: Vec<String> = in_query.map(str::to_owned).collect();
     if let Some(fields) = fields.filter(|_| body) {
-        for name in &names {
+        for name in connector.names() {
             named.extend(fields.text(name)?);
         }
     }
@@ -531,12 +532,12 @@ pub fn bind(
         return Ok(closed);
     }
     // Said again in the one place that is read: a second or an empty one must not win.
-    let chosen = match (named.first(), connector.of(client, links)) {
-        (Some(id), _) => id.clone(),
-        (None, Some(_)) => connector
+    let chosen = match named.into_iter().next() {
+        Some(id) => id,
+        None if connector.binds(client, links) => connector
             .chosen(client, links)
             .ok_or(Refusal::AccountNotLinked)?,
-        (None, None) => {
+        None => {
             let is_open = links.iter().any(|link| connector.is_of(link));
             return Ok(Bound { is_open });
         }

@@ -5,6 +5,7 @@
 //! differ in which one wins. Other pairs are kept byte for byte.
 
 use crate::refusal::Refusal;
+use std::borrow::Cow;
 
 /// The query parameter that can name the client.
 pub const CLIENT_ID: &str = "client_id";
@@ -17,9 +18,34 @@ pub struct Query {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pair {
+    /// As it is forwarded.
     raw: String,
-    name: String,
-    value: String,
+    /// Bytes of its name in that; what follows is the value, behind a `=`.
+    named: usize,
+    /// Name and value as they are read, where that is another text.
+    name: Option<String>,
+    value: Option<String>,
+}
+
+impl Pair {
+    fn read(raw: &str) -> Self {
+        let (name, value) = raw.split_once('=').unwrap_or((raw, ""));
+        Self {
+            raw: raw.to_owned(),
+            named: name.len(),
+            name: decoded(name),
+            value: decoded(value),
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.raw[..self.named])
+    }
+
+    fn value(&self) -> &str {
+        let plain = || self.raw.get(self.named + 1..).unwrap_or_default();
+        self.value.as_deref().unwrap_or_else(plain)
+    }
 }
 
 impl Query {
@@ -28,31 +54,17 @@ impl Query {
     /// Errors with [`Refusal::QueryMalformed`] on controls, spaces, `#`, and on
     /// `client_id` standing twice. Octets above ASCII are kept as `%XX`.
     pub fn parse(raw: &[u8]) -> Result<Self, Refusal> {
-        let mut text = String::with_capacity(raw.len());
-        for &byte in raw {
-            match byte {
-                0..=0x20 | 0x7f | b'#' => return Err(Refusal::QueryMalformed),
-                0x80.. => {
-                    use std::fmt::Write;
-                    // Writing to a String cannot fail.
-                    let _ = write!(text, "%{byte:02X}");
-                }
-                ascii => text.push(ascii as char),
-            }
+        let is_wrong = |byte: &u8| matches!(byte, 0..=0x20 | 0x7f | b'#');
+        if raw.iter().any(is_wrong) {
+            return Err(Refusal::QueryMalformed);
         }
-        let pairs: Vec<Pair> = text
-            .split('&')
-            .filter(|piece| !piece.is_empty())
-            .map(|piece| {
-                let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-                Pair {
-                    raw: piece.to_owned(),
-                    name: decode(name),
-                    value: decode(value),
-                }
-            })
-            .collect();
-        if pairs.iter().filter(|p| p.name == CLIENT_ID).count() > 1 {
+        let text = match std::str::from_utf8(raw) {
+            Ok(text) if text.is_ascii() => Cow::Borrowed(text),
+            _ => Cow::Owned(in_ascii(raw)),
+        };
+        let pieces = text.split('&').filter(|piece| !piece.is_empty());
+        let pairs: Vec<Pair> = pieces.map(Pair::read).collect();
+        if pairs.iter().filter(|p| p.name() == CLIENT_ID).count() > 1 {
             return Err(Refusal::QueryMalformed);
         }
         Ok(Self { pairs })
@@ -60,17 +72,24 @@ impl Query {
 
     /// The decoded value of the first parameter of this name, as the app reads it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let pair = self.pairs.iter().find(|p| p.name == name)?;
-        Some(&pair.value)
+        self.pairs
+            .iter()
+            .find(|p| p.name() == name)
+            .map(Pair::value)
     }
 
     /// The decoded values of every parameter with one of these names, in order.
     pub fn values<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a str> {
-        let named = self
-            .pairs
-            .iter()
-            .filter(|p| names.contains(&p.name.as_str()));
-        named.map(|p| p.value.as_str())
+        self.values_where(move |name| names.contains(&name))
+    }
+
+    /// The same of every parameter whose name is one that is asked for.
+    pub fn values_where<'a>(
+        &'a self,
+        is_one: impl Fn(&str) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a str> {
+        let named = self.pairs.iter().filter(move |p| is_one(p.name()));
+        named.map(Pair::value)
     }
 
     /// The query with its `client_id` set to this text where it has one, or taken out.
@@ -87,30 +106,32 @@ impl Query {
         raw.push_str(name);
         raw.push('=');
         encode_into(&mut raw, value);
-        let pair = Pair {
-            raw,
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
-        match self.pairs.iter().position(|p| p.name == name) {
-            Some(at) => {
+        let mut named = self
+            .pairs
+            .iter()
+            .enumerate()
+            .filter(|(_, p)| p.name() == name);
+        match (named.next(), named.next()) {
+            // As nearly always.
+            (Some((_, pair)), None) if pair.raw == raw => {}
+            (Some((at, _)), _) => {
                 self = self.without(name);
-                self.pairs.insert(at, pair);
+                self.pairs.insert(at, Pair::read(&raw));
             }
-            None => self.pairs.push(pair),
+            (None, _) => self.pairs.push(Pair::read(&raw)),
         }
         self
     }
 
     /// The query without any parameter of this name.
     pub fn without(mut self, name: &str) -> Self {
-        self.pairs.retain(|p| p.name != name);
+        self.pairs.retain(|p| p.name() != name);
         self
     }
 
     /// The text of the first parameter of each of these names, in the order of the names.
     pub fn text_of(&self, names: &[&str]) -> String {
-        let first = |name: &&str| self.pairs.iter().find(|pair| pair.name == **name);
+        let first = |name: &&str| self.pairs.iter().find(|pair| pair.name() == *name);
         joined(names.iter().filter_map(first))
     }
 
@@ -123,9 +144,9 @@ impl Query {
             if !text.is_empty() {
                 text.push('&');
             }
-            encode_into(&mut text, &pair.name);
+            encode_into(&mut text, pair.name());
             text.push('=');
-            encode_into(&mut text, &pair.value);
+            encode_into(&mut text, pair.value());
         }
         text
     }
@@ -164,6 +185,28 @@ fn encode_into(out: &mut String, text: &str) {
             }
         }
     }
+}
+
+/// The octets that are no ASCII as `%XX`.
+fn in_ascii(raw: &[u8]) -> String {
+    let mut text = String::with_capacity(raw.len());
+    for &byte in raw {
+        match byte {
+            0x80.. => {
+                use std::fmt::Write;
+                // Writing to a String cannot fail.
+                let _ = write!(text, "%{byte:02X}");
+            }
+            ascii => text.push(ascii as char),
+        }
+    }
+    text
+}
+
+/// What a text decodes to, where that is another one.
+fn decoded(text: &str) -> Option<String> {
+    let is_coded = text.bytes().any(|b| matches!(b, b'%' | b'+'));
+    is_coded.then(|| decode(text)).filter(|read| read != text)
 }
 
 /// Decodes `+` and `%XX`; a bad escape stays as it is, as it does in the app.
@@ -250,6 +293,13 @@ mod tests {
             "a=1&%61=2&b=3&c=sc-domain:x"
         );
         assert_eq!(query().without("a").to_text(), "b=3");
+        // However alike it stood there before.
+        for raw in ["x=1&a=2", "x=1&a=%32", "x=1&a=2&a=2", "x=1&%61=2", "x=1&a"] {
+            let query = Query::parse(raw.as_bytes()).unwrap();
+            assert_eq!(query.with("a", "2").to_text(), "x=1&a=2", "{raw}");
+        }
+        let empty = Query::parse(b"x=1&a").unwrap();
+        assert_eq!(empty.with("a", "").to_text(), "x=1&a=");
         let values: Vec<String> = query().values(&["b", "a"]).map(str::to_owned).collect();
         assert_eq!(values, ["1", "2", "3"]);
     }
