@@ -14,9 +14,11 @@ use super::context::Context;
 use super::decide::Decision;
 use super::guard::Looked;
 use super::keeping::{fallback, keep, stand_in, told, unkept, unless_everybodys};
+use super::legacy::Legacy;
 use super::upstream_request::{Sender, UpstreamHead, whole};
 use crate::cache::{Cached, FetchBroke, Fetched, Keep};
 use crate::gateway::Answerer;
+use crate::observe::Observer;
 use crate::panics::counted;
 use bytes::Bytes;
 use camarad_policies::authorise::Permit;
@@ -54,19 +56,19 @@ impl Sidecar {
         let may_be_kept = context.record.reported.is_none();
         let key = self.key(&permit, switch.generation);
         let key = key.filter(|_| may_be_kept);
-        let (gateway, observer) = (self.gateway.clone(), self.observer.clone());
-        let kept = self.kept_for(&permit);
-        let (fallback, stale) = (
-            self.config.cache.fallback_ttl,
-            self.config.cache.stale_if_error,
-        );
-        let asked = permit.clone();
-        let fetch = move || async move {
-            let answer = Box::pin(gateway.answer(operation, &answerer, &asked, &hints));
-            let outcome = counted(&observer, answer).await;
-            Fetched {
-                keep: keep(&outcome, kept, fallback.min(kept), stale),
-                value: Content::Whole(Whole::of_gateway(outcome)),
+        // What it needs is taken along only where there is something to fetch.
+        let fetch = || {
+            let (gateway, observer) = (self.gateway.clone(), self.observer.clone());
+            let (asked, kept) = (permit.clone(), self.kept_for(&permit));
+            let cache = &self.config.cache;
+            let (fallback, stale) = (cache.fallback_ttl, cache.stale_if_error);
+            async move {
+                let answer = Box::pin(gateway.answer(operation, &answerer, &asked, &hints));
+                let outcome = counted(&observer, answer).await;
+                Fetched {
+                    keep: keep(&outcome, kept, fallback.min(kept), stale),
+                    value: Content::Whole(Whole::of_gateway(outcome)),
+                }
             }
         };
         let Some(key) = key else {
@@ -97,56 +99,16 @@ impl Sidecar {
     ) -> Result<Answer, Refusal> {
         let Decision { permit, looked, .. } = decision;
         let key = self.key(&permit, 0).ok_or(Refusal::Internal)?;
-        let (legacy, observer) = (self.legacy.clone(), self.observer.clone());
-        let (ttl, time) = (self.kept_for(&permit), self.config.legacy.read_timeout);
-        let class = permit.rule().cache.map(|cache| cache.class);
-        let is_made_up = permit.rule().serve == Serve::MadeUp;
-        let (asked, request_id) = (permit.clone(), context.record.request_id.clone());
-        let fetch = move || async move {
-            let started = Instant::now();
-            let fetch = Box::pin(async {
-                let head = plain_head(&asked, legacy.authority(), &request_id);
-                let head = head.ok_or(Refusal::Internal)?;
-                legacy.fetch(head, Bytes::new(), time).await
-            });
-            let fetched = counted(&observer, fetch).await;
-            let code = match &fetched {
-                Ok(fetched) if fetched.status >= 500 => "http_5xx",
-                Ok(_) => "ok",
-                Err(refusal) => refusal.answer().code,
-            };
-            observer.upstream("legacy", code, started.elapsed());
-            let fetched = match fetched {
-                Ok(fetched) => fetched,
-                Err(refusal) => {
-                    return Fetched {
-                        value: Content::Failed(refusal),
-                        keep: unless_everybodys(class),
-                    };
-                }
-            };
-            let source = match is_made_up && (200..300).contains(&fetched.status) {
-                true => Source::Mock,
-                false => Source::Legacy,
-            };
-            let mut whole = Whole::of_app(fetched, source, started.elapsed());
-            if source == Source::Mock {
-                whole.body = super::api_lane::splice_source(whole.body);
-                whole.etag = etag::of(&whole.body).into();
-                whole.look = Arc::default();
-            }
-            let keep = match whole.is_storable {
-                true => Keep::For {
-                    ttl,
-                    stale: Duration::ZERO,
-                },
-                false if whole.status >= 400 && !whole.sets_cookie => unless_everybodys(class),
-                false => Keep::No,
-            };
-            Fetched {
-                value: Content::Whole(whole),
-                keep,
-            }
+        let request_id = &context.record.request_id;
+        let fetch = || {
+            read_of_app(Reading {
+                legacy: self.legacy.clone(),
+                observer: self.observer.clone(),
+                permit: permit.clone(),
+                request_id: request_id.clone(),
+                ttl: self.kept_for(&permit),
+                time: self.config.legacy.read_timeout,
+            })
         };
         let cached = self.cache.get(key.clone(), fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
@@ -245,6 +207,75 @@ impl Sidecar {
             source: whole.source,
             held: None,
         })
+    }
+}
+
+/// A read of the app that others may be given, too; it may outlive the request it is for.
+struct Reading {
+    legacy: Arc<Legacy>,
+    observer: Arc<Observer>,
+    permit: Arc<Permit>,
+    request_id: String,
+    /// How long the answer is kept, if it may be.
+    ttl: Duration,
+    /// How long the app has for it.
+    time: Duration,
+}
+
+async fn read_of_app(reading: Reading) -> Fetched<Content> {
+    let Reading {
+        legacy,
+        observer,
+        permit,
+        request_id,
+        ttl,
+        time,
+    } = reading;
+    let class = permit.rule().cache.map(|cache| cache.class);
+    let started = Instant::now();
+    let fetch = Box::pin(async {
+        let head = plain_head(&permit, legacy.authority(), &request_id);
+        let head = head.ok_or(Refusal::Internal)?;
+        legacy.fetch(head, Bytes::new(), time).await
+    });
+    let fetched = counted(&observer, fetch).await;
+    let code = match &fetched {
+        Ok(fetched) if fetched.status >= 500 => "http_5xx",
+        Ok(_) => "ok",
+        Err(refusal) => refusal.answer().code,
+    };
+    observer.upstream("legacy", code, started.elapsed());
+    let fetched = match fetched {
+        Ok(fetched) => fetched,
+        Err(refusal) => {
+            return Fetched {
+                value: Content::Failed(refusal),
+                keep: unless_everybodys(class),
+            };
+        }
+    };
+    let is_made_up = permit.rule().serve == Serve::MadeUp;
+    let source = match is_made_up && (200..300).contains(&fetched.status) {
+        true => Source::Mock,
+        false => Source::Legacy,
+    };
+    let mut whole = Whole::of_app(fetched, source, started.elapsed());
+    if source == Source::Mock {
+        whole.body = super::api_lane::splice_source(whole.body);
+        whole.etag = etag::of(&whole.body).into();
+        whole.look = Arc::default();
+    }
+    let keep = match whole.is_storable {
+        true => Keep::For {
+            ttl,
+            stale: Duration::ZERO,
+        },
+        false if whole.status >= 400 && !whole.sets_cookie => unless_everybodys(class),
+        false => Keep::No,
+    };
+    Fetched {
+        value: Content::Whole(whole),
+        keep,
     }
 }
 

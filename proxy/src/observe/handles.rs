@@ -26,6 +26,8 @@ pub(super) struct Labels<'a> {
     pub(super) decision: Option<[&'static str; 3]>,
     /// What the cache did.
     pub(super) cache: Option<&'static str>,
+    /// Why the mock answered in Coolbits' place.
+    pub(super) fallback: Option<&'static str>,
 }
 
 /// The metrics of answers that are told alike.
@@ -37,11 +39,13 @@ pub(super) struct Handles {
     source: &'static str,
     decided: Option<[&'static str; 3]>,
     cached: Option<&'static str>,
+    fell_back: Option<&'static str>,
     pub(super) requests: IntCounter,
     pub(super) duration: Histogram,
     pub(super) own_duration: Option<Histogram>,
     pub(super) decision: Option<IntCounter>,
     pub(super) cache: Option<IntCounter>,
+    pub(super) fallback: Option<IntCounter>,
 }
 
 /// The handles that were used last.
@@ -83,6 +87,7 @@ impl Handles {
         let own = &metrics.own_duration_seconds;
         let decisions = &metrics.tenancy_decisions_total;
         let cache = &metrics.cache_requests_total;
+        let fallbacks = &metrics.fallbacks_total;
         Self {
             route: labels.route.clone(),
             method: labels.method,
@@ -90,6 +95,7 @@ impl Handles {
             source: labels.source,
             decided: labels.decision,
             cached: labels.cache,
+            fell_back: labels.fallback,
             requests: metrics.requests_total.with_label_values(&told),
             duration: metrics.request_duration_seconds.with_label_values(&[route]),
             own_duration: labels.has_budget.then(|| own.with_label_values(&[route])),
@@ -99,6 +105,9 @@ impl Handles {
             cache: labels
                 .cache
                 .map(|result| cache.with_label_values(&[route, result])),
+            fallback: labels
+                .fallback
+                .map(|reason| fallbacks.with_label_values(&[route, reason])),
         }
     }
 
@@ -117,6 +126,7 @@ impl Handles {
             && same(Some(self.method), Some(labels.method))
             && same(Some(self.source), Some(labels.source))
             && same(self.cached, labels.cache)
+            && same(self.fell_back, labels.fallback)
             && (0..3).all(decision)
     }
 }
@@ -130,7 +140,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let kept = Kept::default();
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        let of = |route: &Arc<str>, status, cache, decision| {
+        let of = |route: &Arc<str>, status, cache, decision, fallback| {
             let labels = Labels {
                 route,
                 area: "flows",
@@ -140,6 +150,7 @@ mod tests {
                 has_budget: *route == a,
                 decision,
                 cache,
+                fallback,
             };
             let handles = kept.get(&metrics, &labels);
             handles.requests.inc();
@@ -147,14 +158,15 @@ mod tests {
             handles.own_duration.iter().for_each(|own| own.observe(1.0));
             handles.decision.iter().for_each(IntCounter::inc);
             handles.cache.iter().for_each(IntCounter::inc);
+            handles.fallback.iter().for_each(IntCounter::inc);
         };
         let allow = Some(["allow", "ok", "enforce"]);
         for _ in 0..3 {
-            of(&a, 200, Some("hit"), allow);
-            of(&a, 200, Some("miss"), allow);
+            of(&a, 200, Some("hit"), allow, None);
+            of(&a, 200, Some("miss"), allow, Some("timeout"));
             // Statuses that share a place.
-            of(&a, 200 + PLACES as u16, None, None);
-            of(&b, 200, None, allow);
+            of(&a, 200 + PLACES as u16, None, None, None);
+            of(&b, 200, None, allow, None);
         }
         let requests = |route, status| {
             let told = [route, "GET", status, "legacy"];
@@ -169,6 +181,8 @@ mod tests {
                 .get()
         };
         assert_eq!((cache("hit"), cache("miss")), (3, 3));
+        let fallbacks = metrics.fallbacks_total.with_label_values(&["a", "timeout"]);
+        assert_eq!(fallbacks.get(), 3);
         let allowed = ["flows", "allow", "ok", "enforce"];
         assert_eq!(
             metrics

@@ -133,6 +133,7 @@ impl Observer {
                 has_budget: rule.is_some_and(|rule| rule.budget().is_some()),
                 decision,
                 cache: record.cache.map(CacheResult::as_str),
+                fallback: record.fallback,
             },
         );
         let seconds = record.duration_ms / 1000.0;
@@ -150,10 +151,8 @@ impl Observer {
         if record.forged_user {
             m.forged_identity_total.inc();
         }
-        if let Some(reason) = record.fallback {
-            m.fallbacks_total
-                .with_label_values(&[&record.route, reason])
-                .inc();
+        if let Some(fallback) = &handles.fallback {
+            fallback.inc();
         }
         let second = self.second(now);
         let failed = |origin| record.status >= 500 && record.origin == Some(origin);
