@@ -2,7 +2,8 @@
 //! collide. A debug build can be told to give all keys one hash: the leak suite shows
 //! then that keys are told apart by what they hold and not by their hashes.
 
-use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
+use ahash::{AHasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 
 /// Set to anything, it makes all keys of a debug build collide.
 #[cfg(debug_assertions)]
@@ -16,7 +17,7 @@ pub(crate) struct KeyHashing {
 }
 
 /// Hashes one key.
-pub(crate) struct KeyHasher(Option<DefaultHasher>);
+pub(crate) struct KeyHasher(Option<AHasher>);
 
 impl KeyHashing {
     pub(super) fn new() -> Self {
