@@ -6,6 +6,7 @@
 //! the app; a read is sent once more then, on a new one, a write never, since nobody can
 //! tell how far it came.
 
+use super::company;
 use super::upstream_request::UpstreamHead;
 use super::wire::{Begun, Wire};
 use crate::budget::{Budget, Held};
@@ -116,6 +117,8 @@ impl Legacy {
         patience: Option<Duration>,
         read: &impl Fn(&AnswerHead<'_>) -> T,
     ) -> Result<(Wire, Begun<T>), Refusal> {
+        // Before a connection is taken: one that was looked at is used at once.
+        company::others().await;
         let mut waiting = self.waiting();
         loop {
             let mut wire = match waiting.take() {

@@ -15,6 +15,7 @@ mod binding;
 mod body;
 mod cached;
 mod changes;
+mod company;
 mod connection;
 mod content;
 mod context;
