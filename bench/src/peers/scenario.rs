@@ -169,12 +169,17 @@ const fn own(id: &'static str, words: &'static str, setup: Setup) -> Scenario {
 
 impl Scenario {
     /// The bytes of the requests, one for each connection in turn. What is read from Coolbits
-    /// is read by another user on each: reads that are alike wait for each other, and so do a
-    /// user's reads of Google Ads.
+    /// each time is read by another user on each: reads that are alike wait for each other, and
+    /// so do a user's reads of Google Ads. Hits, of S3 and of S6, are one user's.
     pub(crate) fn requests(&self, site: &Site) -> io::Result<Vec<Vec<u8>>> {
         let users = match self.setup {
-            Setup::Gateway | Setup::Outage | Setup::OutageUncached => self.connections as u64,
-            Setup::Hs256 | Setup::Rs256 | Setup::Cached | Setup::Idle | Setup::CachedMany => 1,
+            Setup::Gateway | Setup::OutageUncached => self.connections as u64,
+            Setup::Hs256
+            | Setup::Rs256
+            | Setup::Cached
+            | Setup::Outage
+            | Setup::Idle
+            | Setup::CachedMany => 1,
         };
         (1..=users).map(|user| self.request(site, user)).collect()
     }
