@@ -1,6 +1,6 @@
 //! Published keys: RS256 and EdDSA, rotation, an outage.
 
-use crate::support::{Claims, Setup, Sidecar, StandIn, eventually};
+use crate::support::{Claims, Raw, Setup, Sidecar, StandIn, eventually};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -190,4 +190,40 @@ async fn keys_come_from_a_file_too_and_an_issuer_is_pinned() {
     for (token, status, expected) in rows {
         assert_eq!(code(&sidecar, &token).await, (status, expected.to_owned()));
     }
+}
+
+/// The port was let go between a look whether it is free and the listener.
+#[tokio::test]
+async fn a_caller_that_comes_while_keys_are_fetched_waits_and_is_answered() {
+    let key = Key::new("one");
+    let issuer = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/jwks.json", issuer.local_addr().unwrap());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let setup = Setup::default()
+        .set("SIDECAR_JWKS_URL", url)
+        .set("SIDECAR_JWT_USER_CLAIM", "uid")
+        .set("SIDECAR_LISTEN", address);
+    let caller = async {
+        let (mut stream, _) = issuer.accept().await.unwrap();
+        // It asks for its keys, and so does not serve yet.
+        let mut raw = Raw::to(address).await;
+        let token = key.token();
+        raw.send(format!(
+            "GET /api/flows HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nX-Client-ID: 10\r\n\r\n"
+        ))
+        .await;
+        let _ = stream.read(&mut [0; 4096]).await;
+        let body = json!({"keys": [key.jwk]}).to_string();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream
+            .write_all(format!("{head}{body}").as_bytes())
+            .await
+            .unwrap();
+        raw.answer("GET").await
+    };
+    let (coolbits, legacy) = tokio::join!(StandIn::start("coolbits"), StandIn::start("legacy"));
+    let (_sidecar, answer) = tokio::join!(setup.start(&coolbits, &legacy), caller);
+    assert_eq!(answer.unwrap().status, 200);
 }

@@ -127,11 +127,9 @@ pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Runn
     let admin_listener = admin_listener.map_err(at("admin.listen", &config.admin.listen))?;
     let admin_address = admin_listener.local_addr();
     let admin_address = admin_address.map_err(at("admin.listen", &config.admin.listen))?;
-    drop(
-        TcpListener::bind(config.server.listen)
-            .await
-            .map_err(at("server.listen", &config.server.listen))?,
-    );
+    // Kept from here on: who comes while the rest is made waits, and is not turned away.
+    let listener = TcpListener::bind(config.server.listen).await;
+    let listener = listener.map_err(at("server.listen", &config.server.listen))?;
     let presence = Presence::shared(state_dir);
     let presence =
         presence.map_err(at("sidecar.lock in server.state_dir", &state_dir.display()))?;
@@ -224,8 +222,7 @@ pub(crate) async fn start(config: Config, inputs: Option<Inputs>) -> Result<Runn
     let (generation, sidecar) = lasting.build(config.clone(), None)?;
     generation.keys.fetch_missing().await;
     let current: Current = Arc::new(ArcSwap::from_pointee(generation));
-    let (address, told) = (config.server.listen, observer.clone());
-    let listening = edge::listen(address, config.clone(), told, sidecar).await;
+    let listening = edge::listen(listener, config.clone(), observer.clone(), sidecar);
     let listening = listening.map_err(at("server.listen", &config.server.listen))?;
     let (changed, _) = watch::channel(1);
     let reloader = Arc::new(Reloader {

@@ -103,14 +103,14 @@ impl Front {
     }
 }
 
-/// Binds and serves; `sidecar` is made with what it is to watch.
-pub(crate) async fn listen(
-    address: SocketAddr,
+/// Serves who comes to this listener; `sidecar` is made with what it is to watch.
+pub(crate) fn listen(
+    listener: TcpListener,
     config: Arc<Config>,
     observer: Arc<Observer>,
     sidecar: impl FnOnce(Stopping) -> Sidecar,
 ) -> io::Result<Listening> {
-    let listener = Arc::new(TcpListener::bind(address).await?);
+    let listener = Arc::new(listener);
     let (phase, phase_watch) = watch::channel(Phase::Open);
     let (stopping, stopping_watch) = watch::channel(false);
     let serving = Serving::new(config, sidecar(stopping_watch.clone()));
