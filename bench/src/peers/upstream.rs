@@ -2,7 +2,8 @@
 //!
 //! Not an HTTP server: it reads heads of up to 16 KiB with a `Content-Length` or without a
 //! body, and answers what the rounds ask for. Whatever stands in front of it must be the
-//! bottleneck. It is Coolbits' stand-in too, for one report of Google Ads. It counts what it is asked; `GET /bench/count` tells, and is not counted.
+//! bottleneck. It is Coolbits' stand-in too, for one report of Google Ads. It counts
+//! what it is asked; `GET /bench/count` tells. That and the gateway's probes are not counted.
 
 use super::http::{Head, head_of};
 use rustix::event::epoll;
@@ -187,7 +188,8 @@ impl Answers {
         if target == b"/bench/count" {
             return answer("text/plain", &asked.to_string());
         }
-        *asked += 1;
+        // The gateway asks of itself whether it is there, whenever it likes: for no request.
+        *asked += u64::from(target != PROBE);
         let chosen = match target {
             b"/static/bench/small" => &self.page,
             b"/static/bench/large" => &self.large,
@@ -225,6 +227,8 @@ impl Made {
     }
 }
 
+/// What the gateway probes, as it is shipped.
+const PROBE: &[u8] = b"/healthz";
 /// The list of S1 to S4 under any number of targets, rows of about so many bytes, and the same as a file.
 const NUMBERED: &[u8] = b"/api/flows?n=";
 const LIST: &[u8] = b"/api/flows?bytes=";
@@ -327,6 +331,24 @@ mod tests {
             (number(b"/api/flows?bytes=65536"), number(b"/x=y")),
             (65_536, 0)
         );
+    }
+
+    /// A probe fell among requests that were to be refused, and looked like one that was not.
+    #[test]
+    fn what_is_asked_is_counted_but_for_probes() {
+        let (answers, mut asked) = (Answers::new(), 0);
+        for (target, count) in [
+            ("/api/flows", 1),
+            ("/healthz", 1),
+            ("/bench/count", 1),
+            ("/healthz?x", 2),
+        ] {
+            answers.choose(
+                format!("GET {target} HTTP/1.1\r\n\r\n").as_bytes(),
+                &mut asked,
+            );
+            assert_eq!(asked, count, "{target}");
+        }
     }
 
     #[test]
