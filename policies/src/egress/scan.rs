@@ -11,13 +11,12 @@
 
 use super::looks::{Kind, Looks, Set};
 use super::text::{NotJson, Text};
+use arrayvec::ArrayVec;
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// Levels of nesting at most.
 pub const DEEPEST: usize = 128;
-/// Levels that most answers have.
-const USUAL_DEPTH: usize = 8;
 
 /// A value that is, or should be, an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +49,11 @@ pub fn scan<'a>(
     hit: &mut dyn FnMut(Hit<'a>),
 ) -> Result<Seen, NotJson> {
     std::str::from_utf8(body).map_err(|_| NotJson)?;
-    let scan = Scan {
+    let mut scan = Scan {
         body,
         looks,
         hit,
-        open: Vec::with_capacity(USUAL_DEPTH),
+        open: ArrayVec::new(),
         lists: 0,
     };
     scan.run(Text { bytes: body, at: 0 })
@@ -65,7 +64,7 @@ struct Scan<'a, 's> {
     looks: &'s Looks,
     hit: &'s mut dyn FnMut(Hit<'a>),
     /// The containers around the present place, outermost first.
-    open: Vec<Open>,
+    open: ArrayVec<Open, DEEPEST>,
     lists: usize,
 }
 
@@ -94,7 +93,7 @@ struct Wanted {
 }
 
 impl<'a> Scan<'a, '_> {
-    fn run(mut self, mut text: Text<'a>) -> Result<Seen, NotJson> {
+    fn run(&mut self, mut text: Text<'a>) -> Result<Seen, NotJson> {
         let mut wanted = Wanted {
             is_ours: true,
             alive: self.looks.all(),
