@@ -145,24 +145,24 @@ fn says(asked: &Asked, found: &Found, strict: bool) -> Result<Named, Refusal> {
         return Ok(Named::NoClient);
     }
     let read = |place, says: Option<Says>| says.filter(|_| rule.reads(place));
-    let mut deciding: Vec<Says> = asked.client_body.clone();
-    deciding.extend(read(Place::Path, in_path(found)));
-    deciding.extend(read(Place::Query, asked.client_query));
+    let body = asked.client_body.iter().copied();
+    let path = read(Place::Path, in_path(found));
+    let query = read(Place::Query, asked.client_query);
     let header = read(Place::Header, asked.client_header);
+    let deciding = body.chain(path).chain(query);
     let decided = if rule.client == ClientScope::Managed && !strict {
-        let target = agreed(&deciding)?;
-        deciding.extend(asked.client_query);
-        agreed(&deciding)?;
+        let target = agreed(deciding.clone())?;
+        agreed(deciding.chain(asked.client_query))?;
         match target {
             Some(named) => Some(named),
-            None => agreed(header.as_slice())?,
+            None => agreed(header.into_iter())?,
         }
     } else {
-        deciding.extend(header);
-        let decided = agreed(&deciding)?;
-        deciding.extend(asked.client_query);
-        deciding.extend(asked.client_header);
-        agreed(&deciding)?;
+        let deciding = deciding.chain(header);
+        let decided = agreed(deciding.clone())?;
+        // Whether the rule reads them or not.
+        let others = asked.client_query.into_iter().chain(asked.client_header);
+        agreed(deciding.chain(others))?;
         decided
     };
     Ok(decided.unwrap_or(Named::NoClient))
@@ -212,7 +212,7 @@ fn in_cookie(asked: &Asked) -> Option<Says> {
 }
 
 /// What all places that are present say together.
-fn agreed(places: &[Says]) -> Result<Option<Named>, Refusal> {
+fn agreed(places: impl Iterator<Item = Says>) -> Result<Option<Named>, Refusal> {
     let mut decided = None;
     for place in places {
         let named = place.map_err(|Unreadable| Refusal::ClientUnreadable)?;
@@ -245,7 +245,7 @@ mod tests {
             if twice {
                 others.extend(&places);
             }
-            let (one, two) = (agreed(&places), agreed(&others));
+            let (one, two) = (agreed(places.iter().copied()), agreed(others.into_iter()));
             prop_assert_eq!(one.is_ok(), two.is_ok());
             if let (Ok(one), Ok(two)) = (one, two) {
                 prop_assert_eq!(one, two);
