@@ -142,18 +142,17 @@ impl Operation {
 
     /// Its connector.
     pub fn connector(self) -> Connector {
-        let of = |connector: &Connector| self.split().0 == connector.name();
-        let found = Connector::ALL.into_iter().find(of);
+        let is_of = |connector: &Connector| {
+            let rest = self.name().strip_prefix(connector.name());
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        let found = Connector::ALL.into_iter().find(is_of);
         found.unwrap_or(Connector::Stripe)
     }
 
     /// The last part of its name, and of its path.
     pub fn short(self) -> &'static str {
-        self.split().1
-    }
-
-    fn split(self) -> (&'static str, &'static str) {
-        self.name().split_once('.').unwrap_or((self.name(), ""))
+        self.name().split_once('.').map_or("", |(_, short)| short)
     }
 }
 
