@@ -26,8 +26,8 @@ pub struct Connector {
     links: &'static [&'static str],
     /// The parameter that its routes read.
     parameter: &'static str,
-    /// Other names for the account.
-    aliases: &'static [&'static str],
+    /// Every name of the account, that one first.
+    names: &'static [&'static str],
     /// Names for the manager account above it.
     managers: &'static [&'static str],
     /// What its ids look like.
@@ -53,7 +53,13 @@ pub const CONNECTORS: [Connector; 5] = [
         name: "google-ads",
         links: &["google-ads", "googleads"],
         parameter: "account_id",
-        aliases: &["accountId", "customer_id", "customerId", "cid"],
+        names: &[
+            "account_id",
+            "accountId",
+            "customer_id",
+            "customerId",
+            "cid",
+        ],
         managers: &[
             "mcc_id",
             "mcc",
@@ -73,7 +79,8 @@ pub const CONNECTORS: [Connector; 5] = [
         name: "ga4",
         links: &["ga4", "google-analytics", "google-analytics-4"],
         parameter: "property_id",
-        aliases: &[
+        names: &[
+            "property_id",
             "propertyId",
             "property",
             "selected_property",
@@ -86,7 +93,7 @@ pub const CONNECTORS: [Connector; 5] = [
         name: "google-search-console",
         links: &["google-search-console", "search-console", "gsc"],
         parameter: "property_id",
-        aliases: &["propertyId", "siteUrl", "site_url"],
+        names: &["property_id", "propertyId", "siteUrl", "site_url"],
         managers: &[],
         form: Form::Site,
     },
@@ -94,7 +101,7 @@ pub const CONNECTORS: [Connector; 5] = [
         name: "google-tag-manager",
         links: &["google-tag-manager", "tag-manager", "gtm"],
         parameter: "container_id",
-        aliases: &["containerId"],
+        names: &["container_id", "containerId"],
         managers: &[],
         form: Form::Word,
     },
@@ -102,7 +109,7 @@ pub const CONNECTORS: [Connector; 5] = [
         name: "stripe",
         links: &["stripe"],
         parameter: "account_id",
-        aliases: &["accountId", "account"],
+        names: &["account_id", "accountId", "account"],
         managers: &[],
         form: Form::Word,
     },
@@ -188,8 +195,8 @@ pub fn account_of(link: ObjectId, links: &[Link]) -> Option<&str> {
 /// Every name under which a body could name an account.
 pub fn fields() -> Vec<&'static str> {
     let of = |connector: &'static Connector| {
-        let names = [connector.aliases, connector.managers].concat();
-        names.into_iter().chain([connector.parameter])
+        let names = connector.names.iter().chain(connector.managers);
+        names.copied()
     };
     let names = CONNECTORS.iter().flat_map(of);
     names.chain(["account_id", "account"]).collect()
@@ -318,8 +325,17 @@ impl Connector {
     }
 
     /// Every name of its account in settings and flows, the one that its routes read first.
-    pub fn names(&self) -> Vec<&'static str> {
-        [&[self.parameter], self.aliases].concat()
+    pub fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
+    /// The accounts that a body names.
+    fn named_in(&self, fields: &Fields) -> Result<Vec<String>, Refusal> {
+        let mut named = Vec::new();
+        for name in self.names() {
+            named.extend(fields.text(name)?);
+        }
+        Ok(named)
     }
 
     /// The account that stands in where a client's request names none: its first link's.
@@ -514,26 +530,26 @@ pub fn bind(
         return Ok(closed);
     };
     let allows = |id: &str| connector.allows(id, client, links);
-    let is_name = |name: &str| name == connector.parameter || connector.aliases.contains(&name);
-    let in_query = permit.query().values_where(is_name);
-    let mut named: Vec<String> = in_query.map(str::to_owned).collect();
-    if let Some(fields) = fields.filter(|_| body) {
-        for name in connector.names() {
-            named.extend(fields.text(name)?);
-        }
-    }
-    named.retain(|id| !id.is_empty());
-    let managers = permit.query().values(connector.managers);
-    let foreign_manager = managers.filter(|id| !id.is_empty()).any(|id| !allows(id));
-    if foreign_manager || !named.iter().all(|id| allows(id)) {
+    let query = permit.query();
+    let in_body = match fields.filter(|_| body) {
+        Some(fields) => connector.named_in(fields)?,
+        None => Vec::new(),
+    };
+    let in_query = query.values(connector.names);
+    let in_body = in_body.iter().map(String::as_str);
+    let mut named = in_query.chain(in_body).filter(|id| !id.is_empty());
+    let first = named.next();
+    let managers = query.values(connector.managers).filter(|id| !id.is_empty());
+    if !first.into_iter().chain(named).chain(managers).all(allows) {
         return Err(Refusal::AccountNotLinked);
     }
     if !one {
         return Ok(closed);
     }
     // Said again in the one place that is read: a second or an empty one must not win.
-    let chosen = match named.into_iter().next() {
-        Some(id) => id,
+    let chosen = match first {
+        Some(id) if query.is_set(connector.parameter, id) => return Ok(closed),
+        Some(id) => id.to_owned(),
         None if connector.binds(client, links) => connector
             .chosen(client, links)
             .ok_or(Refusal::AccountNotLinked)?,

@@ -1,16 +1,18 @@
 //! The key of a cached answer, made from a permit and from nothing else.
 //!
-//! Every part is framed by its length, so that no two different requests write
-//! the same bytes (`tenant_a` + `/path` against `tenant_` + `a/path`), and keys
-//! are compared whole, so that two keys with one hash stay two. A key that left
-//! out the tenant is CVE-2026-2836; here only a [`Class`] leaves anything out.
+//! Its parts are kept as what they are, and keys are compared part by part: no two
+//! different requests write the same text (`tenant_a` + `/path` against `tenant_` +
+//! `a/path`), and two keys with one hash stay two. A key that left out the tenant is
+//! CVE-2026-2836; here only a [`Class`] leaves anything out.
 //! What a class leaves out, the answer must not depend on: give a route too wide
 //! a class, and one caller is answered with what another one asked for.
 
 use crate::accounts::Accounts;
 use crate::authorise::Permit;
+use crate::hex::hex;
 use crate::matrix::Serve;
 use crate::operation::{Operation, PARAMETERS};
+use crate::path::CanonicalPath;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
@@ -27,19 +29,31 @@ pub enum Class {
     Shared,
 }
 
-/// A whole key; cheap to clone. Equal where all its bytes are equal.
+/// A whole key; cheap to clone. Equal where all its parts are equal.
 #[derive(Clone, Debug)]
 pub struct CacheKey(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    bytes: Box<[u8]>,
-    scope: Scope,
+    parts: Parts,
     digest: OnceLock<String>,
 }
 
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Parts {
+    class: Class,
+    scope: Scope,
+    /// SHA-256 of the token; zeros without one, and where the class leaves it out.
+    credential: [u8; 32],
+    /// Of gateway and configuration.
+    generation: u64,
+    path: CanonicalPath,
+    /// As far as it is read.
+    query: Option<Arc<str>>,
+}
+
 /// Whose answer it is, and of what, in the words that a purge uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// Name of the rule.
     pub rule: Arc<str>,
@@ -63,77 +77,85 @@ impl CacheKey {
         if !permit.is_scoped() {
             return None;
         }
-        let (tag, identity) = match class {
-            Class::Tenant => (b"tenant".as_slice(), permit.identity()),
-            Class::User => (b"user".as_slice(), permit.identity()),
-            Class::Shared => (b"shared".as_slice(), None),
+        let identity = match class {
+            Class::Tenant | Class::User => permit.identity(),
+            Class::Shared => None,
         };
-        let user = identity.map(|identity| identity.user().get());
         let client = permit.client().filter(|_| class == Class::Tenant);
-        let client = client.map(|client| client.get());
-        let credential = identity.map_or(&[0; 32], |identity| identity.token().hash());
         let rule = permit.rule();
-        let query = match rule.serve {
+        let by_gateway = matches!(rule.serve, Serve::Connector(_));
+        let query = match by_gateway {
             // What the gateway does not read must not make another key of the same answer.
-            Serve::Connector(_) => permit.query().text_of(&PARAMETERS),
-            _ => permit.query().to_text(),
+            true => permit.query().text_of(&PARAMETERS),
+            false => permit.query().shared(),
         };
-        let parts = [
-            tag,
-            rule.name.as_bytes(),
-            // Zero is nobody's id and no client's.
-            &user.unwrap_or(0).to_be_bytes(),
-            &client.unwrap_or(0).to_be_bytes(),
-            credential,
-            &generation.to_be_bytes(),
-            permit.path().as_str().as_bytes(),
-            query.as_bytes(),
-        ];
-        let frame = size_of::<u64>();
-        let length = parts.iter().map(|part| frame + part.len()).sum();
-        let mut bytes = Vec::with_capacity(length);
-        for part in parts {
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part);
-        }
-        Some(Self(Arc::new(Inner {
-            bytes: bytes.into(),
+        let parts = Parts {
+            class,
             scope: Scope {
                 rule: rule.name.clone(),
-                by_gateway: matches!(rule.serve, Serve::Connector(_)),
+                by_gateway,
                 is_open: is_open(permit),
-                user,
-                client,
+                user: identity.map(|identity| identity.user().get()),
+                client: client.map(|client| client.get()),
             },
+            credential: identity.map_or([0; 32], |identity| *identity.token().hash()),
+            generation,
+            path: permit.path().clone(),
+            query,
+        };
+        Some(Self(Arc::new(Inner {
+            parts,
             digest: OnceLock::new(),
         })))
     }
 
     /// Whose answer it is, and of what.
     pub fn scope(&self) -> &Scope {
-        &self.0.scope
+        &self.0.parts.scope
     }
 
     /// SHA-256 of the key in lower-case hex: its name where operators see it.
     pub fn digest(&self) -> &str {
-        self.0.digest.get_or_init(|| {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            let hash = Sha256::digest(&self.0.bytes);
-            let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-            digits
-                .map(|digit| char::from(HEX[usize::from(digit)]))
-                .collect()
-        })
+        self.0.digest.get_or_init(|| self.0.parts.digest())
     }
 
-    /// Length in bytes, for the cache's bound.
-    pub fn len(&self) -> usize {
-        self.0.bytes.len()
+    /// Bytes of memory that it takes, about, for the cache's bound.
+    pub fn weight(&self) -> usize {
+        let parts = &self.0.parts;
+        size_of::<Inner>() + parts.path.as_str().len() + parts.query().len()
+    }
+}
+
+impl Parts {
+    fn query(&self) -> &str {
+        self.query.as_deref().unwrap_or_default()
     }
 
-    /// Never true: a key always holds its frames.
-    pub fn is_empty(&self) -> bool {
-        self.0.bytes.is_empty()
+    fn digest(&self) -> String {
+        let tag = match self.class {
+            Class::Tenant => b"tenant".as_slice(),
+            Class::User => b"user",
+            Class::Shared => b"shared",
+        };
+        let scope = &self.scope;
+        let parts = [
+            tag,
+            scope.rule.as_bytes(),
+            // Zero is nobody's id and no client's.
+            &scope.user.unwrap_or(0).to_be_bytes(),
+            &scope.client.unwrap_or(0).to_be_bytes(),
+            &self.credential,
+            &self.generation.to_be_bytes(),
+            self.path.as_str().as_bytes(),
+            self.query().as_bytes(),
+        ];
+        let mut hash = Sha256::new();
+        for part in parts {
+            // Framed, so that parts cannot run into one another.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hex(&hash.finalize())
     }
 }
 
@@ -155,7 +177,7 @@ impl Serialize for CacheKey {
 
 impl PartialEq for CacheKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.bytes == other.0.bytes
+        self.0.parts == other.0.parts
     }
 }
 
@@ -163,7 +185,7 @@ impl Eq for CacheKey {}
 
 impl Hash for CacheKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.bytes.hash(state);
+        self.0.parts.hash(state);
     }
 }
 

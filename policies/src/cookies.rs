@@ -7,6 +7,8 @@
 //! are kept. A pair that our reader and the app's could read differently
 //! therefore never reaches the app.
 
+use arrayvec::ArrayVec;
+
 /// The app's plain cookie that says who the user is.
 pub const USER_ID: &str = "camarad_user_id";
 /// The session token, given to Coolbits by the app.
@@ -18,6 +20,9 @@ pub const SEAL: &str = "camarad_seal";
 
 /// Cookies whose value upstream is ours to decide.
 pub const MANAGED: [&str; 4] = [USER_ID, TOKEN, CLIENT_ID, SEAL];
+
+/// Three pairs, and what is not ours, with what stands between them.
+pub type Pieces<'a> = ArrayVec<&'a str, 14>;
 
 /// What a request's `Cookie` header said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,28 +66,26 @@ impl Cookies {
         Some(value)
     }
 
-    /// The header to send upstream: the given pairs that have a value first, then the
-    /// plain rest; `None` where nothing is left to say.
-    pub fn rebuild(&self, set: &[(&str, Option<&str>)]) -> Option<String> {
+    /// The header to send upstream, in pieces: the given pairs that have a value first, then
+    /// the plain rest; no piece where nothing is left to say.
+    pub fn rebuild<'a>(&'a self, set: [(&'static str, Option<&'a str>); 3]) -> Pieces<'a> {
+        let mut pieces = Pieces::new();
         let pairs = set
             .iter()
             .filter_map(|(name, value)| Some((name, (*value)?)));
-        let length = |(name, value): (&&str, &str)| name.len() + value.len() + 3;
-        let length: usize = pairs.clone().map(length).sum();
-        let mut header = String::with_capacity(length + self.other.len());
         for (name, value) in pairs {
-            if !header.is_empty() {
-                header.push_str("; ");
+            if !pieces.is_empty() {
+                pieces.push("; ");
             }
-            header.push_str(name);
-            header.push('=');
-            header.push_str(value);
+            pieces.extend([name, "=", value]);
         }
-        if !header.is_empty() && !self.other.is_empty() {
-            header.push_str("; ");
+        if !self.other.is_empty() {
+            if !pieces.is_empty() {
+                pieces.push("; ");
+            }
+            pieces.push(&self.other);
         }
-        header.push_str(&self.other);
-        (!header.is_empty()).then_some(header)
+        pieces
     }
 }
 
@@ -101,36 +104,36 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const NOTHING: [(&str, Option<&str>); 3] = [(USER_ID, None), (TOKEN, None), (CLIENT_ID, None)];
+
     #[test]
     fn forged_and_odd_cookies_do_not_pass() {
-        let cases: [(&str, Option<&str>); 8] = [
-            ("", None),
-            ("theme=dark", Some("theme=dark")),
-            ("a=1; b=2;c=3", Some("a=1; b=2; c=3")),
-            ("camarad_user_id=2; a=1", Some("a=1")),
-            ("camarad_user_id=\"2\"; camarad_user_id=\"\\062\"", None),
-            ("camarad_seal=x; camarad_client_id=4", None),
-            ("a=\"q\"; b=1,2; c d=1; =e; f", None),
-            (
-                "session=ey.J_-9; _ga=GA1.1",
-                Some("session=ey.J_-9; _ga=GA1.1"),
-            ),
+        let cases = [
+            ("", ""),
+            ("theme=dark", "theme=dark"),
+            ("a=1; b=2;c=3", "a=1; b=2; c=3"),
+            ("camarad_user_id=2; a=1", "a=1"),
+            ("camarad_user_id=\"2\"; camarad_user_id=\"\\062\"", ""),
+            ("camarad_seal=x; camarad_client_id=4", ""),
+            ("a=\"q\"; b=1,2; c d=1; =e; f", ""),
+            ("session=ey.J_-9; _ga=GA1.1", "session=ey.J_-9; _ga=GA1.1"),
         ];
         for (header, expected) in cases {
             let cookies = Cookies::parse(header.as_bytes());
-            assert_eq!(cookies.rebuild(&[]).as_deref(), expected, "{header:?}");
+            assert_eq!(cookies.rebuild(NOTHING).concat(), expected, "{header:?}");
         }
     }
 
     #[test]
     fn managed_cookies_come_first() {
         let cookies = Cookies::parse(b"a=1; camarad_user_id=2");
-        let header =
-            cookies.rebuild(&[(USER_ID, Some("7")), (TOKEN, Some("t")), (CLIENT_ID, None)]);
-        assert_eq!(
-            header.as_deref(),
-            Some("camarad_user_id=7; camarad_cb_token=t; a=1")
-        );
+        let set = [(USER_ID, Some("7")), (TOKEN, Some("t")), (CLIENT_ID, None)];
+        let header = cookies.rebuild(set).concat();
+        assert_eq!(header, "camarad_user_id=7; camarad_cb_token=t; a=1");
+        let all = [USER_ID, TOKEN, CLIENT_ID].map(|name| (name, Some("7")));
+        let header = cookies.rebuild(all).concat();
+        let expected = "camarad_user_id=7; camarad_cb_token=7; camarad_client_id=7; a=1";
+        assert_eq!(header, expected);
     }
 
     #[test]
@@ -142,7 +145,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_managed_name_is_ever_kept(header in "([a-z_\";= ]|camarad_user_id){0,40}") {
-            let rebuilt = Cookies::parse(header.as_bytes()).rebuild(&[]).unwrap_or_default();
+            let rebuilt = Cookies::parse(header.as_bytes()).rebuild(NOTHING).concat();
             for pair in rebuilt.split("; ").filter(|p| !p.is_empty()) {
                 let name = pair.split('=').next().unwrap_or_default();
                 prop_assert!(!MANAGED.contains(&name), "{}", rebuilt);

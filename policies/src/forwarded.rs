@@ -5,18 +5,19 @@
 //! written by somebody we trust, and everything before it by somebody we do not.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Where a request came from, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
     /// The rightmost address that is no trusted proxy; the peer's, when it is none.
     pub client: IpAddr,
-    /// The believed part of the chain, from the client to the peer.
+    /// The believed part of the chain, from the client to the peer; empty where they are one.
     pub chain: Vec<IpAddr>,
     /// `https` or `http`.
     pub proto: &'static str,
     /// The host that the caller asked for, where a trusted peer says so.
-    pub host: Option<String>,
+    pub host: Option<Arc<str>>,
 }
 
 /// The headers as they came; several lines of a name joined by `, `.
@@ -37,7 +38,7 @@ pub fn read(peer: IpAddr, said: Said<'_>, is_trusted: impl Fn(IpAddr) -> bool) -
     if !is_trusted(peer) {
         return Forwarded {
             client: peer,
-            chain: vec![peer],
+            chain: Vec::new(),
             proto: "http",
             host: None,
         };
@@ -50,10 +51,13 @@ pub fn read(peer: IpAddr, said: Said<'_>, is_trusted: impl Fn(IpAddr) -> bool) -
             .map(|e| e.get("for").and_then(address))
             .collect(),
     };
-    let mut chain = vec![peer];
+    let mut chain = Vec::new();
     for hop in hops.iter().rev() {
         // What is no address ends what can be believed.
         let Some(hop) = hop else { break };
+        if chain.is_empty() {
+            chain.push(peer);
+        }
         chain.push(*hop);
         if !is_trusted(*hop) {
             break;
@@ -64,14 +68,14 @@ pub fn read(peer: IpAddr, said: Said<'_>, is_trusted: impl Fn(IpAddr) -> bool) -
     let proto = said.x_proto.or_else(|| last.and_then(|e| e.get("proto")));
     let host = said.x_host.or_else(|| last.and_then(|e| e.get("host")));
     Forwarded {
-        client: chain[0],
+        client: chain.first().copied().unwrap_or(peer),
         proto: match proto.map(str::to_ascii_lowercase).as_deref() {
             Some("https") => "https",
             _ => "http",
         },
         host: host
             .filter(|host| crate::host::is_host(host.as_bytes()))
-            .map(str::to_owned),
+            .map(Into::into),
         chain,
     }
 }
@@ -117,7 +121,7 @@ fn elements(header: &str) -> Vec<Element<'_>> {
 mod tests {
     use super::*;
 
-    fn check(peer: &str, said: Said<'_>) -> (String, String, &'static str, Option<String>) {
+    fn check(peer: &str, said: Said<'_>) -> (String, String, &'static str, Option<Arc<str>>) {
         let is_trusted = |ip: IpAddr| match ip {
             IpAddr::V4(v4) => v4.octets()[0] == 10,
             IpAddr::V6(v6) => v6.is_loopback(),
@@ -135,8 +139,8 @@ mod tests {
     #[test]
     fn the_rightmost_untrusted_address_is_the_client() {
         let cases = [
-            ("192.0.2.1", Some("203.0.113.9"), "192.0.2.1", "192.0.2.1"),
-            ("10.0.0.1", None, "10.0.0.1", "10.0.0.1"),
+            ("192.0.2.1", Some("203.0.113.9"), "192.0.2.1", ""),
+            ("10.0.0.1", None, "10.0.0.1", ""),
             (
                 "10.0.0.1",
                 Some("203.0.113.9"),
@@ -155,8 +159,8 @@ mod tests {
                 "10.0.0.3",
                 "10.0.0.3, 10.0.0.1",
             ),
-            ("10.0.0.1", Some("1.1.1.1, unknown"), "10.0.0.1", "10.0.0.1"),
-            ("10.0.0.1", Some("1.1.1.1,"), "10.0.0.1", "10.0.0.1"),
+            ("10.0.0.1", Some("1.1.1.1, unknown"), "10.0.0.1", ""),
+            ("10.0.0.1", Some("1.1.1.1,"), "10.0.0.1", ""),
             (
                 "10.0.0.1",
                 Some("203.0.113.9:4711"),

@@ -178,7 +178,9 @@ pub fn lines<'a>(
     if method.is_empty() || target.is_empty() || version.is_empty() || version.contains(&b' ') {
         return Err(Refusal::HeadMalformed);
     }
-    let is_undisputed = target.iter().all(|octet| UNDISPUTED[usize::from(*octet)])
+    let is_undisputed = target
+        .iter()
+        .fold(true, |all, octet| all & UNDISPUTED[usize::from(*octet)])
         && target.len() < usize::from(u16::MAX);
     if !is_undisputed && target.iter().any(|b| *b < 0x21 || *b == 0x7f) {
         return Err(Refusal::HeadMalformed);

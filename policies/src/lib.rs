@@ -64,6 +64,7 @@ pub mod retry_budget;
 pub mod route;
 pub mod run;
 pub mod seal;
+pub mod short;
 pub mod shown;
 pub mod storable;
 pub mod story;

@@ -220,7 +220,7 @@ pub fn refusal(code: &str) -> Option<Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Origin, Record, Source};
+    use crate::record::{Origin, Record, RequestId, Source};
     use serde_json::Value;
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -228,7 +228,7 @@ mod tests {
     fn what_is_written_is_what_is_read() {
         let mut record = Record {
             time: Some(UNIX_EPOCH + Duration::from_millis(1_795_694_400_500)),
-            request_id: "a".into(),
+            request_id: RequestId::from("a").unwrap(),
             client_request_id: Some("mine".into()),
             peer: Some("127.0.0.1".into()),
             client_address: Some("192.0.2.1".into()),

@@ -11,6 +11,7 @@ use crate::names::{Names, bit};
 use crate::path::CanonicalPath;
 use crate::query::{self, Query};
 use crate::refusal::Refusal;
+use crate::short::Short;
 
 /// Headers whose value upstream is ours to decide, in lower case. A caller's
 /// `x_client_id` would be folded into `X-Client-ID` by WSGI, so every spelling
@@ -58,12 +59,12 @@ pub struct RawRequest<'a, H> {
 }
 
 /// How the caller presented a token.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// `Authorization: Bearer`.
-    Bearer(String),
+    Bearer,
     /// The cookie `camarad_cb_token`.
-    Cookie(String),
+    Cookie,
     /// Not at all.
     None,
 }
@@ -79,7 +80,7 @@ pub struct Asked {
     pub query: Query,
     /// Cookies, managed ones apart.
     pub cookies: Cookies,
-    /// The token, not yet believed.
+    /// Where its token stands, not yet believed.
     pub credential: Credential,
     /// What `X-Client-ID` names, when the header is there.
     pub client_header: Option<Result<Named, Unreadable>>,
@@ -88,7 +89,7 @@ pub struct Asked {
     /// What the body says, where the rule reads it; filled in once the body is there.
     pub client_body: Vec<Result<Named, Unreadable>>,
     /// `X-Client-ID` as it came, for rules whose client scope is not enforced.
-    pub client_header_text: Option<String>,
+    pub client_header_text: Option<Short<'static>>,
     /// `X-Internal-Token`; goes on for internal rules only.
     pub internal_token: Option<String>,
     /// A user id was claimed by cookie or header; overwritten, and counted when it differs.
@@ -105,6 +106,16 @@ pub fn normalise<'a, H>(raw: RawRequest<'a, H>) -> Result<Asked, Refusal>
 where
     H: IntoIterator<Item = (&'a [u8], &'a [u8])>,
 {
+    normalise_with_bearer(raw).map(|(asked, _)| asked)
+}
+
+/// The same, and the bearer token where it stands in the head; for [`Asked::token`].
+pub fn normalise_with_bearer<'a, H>(
+    raw: RawRequest<'a, H>,
+) -> Result<(Asked, Option<&'a str>), Refusal>
+where
+    H: IntoIterator<Item = (&'a [u8], &'a [u8])>,
+{
     let path = CanonicalPath::parse(raw.path)?;
     let query = Query::parse(raw.query)?;
     let singles = singles(raw.headers)?;
@@ -114,12 +125,11 @@ where
     }
     let cookies = singles.cookie.map(Cookies::parse).unwrap_or_default();
     let bearer = singles.authorization.map(bearer).transpose()?;
-    let credential = match bearer.flatten() {
-        Some(token) => Credential::Bearer(token.to_owned()),
-        None => match cookies.managed(cookies::TOKEN) {
-            Some(token) if !token.is_empty() => Credential::Cookie(token.to_owned()),
-            _ => Credential::None,
-        },
+    let bearer = bearer.flatten();
+    let credential = match (bearer, cookies.managed(cookies::TOKEN)) {
+        (Some(_), _) => Credential::Bearer,
+        (None, Some(token)) if !token.is_empty() => Credential::Cookie,
+        (None, _) => Credential::None,
     };
     let client_header_text = singles.client_id.map(std::str::from_utf8);
     let client_header = client_header_text.map(|text| Named::parse(text.map_err(|_| Unreadable)?));
@@ -133,7 +143,7 @@ where
                 .map(|v| String::from_utf8_lossy(v).into_owned())
         });
     let internal_token = singles.internal_token.map(std::str::from_utf8);
-    Ok(Asked {
+    let asked = Asked {
         method,
         path,
         query,
@@ -142,10 +152,22 @@ where
         client_header,
         client_query,
         client_body: Vec::new(),
-        client_header_text: client_header_text.and_then(Result::ok).map(str::to_owned),
+        client_header_text: client_header_text.and_then(Result::ok).map(Short::of),
         internal_token: internal_token.and_then(Result::ok).map(str::to_owned),
         claimed_user,
-    })
+    };
+    Ok((asked, bearer))
+}
+
+impl Asked {
+    /// The token that was presented, `bearer` being the one of the head.
+    pub fn token<'a>(&'a self, bearer: Option<&'a str>) -> Option<&'a str> {
+        match self.credential {
+            Credential::Bearer => bearer,
+            Credential::Cookie => self.cookies.managed(cookies::TOKEN),
+            Credential::None => None,
+        }
+    }
 }
 
 /// Managed headers that may stand once only, and what each says.
@@ -253,17 +275,23 @@ fn bearer(value: &[u8]) -> Result<Option<&str>, Refusal> {
 mod tests {
     use super::*;
 
-    fn check(headers: &[(&str, &str)]) -> Result<Asked, Refusal> {
-        let headers: Vec<(&[u8], &[u8])> = std::iter::once(("Host", "app"))
+    type Headers<'a> = Vec<(&'a [u8], &'a [u8])>;
+
+    fn raw<'a>(headers: &[(&'a str, &'a str)]) -> RawRequest<'a, Headers<'a>> {
+        let headers = std::iter::once(("Host", "app"))
             .chain(headers.iter().copied())
             .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
             .collect();
-        normalise(RawRequest {
+        RawRequest {
             method: "GET",
             path: b"/api/flows",
             query: b"",
             headers,
-        })
+        }
+    }
+
+    fn check(headers: &[(&str, &str)]) -> Result<Asked, Refusal> {
+        normalise(raw(headers))
     }
 
     #[test]
@@ -315,31 +343,38 @@ mod tests {
     fn a_bearer_wins_over_the_cookie_even_when_it_is_bad() {
         let cookie = ("Cookie", "camarad_cb_token=c");
         let cases = [
-            (vec![], Credential::None),
-            (vec![cookie], Credential::Cookie("c".into())),
+            (vec![], Credential::None, None),
+            (vec![cookie], Credential::Cookie, Some("c")),
             (
                 vec![("Authorization", "Bearer b"), cookie],
-                Credential::Bearer("b".into()),
+                Credential::Bearer,
+                Some("b"),
             ),
             (
                 vec![("Authorization", "bEARER b")],
-                Credential::Bearer("b".into()),
+                Credential::Bearer,
+                Some("b"),
             ),
             (
                 vec![("Authorization", "Bearer"), cookie],
-                Credential::Bearer(String::new()),
+                Credential::Bearer,
+                Some(""),
             ),
             (
                 vec![("Authorization", "Basic b"), cookie],
-                Credential::Cookie("c".into()),
+                Credential::Cookie,
+                Some("c"),
             ),
-            (vec![("Cookie", "camarad_cb_token=")], Credential::None),
+            (
+                vec![("Cookie", "camarad_cb_token=")],
+                Credential::None,
+                None,
+            ),
         ];
-        for (headers, expected) in cases {
-            assert!(
-                check(&headers).unwrap().credential == expected,
-                "{headers:?}"
-            );
+        for (headers, credential, token) in cases {
+            let (asked, bearer) = normalise_with_bearer(raw(&headers)).unwrap();
+            assert_eq!(asked.credential, credential, "{headers:?}");
+            assert_eq!(asked.token(bearer), token, "{headers:?}");
         }
     }
 }

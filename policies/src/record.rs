@@ -8,6 +8,7 @@ use crate::authorise::Places;
 use crate::cache_key::CacheKey;
 use crate::identity::ShortHash;
 use crate::refusal::Refusal;
+use arrayvec::ArrayString;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -99,6 +100,9 @@ impl CacheResult {
     }
 }
 
+/// Our own id of a request: a UUID with its hyphens.
+pub type RequestId = ArrayString<36>;
+
 /// What happened to one request.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
@@ -106,7 +110,7 @@ pub struct Record {
     #[serde(serialize_with = "as_rfc3339")]
     pub time: Option<SystemTime>,
     /// Our own id of it.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// The id the caller gave, logged only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_request_id: Option<String>,
@@ -119,7 +123,7 @@ pub struct Record {
     /// Method.
     pub method: Cow<'static, str>,
     /// Canonical path, or nothing where there is none.
-    pub path: String,
+    pub path: Arc<str>,
     /// Name of the rule.
     pub route: Arc<str>,
     /// Area of the rule.
@@ -201,7 +205,7 @@ static NO_RULE: LazyLock<Arc<str>> = LazyLock::new(|| "none".into());
 
 impl Record {
     /// Of a request with this id, of which nothing is known yet.
-    pub fn begun(request_id: String) -> Self {
+    pub fn begun(request_id: RequestId) -> Self {
         Self {
             request_id,
             route: NO_RULE.clone(),

@@ -102,7 +102,7 @@ fn bound(connector: &str, query: &str, body: Option<&str>, one: bool) -> Result<
     let bound = bind(&mut permit, accounts, fields.as_ref(), &linked())?;
     match bound.is_open {
         true => Ok("open".to_owned()),
-        false => Ok(permit.query().to_text()),
+        false => Ok(permit.query().as_str().to_owned()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::normalise::Asked;
 use crate::path::CanonicalPath;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use std::borrow::Cow;
+use crate::short::Short;
 use std::sync::Arc;
 
 /// Leave to do exactly what was asked, as the identity, within the client.
@@ -26,7 +26,7 @@ pub struct Permit {
     query: Query,
     cookies: Cookies,
     /// `X-Client-ID` as it came; used where the scope was not decided.
-    asked_client: Option<String>,
+    asked_client: Option<Short<'static>>,
     internal_token: Option<String>,
 }
 
@@ -43,15 +43,28 @@ pub(super) struct Scope {
 /// The managed headers of the upstream request. `None` means: remove it.
 pub struct UpstreamIdentity<'a> {
     /// `X-Client-ID`.
-    pub client_id: Option<Cow<'a, str>>,
+    pub client_id: Option<Short<'a>>,
     /// `X-User-ID`.
-    pub user_id: Option<String>,
+    pub user_id: Option<Short<'static>>,
     /// `Authorization`, behind `Bearer `.
     pub bearer: Option<&'a str>,
-    /// `Cookie`.
-    pub cookie: Option<String>,
+    /// The managed cookie of the client.
+    client_cookie: Option<Short<'a>>,
+    cookies: &'a Cookies,
     /// `X-Internal-Token`.
     pub internal_token: Option<&'a str>,
+}
+
+impl UpstreamIdentity<'_> {
+    /// `Cookie`, in pieces; none where it is not said.
+    pub fn cookie(&self) -> cookies::Pieces<'_> {
+        let user = self.user_id.as_deref().zip(self.bearer);
+        self.cookies.rebuild([
+            (cookies::USER_ID, user.map(|(user, _)| user)),
+            (cookies::TOKEN, user.map(|(_, token)| token)),
+            (cookies::CLIENT_ID, self.client_cookie.as_deref()),
+        ])
+    }
 }
 
 impl Permit {
@@ -66,9 +79,7 @@ impl Permit {
             false => asked.query,
             true => {
                 let client = scope.client.filter(|_| rule.reads(Place::Query));
-                asked
-                    .query
-                    .with_client(client.map(|client| client.to_string()))
+                asked.query.with_client(client)
             }
         };
         let internal = rule.auth == Auth::Internal;
@@ -123,10 +134,10 @@ impl Permit {
 
     /// Path and query to forward.
     pub fn target(&self) -> String {
-        let query = self.query.to_text();
+        let (path, query) = (self.path.as_str(), self.query.as_str());
         match query.is_empty() {
-            true => self.path.as_str().to_owned(),
-            false => format!("{}?{query}", self.path),
+            true => path.to_owned(),
+            false => [path, "?", query].concat(),
         }
     }
 
@@ -173,7 +184,7 @@ impl Permit {
     pub(crate) fn within(mut self, client: ClientId) -> Self {
         self.scope.client = Some(client);
         if self.rule.reads(Place::Query) {
-            self.query = self.query.with_client(Some(client.to_string()));
+            self.query = self.query.with_client(Some(client));
         }
         self
     }
@@ -207,37 +218,27 @@ impl Permit {
     /// The managed headers for the app: the decided client in the places that the
     /// route reads and in no other, everything else set from the identity or removed.
     pub fn upstream_identity(&self) -> UpstreamIdentity<'_> {
-        let user_id = self.user().map(|user| digits(user.get()));
+        let user_id = self.user().map(|user| Short::digits(user.get()));
         let token = self.identity.as_ref().map(|i| i.token().expose());
         let (client_id, client_cookie) = match self.scope.is_scoped {
             true => {
                 let at = |place| self.scope.client.filter(|_| self.rule.reads(place));
-                let text = |client: ClientId| Cow::Owned(digits(client.get()));
+                let text = |client: ClientId| Short::digits(client.get());
                 (at(Place::Header).map(text), at(Place::Cookie).map(text))
             }
             false => {
                 let cookie = self.cookies.managed(cookies::CLIENT_ID);
                 let asked = self.asked_client.as_deref();
-                (asked.map(Cow::Borrowed), cookie.map(Cow::Borrowed))
+                (asked.map(Short::borrowed), cookie.map(Short::borrowed))
             }
         };
-        let user = user_id.as_deref().zip(token);
-        let set = [
-            (cookies::USER_ID, user.map(|(user, _)| user)),
-            (cookies::TOKEN, user.map(|(_, token)| token)),
-            (cookies::CLIENT_ID, client_cookie.as_deref()),
-        ];
-        let cookie = self.cookies.rebuild(&set);
         UpstreamIdentity {
-            cookie,
+            client_cookie,
+            cookies: &self.cookies,
             bearer: token,
             client_id,
             user_id,
             internal_token: self.internal_token.as_deref(),
         }
     }
-}
-
-fn digits(id: u64) -> String {
-    itoa::Buffer::new().format(id).to_owned()
 }

@@ -84,7 +84,7 @@ impl Reader {
     /// Every name of an account or a manager.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         let managers = self.connector.managers().iter().copied();
-        self.connector.names().into_iter().chain(managers)
+        self.connector.names().iter().copied().chain(managers)
     }
 
     /// The first account among these settings of a node; `None` where there is none.
@@ -118,7 +118,7 @@ pub(super) fn named(node: &Node) -> Vec<(String, String)> {
 
 /// Whether a node names an account to be read; a manager alone does not.
 pub(super) fn is_chosen(node: &Node) -> bool {
-    reader(node).is_some_and(|reader| reader.first(node, &reader.connector.names()).is_some())
+    reader(node).is_some_and(|reader| reader.first(node, reader.connector.names()).is_some())
 }
 
 /// Looks at the accounts of a node.

@@ -47,7 +47,7 @@ pub fn with_accounts(flow: &Value, chosen: &dyn Fn(&str) -> Chosen) -> Value {
         }
         let own = |names: &[&str]| reader.first(read, names).map(Value::String);
         let stand_in = chosen(reader.connector.name);
-        let account = own(&reader.connector.names()).or(stand_in.account);
+        let account = own(reader.connector.names()).or(stand_in.account);
         let manager = own(reader.connector.managers()).or(stand_in.manager);
         say(node, &reader, account, manager);
     }
@@ -86,7 +86,7 @@ pub fn with_handles(flow: &Value, handle: &mut dyn FnMut(Read) -> String) -> Val
         let id = handle(Read {
             node_id: read.id.clone(),
             connector: reader.connector,
-            account: reader.first(read, &reader.connector.names()),
+            account: reader.first(read, reader.connector.names()),
             manager: manager.map(digits),
         });
         say(node, &reader, Some(Value::String(id)), None);

@@ -47,6 +47,25 @@ impl Hasher for KeyHasher {
         }
     }
 
+    // Numbers by themselves: as bytes they would cost more.
+    fn write_u8(&mut self, number: u8) {
+        if let Some(hasher) = &mut self.0 {
+            hasher.write_u8(number);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        if let Some(hasher) = &mut self.0 {
+            hasher.write_u64(number);
+        }
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        if let Some(hasher) = &mut self.0 {
+            hasher.write_usize(number);
+        }
+    }
+
     fn finish(&self) -> u64 {
         self.0.as_ref().map_or(0, Hasher::finish)
     }

@@ -84,7 +84,7 @@ impl<V> Slot<V> {
 impl<V: Keepable> Weighter<CacheKey, Slot<V>> for Weigh {
     fn weight(&self, key: &CacheKey, slot: &Slot<V>) -> u64 {
         let values: usize = slot.parts().map(|part| part.value.weight()).sum();
-        (values + key.len() + OVERHEAD) as u64
+        (values + key.weight() + OVERHEAD) as u64
     }
 }
 

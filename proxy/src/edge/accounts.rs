@@ -17,6 +17,7 @@ use std::sync::Arc;
 const PURPOSE: &str = "purpose";
 
 /// What lists of accounts may show.
+#[derive(Clone)]
 pub(super) struct Seen {
     links: Arc<[Link]>,
     client: ClientId,

@@ -219,19 +219,15 @@ fn end_head(out: &mut Vec<u8>, source: Source, tags: &Tags<'_>) {
 
 /// One header line, as it goes out.
 pub(super) fn push_line(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
-    push_line_of(out, name, [value]);
+    push_line_of(out, name, &[value]);
 }
 
 /// One header line with a value in pieces.
-pub(super) fn push_line_of<const N: usize>(
-    out: &mut Vec<u8>,
-    name: impl AsRef<[u8]>,
-    value: [&[u8]; N],
-) {
+pub(super) fn push_line_of(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[impl AsRef<[u8]>]) {
     out.extend_from_slice(name.as_ref());
     out.extend_from_slice(b": ");
     for piece in value {
-        out.extend_from_slice(piece);
+        out.extend_from_slice(piece.as_ref());
     }
     out.extend_from_slice(b"\r\n");
 }

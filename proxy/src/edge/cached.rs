@@ -25,8 +25,8 @@ use camarad_policies::authorise::Permit;
 use camarad_policies::cache_key::{CacheKey, Class};
 use camarad_policies::etag;
 use camarad_policies::matrix::Serve;
-use camarad_policies::operation::Operation;
-use camarad_policies::record::{CacheResult, Origin, Source};
+use camarad_policies::operation::{Connector, Operation};
+use camarad_policies::record::{CacheResult, Origin, RequestId, Source};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::ttl::jittered;
 use std::sync::Arc;
@@ -40,9 +40,9 @@ impl Sidecar {
     pub(super) async fn connector(
         &self,
         context: &mut Context,
-        decision: Decision,
+        decision: &Decision,
         operation: Operation,
-        answerer: Answerer,
+        answerer: &Answerer,
     ) -> Result<Answer, Refusal> {
         let Decision {
             permit,
@@ -50,16 +50,23 @@ impl Sidecar {
             looked,
             ..
         } = decision;
-        let hints = self.hints(context, &permit, operation, looked.seen.as_ref());
-        let hints = hints.await;
+        let hints = match operation.connector() {
+            Connector::Ga4 => {
+                let hints = self.hints(context, permit, operation, looked.seen.as_ref());
+                Some(Box::pin(hints).await)
+            }
+            // These read what is named, and nothing that is chosen elsewhere.
+            _ => None,
+        };
         // What is only reported would have been refused: it is nobody's to keep.
         let may_be_kept = context.record.reported.is_none();
-        let key = self.key(&permit, switch.generation);
+        let key = self.key(permit, switch.generation);
         let key = key.filter(|_| may_be_kept);
         // What it needs is taken along only where there is something to fetch.
         let fetch = || {
             let (gateway, observer) = (self.gateway.clone(), self.observer.clone());
-            let (asked, kept) = (permit.clone(), self.kept_for(&permit));
+            let (asked, kept) = (permit.clone(), self.kept_for(permit));
+            let (answerer, hints) = (answerer.clone(), hints.unwrap_or_default());
             let cache = &self.config.cache;
             let (fallback, stale) = (cache.fallback_ttl, cache.stale_if_error);
             async move {
@@ -73,12 +80,12 @@ impl Sidecar {
         };
         let Some(key) = key else {
             let value = Box::pin(fetch()).await.value;
-            return self.give(context, &permit, &looked, unkept(value)).await;
+            return self.give(context, permit, looked, unkept(value)).await;
         };
         let cached = self.cache.get(key.clone(), fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         context.record.cache_key = Some(key);
-        self.give(context, &permit, &looked, cached).await
+        self.give(context, permit, looked, cached).await
     }
 
     /// Whether a read of the app may be answered by the cache.
@@ -95,25 +102,25 @@ impl Sidecar {
     pub(super) async fn app_read(
         &self,
         context: &mut Context,
-        decision: Decision,
+        decision: &Decision,
     ) -> Result<Answer, Refusal> {
         let Decision { permit, looked, .. } = decision;
-        let key = self.key(&permit, 0).ok_or(Refusal::Internal)?;
-        let request_id = &context.record.request_id;
+        let key = self.key(permit, 0).ok_or(Refusal::Internal)?;
+        let request_id = context.record.request_id;
         let fetch = || {
             read_of_app(Reading {
                 legacy: self.legacy.clone(),
                 observer: self.observer.clone(),
                 permit: permit.clone(),
-                request_id: request_id.clone(),
-                ttl: self.kept_for(&permit),
+                request_id,
+                ttl: self.kept_for(permit),
                 time: self.config.legacy.read_timeout,
             })
         };
         let cached = self.cache.get(key.clone(), fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         context.record.cache_key = Some(key);
-        self.give(context, &permit, &looked, cached).await
+        self.give(context, permit, looked, cached).await
     }
 
     /// The key of what is asked; `None` where nothing may be kept of it.
@@ -215,7 +222,7 @@ struct Reading {
     legacy: Arc<Legacy>,
     observer: Arc<Observer>,
     permit: Arc<Permit>,
-    request_id: String,
+    request_id: RequestId,
     /// How long the answer is kept, if it may be.
     ttl: Duration,
     /// How long the app has for it.

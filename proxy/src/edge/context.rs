@@ -7,7 +7,7 @@ use camarad_policies::authorise::Permit;
 use camarad_policies::forwarded::Forwarded;
 use camarad_policies::head::Framing;
 use camarad_policies::limit::Level;
-use camarad_policies::record::Record;
+use camarad_policies::record::{Record, RequestId};
 use camarad_policies::refusal::Refusal;
 use prometheus::IntGauge;
 use std::sync::Arc;
@@ -130,20 +130,19 @@ pub(super) fn since_epoch() -> Duration {
 }
 
 /// An id for a request that came at this time since the Unix epoch.
-pub(super) fn request_id(since: Duration) -> String {
+pub(super) fn request_id(since: Duration) -> RequestId {
     id_of(since.as_secs() * 1000 + u64::from(since.subsec_millis()))
 }
 
 /// A UUID, version 7, so that ids sort by the millisecond. Nothing is granted by knowing
 /// one, so its 74 random bits need not be secret.
-fn id_of(millis: u64) -> String {
+fn id_of(millis: u64) -> RequestId {
     let mut random = [0; 10];
     fastrand::fill(&mut random);
-    uuid::Builder::from_unix_timestamp_millis(millis, &random)
-        .into_uuid()
-        .as_hyphenated()
-        .encode_lower(&mut [0; uuid::fmt::Hyphenated::LENGTH])
-        .to_owned()
+    let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+    let mut room = [0; uuid::fmt::Hyphenated::LENGTH];
+    // It is as long as there is room.
+    RequestId::from(id.as_hyphenated().encode_lower(&mut room)).unwrap_or_default()
 }
 
 /// Counts a request for as long as its context lives, however it ends.
@@ -164,7 +163,7 @@ mod tests {
 
     #[test]
     fn ids_are_uuids_of_their_own_and_sort_by_time() {
-        let ids: BTreeSet<String> = (0..1000).map(|_| request_id(since_epoch())).collect();
+        let ids: BTreeSet<RequestId> = (0..1000).map(|_| request_id(since_epoch())).collect();
         assert_eq!(ids.len(), 1000);
         for id in &ids {
             let read = uuid::Uuid::parse_str(id).unwrap();

@@ -17,7 +17,7 @@ use camarad_policies::host;
 use camarad_policies::identity::{Clients, Identity};
 use camarad_policies::matrix::{Found, Mode, Rule, is_api};
 use camarad_policies::names::Names;
-use camarad_policies::normalise::{Asked, Credential, RawRequest, normalise};
+use camarad_policies::normalise::{Asked, Credential, RawRequest, normalise_with_bearer};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{Plan, Switch, route};
 use std::sync::Arc;
@@ -50,14 +50,14 @@ impl Sidecar {
         context: &mut Context,
     ) -> Result<Decision, Refusal> {
         let switch = self.switch.current();
-        let mut asked = read(exchange, context)?;
+        let (mut asked, bearer) = read(exchange, context)?;
         self.place(exchange, context)?;
         let found = self.matrix.find(asked.method, &asked.path);
-        context.record.path = asked.path.as_str().to_owned();
+        context.record.path = asked.path.shared();
         context.record.route.clone_from(&found.rule.name);
         context.record.area.clone_from(&found.rule.area);
         context.is_api = is_api(&asked.path) || !is_navigation(asked.method);
-        let identity = self.identify(&asked, context).await;
+        let identity = self.identify(&asked, bearer, context).await;
         if let Ok(Some(identity)) = &identity {
             context.record.user = Some(identity.user().get());
             context.record.token_hash = Some(identity.token().short_hash());
@@ -148,12 +148,7 @@ impl Sidecar {
     /// Where the request came from and which host it is for.
     fn place(&self, exchange: &Exchange, context: &mut Context) -> Result<(), Refusal> {
         let server = &self.config.server;
-        // There is one, or it would not have come this far.
-        let host = exchange
-            .head()
-            .get("host")
-            .and_then(plain)
-            .unwrap_or_default();
+        let host = exchange.host();
         if let Some(peer) = exchange.peer() {
             let is_forwarded = exchange.head().may_have(&FORWARDING);
             let all = |name: &str| match is_forwarded {
@@ -171,9 +166,9 @@ impl Sidecar {
             let is_trusted = |ip| server.trusted_proxies.iter().any(|net| net.contains(&ip));
             let mut read = forwarded::read(peer.ip, said, is_trusted);
             // A host that we do not answer for must not come in by another name.
-            let known = |host: &String| host::allow(host, &server.allowed_hosts).is_ok();
+            let known = |host: &Arc<str>| host::allow(host, &server.allowed_hosts).is_ok();
             let named = read.host.filter(known);
-            read.host = Some(named.unwrap_or_else(|| host.to_owned()));
+            read.host = Some(named.unwrap_or_else(|| host.clone()));
             context.record.client_address = Some(match read.client == peer.ip {
                 true => peer.ip_text.clone(),
                 false => read.client.to_string().into(),
@@ -191,7 +186,7 @@ impl Sidecar {
         asked: &Asked,
         found: &Found,
     ) -> Result<(), Refusal> {
-        let by_cookie = matches!(asked.credential, Credential::Cookie(_));
+        let by_cookie = asked.credential == Credential::Cookie;
         let is_login = found.rule.login && asked.method == "POST";
         if !is_login && !csrf::is_checked(asked.method, by_cookie) {
             return Ok(());
@@ -214,11 +209,12 @@ impl Sidecar {
     async fn identify(
         &self,
         asked: &Asked,
+        bearer: Option<&str>,
         context: &mut Context,
     ) -> Result<Option<Identity>, Refusal> {
-        match &asked.credential {
-            Credential::None => Ok(None),
-            Credential::Bearer(token) | Credential::Cookie(token) => {
+        match asked.token(bearer) {
+            None => Ok(None),
+            Some(token) => {
                 let (asked_at, seconds) = (context.started.into(), context.since_epoch.as_secs());
                 let verified = self.keys.identify_at(token, asked_at, seconds).await?;
                 self.bound(verified, asked, context).await.map(Some)
@@ -254,8 +250,11 @@ fn read_as(
     Fields::read(&body.bytes, kind, rule.form).map(Some)
 }
 
-/// Reads the head as it stood on the wire.
-fn read(exchange: &Exchange, context: &mut Context) -> Result<Asked, Refusal> {
+/// Reads the head as it stood on the wire; with the bearer token, as it stands there.
+fn read<'a>(
+    exchange: &'a Exchange,
+    context: &mut Context,
+) -> Result<(Asked, Option<&'a str>), Refusal> {
     let head = exchange.head();
     context.record.method = head.method_owned();
     // As it came: the parsed one has no fragment, and we want to see one, to refuse.
@@ -271,7 +270,7 @@ fn read(exchange: &Exchange, context: &mut Context) -> Result<Asked, Refusal> {
     context.record.client_request_id = id.clone().filter(|id| id.len() <= 128);
     context.asked_request_id = id;
     context.if_none_match = head.joined("if-none-match");
-    normalise(RawRequest {
+    normalise_with_bearer(RawRequest {
         method: head.method(),
         path,
         query,

@@ -9,20 +9,21 @@
 
 use super::answer::Answer;
 use super::line::{Line, Peer};
-use super::request_head::RequestHead;
+use super::request_head::{RequestHead, plain};
 use bytes::{Buf, Bytes};
 use camarad_policies::chunks::{Chunks, Step};
 use camarad_policies::head::{Framing, Head};
 use camarad_policies::onward::{self, Delivery};
 use camarad_policies::refusal::Refusal;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A usual head of an answer fits.
 const HEAD_ROOM: usize = 768;
 /// Bodies up to this go out in one piece with their head: for the kernel that is less work
 /// than two pieces, by more than the copy.
-const SMALL: usize = 4 * 1024;
+pub(super) const SMALL: usize = 4 * 1024;
 /// Interim answer that lets a caller send its body (RFC 9110, section 10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -64,7 +65,7 @@ enum Body {
 impl Exchange {
     /// Of a head that was read on this line.
     pub(super) fn new(
-        line: Line,
+        mut line: Line,
         examined: &Head,
         head: RequestHead,
         keep: bool,
@@ -74,6 +75,8 @@ impl Exchange {
             Framing::Length(length) => Body::Length(length),
             Framing::Chunked => Body::Chunks(Chunks::default()),
         };
+        // There is one, or it would not have come this far.
+        line.is_for(head.get("host").and_then(plain).unwrap_or_default());
         Self {
             line,
             head,
@@ -86,6 +89,11 @@ impl Exchange {
 
     pub(super) fn head(&self) -> &RequestHead {
         &self.head
+    }
+
+    /// Its `Host`; empty where that is no ASCII, which nobody answers for.
+    pub(super) fn host(&self) -> &Arc<str> {
+        self.line.host()
     }
 
     pub(super) fn peer(&self) -> Option<&Peer> {
@@ -299,6 +307,7 @@ impl Exchange {
         // Who sends chunks does not know that we close behind them, and may go on.
         let is_unread = !matches!(self.body, Body::Length(0));
         let (mut line, told) = (self.line, self.told);
+        line.keep_room(self.head.into_room());
         if let Some(told) = told.filter(|told| !told.whole) {
             if told.delivery == Delivery::ToEnd {
                 // An orderly end would be the end of the body.

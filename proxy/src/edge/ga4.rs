@@ -11,7 +11,7 @@ use crate::gateway::{Answerer, Chosen, Hints, MayRead, Stored};
 use camarad_policies::authorise::{Permit, Reach};
 use camarad_policies::guard::{self, Owner};
 use camarad_policies::identity::Identity;
-use camarad_policies::operation::{Connector, Operation};
+use camarad_policies::operation::Operation;
 use camarad_policies::refusal::Refusal;
 use http::header;
 use serde_json::{Value, json};
@@ -25,17 +25,14 @@ const SETTINGS: &str = "/api/connectors/ga4";
 const NAMES: [&str; 2] = ["propertyId", "property_id"];
 
 impl Sidecar {
-    /// What the gateway has to know besides the permit.
+    /// What the gateway has to know besides the permit for an operation of GA4.
     pub(super) async fn hints(
         &self,
         context: &Context,
         permit: &Permit,
         operation: Operation,
-        seen: Option<&Arc<Seen>>,
+        seen: Option<&Seen>,
     ) -> Hints {
-        if operation.connector() != Connector::Ga4 {
-            return Hints::default();
-        }
         let is_open = operation == Operation::Ga4Status
             || permit.query().get("property_id").is_none_or(str::is_empty);
         let asks = operation != Operation::Ga4Properties && is_open;
@@ -126,7 +123,7 @@ impl Sidecar {
             if stored.await.is_none() {
                 // Coolbits reads it all the same; runs inside the app go by what it has stored.
                 tracing::warn!(
-                    request_id = context.record.request_id,
+                    request_id = &*context.record.request_id,
                     "the property was chosen at Coolbits, and the app did not store it"
                 );
             }

@@ -108,7 +108,7 @@ impl Sidecar {
             Plan::Whole | Plan::MadeUp
                 if self.is_kept(&decision.permit) && context.record.reported.is_none() =>
             {
-                let work = pin!(self.app_read(context, decision));
+                let work = pin!(self.app_read(context, &decision));
                 exchange.unless_left(work).await.and_then(|answer| answer)
             }
             Plan::Whole => self.whole(exchange, context, decision).await,
@@ -145,7 +145,7 @@ impl Sidecar {
                 Box::pin(self.choose_property(context, decision, &answerer)).await
             }
             _ => {
-                let work = pin!(self.connector(context, decision, operation, answerer));
+                let work = pin!(self.connector(context, &decision, operation, &answerer));
                 exchange.unless_left(work).await.and_then(|answer| answer)
             }
         }

@@ -10,9 +10,9 @@
 //! What was read beyond the request stays here for the next one. Not here: what
 //! a head means, and what is answered.
 
-use super::request_head::{Found, RequestHead};
+use super::request_head::{Found, RequestHead, Room};
 use bytes::{Buf, BytesMut};
-use camarad_policies::head::{Head, Limits, examine_with};
+use camarad_policies::head::{Head, Limits, Lines, examine_with};
 use camarad_policies::refusal::Refusal;
 use socket2::SockRef;
 use std::future::poll_fn;
@@ -43,8 +43,12 @@ const LINGER_BYTES: usize = 16 << 20;
 pub(super) struct Line {
     socket: TcpStream,
     peer: Option<Peer>,
+    /// The host of the present request: of all of a connection's, nearly always.
+    host: Arc<str>,
     /// Read from the socket and not yet asked for.
     ahead: BytesMut,
+    /// For the next head.
+    room: Room,
     /// Bytes of the present request that may still be read; `None` where only its chunks tell.
     left: Option<u64>,
     /// Something was written since the last head.
@@ -97,8 +101,10 @@ impl Line {
         let now = Instant::now();
         Self {
             peer: stream.peer_addr().ok().map(Peer::new),
+            host: Arc::default(),
             socket: stream,
             ahead: BytesMut::new(),
+            room: Room::default(),
             left: Some(0),
             answered: false,
             unsent: Vec::new(),
@@ -126,6 +132,18 @@ impl Line {
     /// The other end; `None` where it was gone at once.
     pub(super) fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()
+    }
+
+    /// The host that the present request is for.
+    pub(super) fn host(&self) -> &Arc<str> {
+        &self.host
+    }
+
+    /// The present request is for this host.
+    pub(super) fn is_for(&mut self, host: &str) {
+        if *self.host != *host {
+            self.host = host.into();
+        }
     }
 
     /// What has come in of the head that is being read.
@@ -162,7 +180,10 @@ impl Line {
                 } else {
                     self.headed = Instant::now();
                 }
-                if let Some((head, found)) = examine_with(&self.ahead, seen, limits, Found::new)? {
+                let room = &mut self.room;
+                let read =
+                    |head: &[u8], lines: &Lines<'_>| Found::new(head, lines, std::mem::take(room));
+                if let Some((head, found)) = examine_with(&self.ahead, seen, limits, read)? {
                     self.answered = false;
                     return Ok(Some((head, found.in_bytes(self.take(head.length)))));
                 }
@@ -206,6 +227,11 @@ impl Line {
                 taken
             }
         }
+    }
+
+    /// Keeps the room of a head that is done with.
+    pub(super) fn keep_room(&mut self, room: Room) {
+        self.room = room;
     }
 
     /// Undoes that a head was taken; `body` is the length of what follows, if that is known.

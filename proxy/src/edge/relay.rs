@@ -10,12 +10,12 @@
 use super::Sidecar;
 use super::answer::end_passed_head;
 use super::context::Context;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, SMALL};
 use super::upstream_request::{Sender, of_reader};
 use super::wire::{Begun, Wire};
 use crate::panics::{BREAK_AT, break_where_asked};
 use bytes::{Buf, BytesMut};
-use camarad_policies::answer_head::AnswerHead;
+use camarad_policies::answer_head::{AnswerHead, Framing};
 use camarad_policies::authorise::Permit;
 use camarad_policies::onward::{delivery, write_lines};
 use camarad_policies::record::{Origin, Source};
@@ -37,7 +37,12 @@ struct Lines {
 
 impl Lines {
     fn of(answer: &AnswerHead<'_>) -> Self {
-        let mut bytes = Vec::with_capacity(answer.length + OUR_LINES);
+        let with_it = match answer.framing {
+            // It goes out in one piece with its head.
+            Framing::Length(body) if body <= SMALL as u64 => body as usize,
+            _ => 0,
+        };
+        let mut bytes = Vec::with_capacity(answer.length + OUR_LINES + with_it);
         let is_dated = write_lines(answer, &mut bytes);
         Self { bytes, is_dated }
     }

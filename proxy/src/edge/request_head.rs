@@ -12,8 +12,15 @@ use camarad_policies::normalise::known_method;
 use std::borrow::Cow;
 
 /// Where something begins and ends in the head.
-#[derive(Clone, Copy)]
-struct Span(u32, u32);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span(u32, u32);
+
+/// Where names and values stand: a connection's, for one head after the other.
+#[derive(Debug, Default)]
+pub(super) struct Room(Vec<(Span, Span)>);
+
+/// Header lines that room is kept for while a connection is idle.
+const MOST_KEPT: usize = 24;
 
 /// A head that was read.
 pub(super) struct RequestHead {
@@ -22,7 +29,7 @@ pub(super) struct RequestHead {
     /// The method, where routes of the app have it.
     known: Option<&'static str>,
     target: Span,
-    fields: Vec<(Span, Span)>,
+    fields: Room,
     /// The bits of all names: most of what is asked for is not there.
     named: u64,
     is_1_0: bool,
@@ -33,7 +40,7 @@ pub(super) struct Found(RequestHead);
 
 impl Found {
     /// Of a head and the lines that were found in it.
-    pub(super) fn new(head: &[u8], lines: &Lines<'_>) -> Self {
+    pub(super) fn new(head: &[u8], lines: &Lines<'_>, mut room: Room) -> Self {
         let start = head.as_ptr() as usize;
         let span = |part: &[u8]| {
             let at = (part.as_ptr() as usize).saturating_sub(start);
@@ -44,15 +51,17 @@ impl Found {
         let fields = lines.fields.iter();
         // HTTP/1.0 knows no expectations (RFC 9110, section 10.1.1), and would not know a 100 either.
         let fields = fields.filter(|field| !is_1_0 || !field.name.eq_ignore_ascii_case("expect"));
-        let mut spans = Vec::with_capacity(lines.fields.len());
-        spans.extend(fields.map(|field| (span(field.name.as_bytes()), span(field.value))));
+        room.0.clear();
+        room.0.reserve_exact(lines.fields.len());
+        let spans = fields.map(|field| (span(field.name.as_bytes()), span(field.value)));
+        room.0.extend(spans);
         let method = std::str::from_utf8(lines.method).unwrap_or_default();
         Self(RequestHead {
             raw: BytesMut::new(),
             method: span(lines.method),
             known: known_method(method),
             target: span(lines.target),
-            fields: spans,
+            fields: room,
             named: lines.named,
             is_1_0,
         })
@@ -78,6 +87,14 @@ impl RequestHead {
     /// The head as it stood on the wire.
     pub(super) fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// The room that it took, for the next one.
+    pub(super) fn into_room(self) -> Room {
+        match self.fields.0.capacity() <= MOST_KEPT {
+            true => self.fields,
+            false => Room::default(),
+        }
     }
 
     /// Upper case.
@@ -110,7 +127,7 @@ impl RequestHead {
 
     /// Header lines in their order; names in any case.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let fields = self.fields.iter();
+        let fields = self.fields.0.iter();
         fields.map(|(name, value)| (self.part(*name), self.part(*value)))
     }
 
@@ -123,7 +140,7 @@ impl RequestHead {
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let may_be_there = self.named & bit(name.as_bytes()) != 0;
         let fields = match may_be_there {
-            true => &self.fields[..],
+            true => &self.fields.0[..],
             false => &[],
         };
         let named = fields
@@ -168,7 +185,7 @@ mod tests {
     fn read(text: &str) -> RequestHead {
         let mut room = EMPTY;
         let lines = lines(text.as_bytes(), &mut room).unwrap();
-        Found::new(text.as_bytes(), &lines).in_bytes(text.as_bytes().into())
+        Found::new(text.as_bytes(), &lines, Room::default()).in_bytes(text.as_bytes().into())
     }
 
     #[test]

@@ -71,17 +71,24 @@ pub(super) struct UpstreamHead {
 impl UpstreamHead {
     /// `None` for a target that would not be read as one.
     fn new(method: &str, permit: &Permit) -> Option<Self> {
-        let mut head = Self::bare(method, &permit.target())?;
+        let query = permit.query().as_str();
+        let mark = if query.is_empty() { "" } else { "?" };
+        let mut head = Self::bare(method, [permit.path().as_str(), mark, query])?;
         head.is_repeatable = head.is_safe && !permit.rule().changes(method);
         Some(head)
     }
 
-    fn bare(method: &str, target: &str) -> Option<Self> {
-        let is_target = target.starts_with('/') && target.bytes().all(|b| b.is_ascii_graphic());
+    fn bare(method: &str, target: [&str; 3]) -> Option<Self> {
         let mut bytes = Vec::with_capacity(USUAL_HEAD);
-        for piece in [method, " ", target, " HTTP/1.1\r\n"] {
+        bytes.extend_from_slice(method.as_bytes());
+        bytes.push(b' ');
+        let start = bytes.len();
+        for piece in target {
             bytes.extend_from_slice(piece.as_bytes());
         }
+        let target = &bytes[start..];
+        let is_target = target.starts_with(b"/") && target.iter().all(u8::is_ascii_graphic);
+        bytes.extend_from_slice(b" HTTP/1.1\r\n");
         is_target.then_some(Self {
             bytes,
             is_safe: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE"),
@@ -99,10 +106,9 @@ impl UpstreamHead {
 
     /// What was decided.
     fn push_decided(&mut self, permit: &Permit, sender: Sender<'_>) {
-        decided(permit, sender, |name, prefix, value| {
-            if is_value(value.as_bytes()) {
-                let value = [prefix.as_bytes(), value.as_bytes()];
-                push_line_of(&mut self.bytes, name, value);
+        decided(permit, sender, |name, pieces| {
+            if pieces.iter().all(|piece| is_value(piece.as_bytes())) {
+                push_line_of(&mut self.bytes, name, pieces);
             }
         });
     }
@@ -167,9 +173,9 @@ pub(super) fn shape(
         head.remove_header(&name);
     }
     let mut said = Ok(true);
-    decided(permit, sender, |name, prefix, value| {
+    decided(permit, sender, |name, pieces| {
         // What cannot be a header is left out: it is not said then.
-        if let (Ok(value), Ok(_)) = (HeaderValue::try_from([prefix, value].concat()), &said) {
+        if let (Ok(value), Ok(_)) = (HeaderValue::try_from(pieces.concat()), &said) {
             said = head.append_header(name, value);
         }
     });
@@ -274,11 +280,11 @@ fn is_value(value: &[u8]) -> bool {
     !value.iter().fold(false, |bad, b| bad | is_control(b))
 }
 
-/// What was decided, as headers: each with its name, what its value begins with, and the rest.
-fn decided(permit: &Permit, sender: Sender<'_>, mut say: impl FnMut(&'static str, &str, &str)) {
+/// What was decided, as headers: each with its name, and its value in pieces.
+fn decided(permit: &Permit, sender: Sender<'_>, mut say: impl FnMut(&'static str, &[&str])) {
     let mut say_if = |name, prefix, value: Option<&str>| {
         if let Some(value) = value {
-            say(name, prefix, value);
+            say(name, &[prefix, value]);
         }
     };
     if sender.says_who {
@@ -286,21 +292,32 @@ fn decided(permit: &Permit, sender: Sender<'_>, mut say: impl FnMut(&'static str
         say_if("X-Client-ID", "", identity.client_id.as_deref());
         say_if("X-User-ID", "", identity.user_id.as_deref());
         say_if("Authorization", "Bearer ", identity.bearer);
-        say_if("Cookie", "", identity.cookie.as_deref());
         say_if("X-Internal-Token", "", identity.internal_token);
+        let cookie = identity.cookie();
+        if !cookie.is_empty() {
+            say("Cookie", &cookie);
+        }
     }
-    say_if("X-Request-Id", "", Some(sender.request_id));
+    let mut say_if = |name, value: Option<&str>| {
+        if let Some(value) = value {
+            say(name, &[value]);
+        }
+    };
+    say_if("X-Request-Id", Some(sender.request_id));
     // Said with the names that the app's world knows; `Forwarded` is not said as well.
     if let Some(forwarded) = sender.forwarded {
         match (&forwarded.chain[..], sender.client_address) {
-            ([_], Some(client)) => say_if("X-Forwarded-For", "", Some(client)),
+            ([], Some(client)) => say_if("X-Forwarded-For", Some(client)),
+            ([], None) => {
+                say_if("X-Forwarded-For", Some(&forwarded.client.to_string()));
+            }
             (chain, _) => {
                 let chain: Vec<String> = chain.iter().map(ToString::to_string).collect();
-                say_if("X-Forwarded-For", "", Some(&chain.join(", ")));
+                say_if("X-Forwarded-For", Some(&chain.join(", ")));
             }
         }
-        say_if("X-Forwarded-Proto", "", Some(forwarded.proto));
-        say_if("X-Forwarded-Host", "", forwarded.host.as_deref());
+        say_if("X-Forwarded-Proto", Some(forwarded.proto));
+        say_if("X-Forwarded-Host", forwarded.host.as_deref());
     }
 }
 
@@ -311,7 +328,7 @@ mod tests {
     impl UpstreamHead {
         /// With no headers.
         pub(crate) fn for_test(method: &str, target: &str) -> Self {
-            let mut head = Self::bare(method, target).unwrap();
+            let mut head = Self::bare(method, [target, "", ""]).unwrap();
             head.bytes.extend_from_slice(b"\r\n");
             head
         }
@@ -320,9 +337,10 @@ mod tests {
     #[test]
     fn nothing_in_a_value_or_target_becomes_a_line() {
         for target in ["", "a", "/a b", "/a\r\nX: y", "/\u{e9}", "http://a/"] {
-            assert!(UpstreamHead::bare("GET", target).is_none(), "{target:?}");
+            let head = UpstreamHead::bare("GET", [target, "", ""]);
+            assert!(head.is_none(), "{target:?}");
         }
-        let mut head = UpstreamHead::bare("GET", "/a?b=%20").unwrap();
+        let mut head = UpstreamHead::bare("GET", ["/a", "?", "b=%20"]).unwrap();
         for value in ["a\r\nX-Client-ID: 20", "a\nb", "a\0", "a\u{7f}"] {
             head.push("X", value.as_bytes());
             head.push("X", format!("{}{value}", "a".repeat(64)).as_bytes());

@@ -102,7 +102,7 @@ impl Gateway {
             let (_, id) = names.iter().find_map(named)?;
             Some(id.as_str())
         };
-        let Some(account) = first(&ads.names()) else {
+        let Some(account) = first(ads.names()) else {
             return Some(Err(Failure::NotConnected.into()));
         };
         let errand = Errand {

@@ -7,7 +7,7 @@
 //! What goes wrong if misused: a [`Refusal`] holds the ids of user and client as they are;
 //! whoever shows one hides them ([`crate::admin`]).
 
-use camarad_policies::record::Record;
+use camarad_policies::record::{Record, RequestId};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub(crate) struct Refusal {
     pub(crate) user: Option<u64>,
     /// The client that was asked for, else the decided one.
     pub(crate) client: Option<u64>,
-    pub(crate) request_id: String,
+    pub(crate) request_id: RequestId,
 }
 
 impl Refusal {
@@ -82,7 +82,7 @@ impl Refusal {
             status: record.status,
             user: record.user,
             client: asked.or(record.client),
-            request_id: record.request_id.clone(),
+            request_id: record.request_id,
         }
     }
 }
@@ -169,7 +169,7 @@ mod tests {
         let mut refusals = Refusals::default();
         for n in 0..10_000u64 {
             let record = Record {
-                request_id: format!("r-{n}"),
+                request_id: RequestId::from(&format!("r-{n}")).unwrap(),
                 user: Some(n),
                 ..Record::default()
             };
@@ -177,8 +177,8 @@ mod tests {
         }
         let newest = refusals.newest();
         assert_eq!((newest.len(), refusals.total()), (REFUSALS, 10_000));
-        assert_eq!(newest[0].request_id, "r-9999");
-        assert_eq!(newest[REFUSALS - 1].request_id, "r-9950");
+        assert_eq!(&*newest[0].request_id, "r-9999");
+        assert_eq!(&*newest[REFUSALS - 1].request_id, "r-9950");
         assert_eq!(newest[0].code, "unknown");
     }
 }

@@ -95,7 +95,7 @@ fn hidden(refusal: observe::Refusal, blind: &Blind) -> Refusal {
         status: refusal.status,
         user: refusal.user.map(|id| blind.hide(Kind::User, id)),
         client: refusal.client.map(|id| blind.hide(Kind::Client, id)),
-        request_id: refusal.request_id,
+        request_id: refusal.request_id.to_string(),
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
             status: 404,
             user: Some(7001),
             client: Some(9009),
-            request_id: "r".into(),
+            request_id: camarad_policies::record::RequestId::from("r").unwrap(),
         };
         let told = hidden(refusal, &Blind::new().unwrap());
         let user = told.user.unwrap();

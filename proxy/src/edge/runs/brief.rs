@@ -85,7 +85,9 @@ impl Sidecar {
         };
         // The record is of the brief, which is kept nowhere.
         let kept = (context.record.cache.take(), context.record.cache_key.take());
-        let answer = self.connector(context, decision, operation, answerer).await;
+        let answer = self
+            .connector(context, &decision, operation, &answerer)
+            .await;
         (context.record.cache, context.record.cache_key) = kept;
         serde_json::from_slice(&answer.ok()?.body).ok()
     }

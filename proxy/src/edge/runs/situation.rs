@@ -112,7 +112,7 @@ impl Sidecar {
                 names.iter().find_map(said)
             };
             Some(StoredAccounts {
-                account: first(&connector.names()),
+                account: first(connector.names()),
                 manager: first(connector.managers()),
                 is_users: !matches!(guard::owner_in(body), Some(Owner::Client(_))),
             })
