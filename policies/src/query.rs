@@ -115,8 +115,15 @@ impl Query {
     fn read(text: &str) -> (Self, bool) {
         let mut pairs = Vec::with_capacity(FEW);
         let (mut begun, mut is_tidy, mut is_wrong) = (Begun::default(), true, false);
-        for (at, byte) in text.bytes().enumerate() {
-            match OCTETS[usize::from(byte)] {
+        let is_plain = |octet: &u8| matches!(OCTETS[usize::from(*octet)], Octet::Plain);
+        let mut at = 0;
+        while let Some(rest) = text.as_bytes().get(at..) {
+            // Most octets are.
+            at += rest.iter().take_while(|octet| is_plain(octet)).count();
+            let Some(octet) = text.as_bytes().get(at) else {
+                break;
+            };
+            match OCTETS[usize::from(*octet)] {
                 Octet::Plain => {}
                 Octet::And => {
                     is_tidy &= at > begun.start;
@@ -130,6 +137,7 @@ impl Query {
                 Octet::Coded => begun.is_coded = true,
                 Octet::Wrong => is_wrong = true,
             }
+            at += 1;
         }
         is_tidy &= text.len() > begun.start;
         if !is_tidy {

@@ -87,10 +87,11 @@ impl Sidecar {
     pub(super) async fn choose_property(
         &self,
         context: &mut Context,
-        decision: Decision,
+        decision: &Decision,
         answerer: &Answerer,
     ) -> Result<Answer, Refusal> {
         let Decision { permit, body, .. } = decision;
+        let body = body.as_ref();
         let fields: Value = body
             .and_then(|body| serde_json::from_slice(&body.bytes).ok())
             .unwrap_or_default();
@@ -99,7 +100,7 @@ impl Sidecar {
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         });
-        self.change(&permit);
+        self.change(permit);
         let caller = permit.user().map_or(0, |user| user.get());
         let started = Instant::now();
         let Chosen { outcome, property } = self
@@ -128,7 +129,7 @@ impl Sidecar {
                 );
             }
         }
-        self.change(&permit);
+        self.change(permit);
         context.record.fallback = None;
         let answer = Answer::json(outcome.status, outcome.body, outcome.source);
         Ok(answer.with(header::CACHE_CONTROL, "no-store"))

@@ -119,12 +119,12 @@ impl Sidecar {
             Plan::MadeUp => Box::pin(self.made_up(exchange, context, decision)).await,
             Plan::Coolbits(operation, credential) => {
                 let (operation, answerer) = (*operation, Answerer::Coolbits(credential.clone()));
-                self.connect(exchange, context, decision, operation, answerer)
+                self.connect(exchange, context, &decision, operation, &answerer)
                     .await
             }
             Plan::Mock(operation, reason) => {
                 let (operation, answerer) = (*operation, Answerer::Mock(*reason));
-                self.connect(exchange, context, decision, operation, answerer)
+                self.connect(exchange, context, &decision, operation, &answerer)
                     .await
             }
         }
@@ -136,16 +136,16 @@ impl Sidecar {
         &self,
         exchange: &mut Exchange,
         context: &mut Context,
-        decision: Decision,
+        decision: &Decision,
         operation: Operation,
-        answerer: Answerer,
-    ) -> std::result::Result<Answer, Refusal> {
+        answerer: &Answerer,
+    ) -> Result<Answer, Refusal> {
         match operation {
             Operation::Ga4Property => {
-                Box::pin(self.choose_property(context, decision, &answerer)).await
+                Box::pin(self.choose_property(context, decision, answerer)).await
             }
             _ => {
-                let work = pin!(self.connector(context, &decision, operation, &answerer));
+                let work = pin!(self.connector(context, decision, operation, answerer));
                 exchange.unless_left(work).await.and_then(|answer| answer)
             }
         }
