@@ -47,11 +47,11 @@ struct Options {
 impl Options {
     fn parse(arguments: &[&str]) -> io::Result<Self> {
         let full = arguments.contains(&"--full");
-        let (rounds, length) = if full { (9, 3) } else { (3, 1) };
+        let (rounds, millis) = if full { (9, 3000) } else { (3, 750) };
         let mut options = Self {
             full,
             rounds,
-            length: Duration::from_secs(length),
+            length: Duration::from_millis(millis),
             only: Vec::new(),
         };
         let mut arguments = arguments.iter();
@@ -243,7 +243,7 @@ fn publish(
         text("kernel"),
         text("commit"),
         options.rounds,
-        options.length.as_secs(),
+        options.length.as_secs_f64(),
     );
     let versions = peers
         .iter()
@@ -262,7 +262,7 @@ fn publish(
         "machine": machine,
         "peers": about.peers.iter().map(|(name, version)| json!({"name": name, "version": version})).collect::<Vec<_>>(),
         "settings": {
-            "full": options.full, "rounds": options.rounds, "round_seconds": options.length.as_secs(),
+            "full": options.full, "rounds": options.rounds, "round_seconds": options.length.as_secs_f64(),
             "rate": rounds::RATE, "proxy_cpu": proxy_cpu, "load_cpu": load_cpu, "disturbed_above": statistics::OTHERS,
         },
         "goals": goals,
