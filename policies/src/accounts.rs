@@ -24,9 +24,7 @@ pub struct Connector {
     pub name: &'static str,
     /// Its names in links.
     links: &'static [&'static str],
-    /// The parameter that its routes read.
-    parameter: &'static str,
-    /// Every name of the account, that one first.
+    /// Every name of its account: the parameter that its routes read, and then others.
     names: &'static [&'static str],
     /// Names for the manager account above it.
     managers: &'static [&'static str],
@@ -52,7 +50,6 @@ pub const CONNECTORS: [Connector; 5] = [
     Connector {
         name: "google-ads",
         links: &["google-ads", "googleads"],
-        parameter: "account_id",
         names: &[
             "account_id",
             "accountId",
@@ -78,7 +75,6 @@ pub const CONNECTORS: [Connector; 5] = [
     Connector {
         name: "ga4",
         links: &["ga4", "google-analytics", "google-analytics-4"],
-        parameter: "property_id",
         names: &[
             "property_id",
             "propertyId",
@@ -92,7 +88,6 @@ pub const CONNECTORS: [Connector; 5] = [
     Connector {
         name: "google-search-console",
         links: &["google-search-console", "search-console", "gsc"],
-        parameter: "property_id",
         names: &["property_id", "propertyId", "siteUrl", "site_url"],
         managers: &[],
         form: Form::Site,
@@ -100,7 +95,6 @@ pub const CONNECTORS: [Connector; 5] = [
     Connector {
         name: "google-tag-manager",
         links: &["google-tag-manager", "tag-manager", "gtm"],
-        parameter: "container_id",
         names: &["container_id", "containerId"],
         managers: &[],
         form: Form::Word,
@@ -108,7 +102,6 @@ pub const CONNECTORS: [Connector; 5] = [
     Connector {
         name: "stripe",
         links: &["stripe"],
-        parameter: "account_id",
         names: &["account_id", "accountId", "account"],
         managers: &[],
         form: Form::Word,
@@ -241,9 +234,14 @@ impl Connector {
         self.managers
     }
 
+    /// The parameter that its routes read.
+    fn parameter(&self) -> &'static str {
+        self.names[0]
+    }
+
     /// Whether a query names the account that is read.
     pub fn is_named(&self, query: &Query) -> bool {
-        query.get(self.parameter).is_some_and(|id| !id.is_empty())
+        query.get(self.parameter()).is_some_and(|id| !id.is_empty())
     }
 
     /// An id that a caller names, in the form in which ids are compared. `None` for what
@@ -548,7 +546,7 @@ pub fn bind(
     }
     // Said again in the one place that is read: a second or an empty one must not win.
     let chosen = match first {
-        Some(id) if query.is_set(connector.parameter, id) => return Ok(closed),
+        Some(id) if query.is_set(connector.parameter(), id) => return Ok(closed),
         Some(id) => id.to_owned(),
         None if connector.binds(client, links) => connector
             .chosen(client, links)
@@ -558,7 +556,7 @@ pub fn bind(
             return Ok(Bound { is_open });
         }
     };
-    permit.set_parameter(connector.parameter, &chosen);
+    permit.set_parameter(connector.parameter(), &chosen);
     Ok(closed)
 }
 

@@ -344,6 +344,35 @@ proptest! {
 }
 
 #[test]
+fn what_is_held_to_the_client_is_what_the_gateway_reads() {
+    for connector in &CONNECTORS {
+        let read = connector.names.first().expect("a parameter");
+        assert!(crate::operation::PARAMETERS.contains(read), "{read}");
+        let accounts = Accounts {
+            connector,
+            one: false,
+            body: false,
+        };
+        for name in connector.names {
+            let target = format!("/api/connectors/ga4/status?{name}=345-678-9012");
+            let who = Some(identity(1, Some(&[10])));
+            let mut permit = permit(who, &target, &[]).unwrap();
+            let links = format!(
+                r#"[{{"id": 1, "client_id": 11, "connector_slug": "{}", "account_id": "345-678-9012"}}]"#,
+                connector.name
+            );
+            let bound = bind(&mut permit, accounts, None, &links_of(&links));
+            let refused = bound.err();
+            assert_eq!(refused, Some(Refusal::AccountNotLinked), "{name}");
+        }
+    }
+}
+
+fn links_of(answer: &str) -> Vec<Link> {
+    links(answer.as_bytes()).unwrap()
+}
+
+#[test]
 fn a_domain_holds_the_figures_of_every_url_below_it() {
     let search = Connector::find("google-search-console").unwrap();
     let linked = links(
