@@ -91,7 +91,7 @@ impl Exchange {
         &self.head
     }
 
-    /// Its `Host`; empty where that is no ASCII, which nobody answers for.
+    /// Its `Host`.
     pub(super) fn host(&self) -> &Arc<str> {
         self.line.host()
     }
@@ -307,7 +307,7 @@ impl Exchange {
         // Who sends chunks does not know that we close behind them, and may go on.
         let is_unread = !matches!(self.body, Body::Length(0));
         let (mut line, told) = (self.line, self.told);
-        line.keep_room(self.head.into_room());
+        line.keep_for_next(self.head.into_room());
         if let Some(told) = told.filter(|told| !told.whole) {
             if told.delivery == Delivery::ToEnd {
                 // An orderly end would be the end of the body.

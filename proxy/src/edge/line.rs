@@ -38,6 +38,9 @@ const MOST_AHEAD: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
 
+/// Bytes of a name at most (RFC 1035, section 2.3.4).
+const LONGEST_HOST: usize = 255;
+
 /// A caller's connection.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -229,9 +232,13 @@ impl Line {
         }
     }
 
-    /// Keeps the room of a head that is done with.
-    pub(super) fn keep_room(&mut self, room: Room) {
+    /// A request is done with: keeps the room of its head, and its host unless that is longer
+    /// than hosts are. Idle connections are many, and hold nothing large of a caller's.
+    pub(super) fn keep_for_next(&mut self, room: Room) {
         self.room = room;
+        if self.host.len() > LONGEST_HOST {
+            self.host = Arc::default();
+        }
     }
 
     /// Undoes that a head was taken; `body` is the length of what follows, if that is known.
@@ -486,6 +493,19 @@ fn push(socket: &TcpStream, left: &mut &mut [io::IoSlice<'_>]) -> io::Result<boo
 mod tests {
     use super::*;
     use std::pin::pin;
+
+    #[tokio::test]
+    async fn an_idle_connection_holds_no_long_host() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut line = Line::new(TcpStream::connect(address).await.unwrap());
+        for (length, kept) in [(3, 3), (255, 255), (256, 0), (32_000, 0), (3, 3)] {
+            line.is_for(&"a".repeat(length));
+            assert_eq!(line.host().len(), length);
+            line.keep_for_next(Room::default());
+            assert_eq!(line.host().len(), kept);
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_is_reached_wherever_the_timer_stood() {
