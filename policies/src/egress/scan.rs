@@ -49,11 +49,11 @@ pub fn scan<'a>(
     hit: &mut dyn FnMut(Hit<'a>),
 ) -> Result<Seen, NotJson> {
     std::str::from_utf8(body).map_err(|_| NotJson)?;
-    let mut scan = Scan {
+    let scan = Scan {
         body,
         looks,
         hit,
-        open: ArrayVec::new(),
+        open: &mut ArrayVec::new(),
         lists: 0,
     };
     scan.run(Text { bytes: body, at: 0 })
@@ -64,7 +64,7 @@ struct Scan<'a, 's> {
     looks: &'s Looks,
     hit: &'s mut dyn FnMut(Hit<'a>),
     /// The containers around the present place, outermost first.
-    open: ArrayVec<Open, DEEPEST>,
+    open: &'s mut ArrayVec<Open, DEEPEST>,
     lists: usize,
 }
 
@@ -93,7 +93,7 @@ struct Wanted {
 }
 
 impl<'a> Scan<'a, '_> {
-    fn run(&mut self, mut text: Text<'a>) -> Result<Seen, NotJson> {
+    fn run(mut self, mut text: Text<'a>) -> Result<Seen, NotJson> {
         let mut wanted = Wanted {
             is_ours: true,
             alive: self.looks.all(),
