@@ -21,8 +21,8 @@ pub const SEAL: &str = "camarad_seal";
 /// Cookies whose value upstream is ours to decide.
 pub const MANAGED: [&str; 4] = [USER_ID, TOKEN, CLIENT_ID, SEAL];
 
-/// Three pairs, and what is not ours, with what stands between them.
-pub type Pieces<'a> = ArrayVec<&'a str, 14>;
+/// Three pairs of three pieces, what is not ours, and what stands between the four.
+pub type Pieces<'a> = ArrayVec<&'a str, 13>;
 
 /// What a request's `Cookie` header said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use std::sync::Arc;
 pub struct Forwarded {
     /// The rightmost address that is no trusted proxy; the peer's, when it is none.
     pub client: IpAddr,
-    /// The believed part of the chain, from the client to the peer; empty where they are one.
+    /// The believed part of the chain, from the client to the peer; empty where no hop before
+    /// the peer is believed, which is the client then.
     pub chain: Vec<IpAddr>,
     /// `https` or `http`.
     pub proto: &'static str,

@@ -40,7 +40,7 @@ pub(super) struct Scope {
     pub(super) forged_user: bool,
 }
 
-/// The managed headers of the upstream request. `None` means: remove it.
+/// The managed headers of the upstream request. `None`, and no cookie, mean: remove it.
 pub struct UpstreamIdentity<'a> {
     /// `X-Client-ID`.
     pub client_id: Option<Short<'a>>,

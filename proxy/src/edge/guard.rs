@@ -126,6 +126,7 @@ impl Sidecar {
             }
             None => (permit, Looked::default()),
         };
+        // Whatever is looked at here besides accounts, `names_accounts_alone` has to know.
         self.may_link(context, &permit, fields.as_ref(), looked.object)
             .await?;
         let seen = self.bound_to_accounts(context, &mut permit, plan, fields.as_ref());
