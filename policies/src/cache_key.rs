@@ -1,9 +1,9 @@
 //! The key of a cached answer, made from a permit and from nothing else.
 //!
-//! Its parts are kept as what they are, and keys are compared part by part: no two
-//! different requests write the same text (`tenant_a` + `/path` against `tenant_` +
-//! `a/path`), and two keys with one hash stay two. A key that left out the tenant is
-//! CVE-2026-2836; here only a [`Class`] leaves anything out.
+//! Its parts are kept as what they are, and keys are compared part by part: parts cannot
+//! run into one another (`tenant_a` + `/path` against `tenant_` + `a/path`), and two keys
+//! with one hash stay two. A key that left out the tenant is CVE-2026-2836; here only a
+//! [`Class`] leaves anything out.
 //! What a class leaves out, the answer must not depend on: give a route too wide
 //! a class, and one caller is answered with what another one asked for.
 

@@ -298,6 +298,7 @@ impl Exchange {
             _ => None,
         };
         line.put_back(self.head.raw(), length);
+        line.keep_for_next(self.head.into_room());
         line
     }
 
@@ -327,4 +328,39 @@ pub(super) struct Tags<'a> {
     pub(super) request_id: &'a str,
     /// `Set-Cookie` of ours.
     pub(super) cookie: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request_head::{Found, Room};
+    use super::*;
+    use camarad_policies::head::{Limits, Lines, examine_with};
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn no_long_host_stays_behind_where_a_request_is_streamed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let line = Line::new(TcpStream::connect(address).await.unwrap());
+        let host = "a".repeat(300);
+        let text = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\n");
+        let limits = Limits {
+            head: 4096,
+            target: 4096,
+        };
+        let read = |head: &[u8], lines: &Lines<'_>| Found::new(head, lines, Room::default());
+        let examined = examine_with(text.as_bytes(), 0, &limits, read);
+        let (head, found) = examined.unwrap().unwrap();
+        let second = Duration::from_secs(1);
+        let times = Times {
+            read: second,
+            write: second,
+        };
+        let read = found.in_bytes(text.as_bytes().into());
+        let exchange = Exchange::new(line, &head, read, true, times);
+        assert_eq!(**exchange.host(), *host);
+        let line = exchange.into_stream();
+        assert_eq!(&**line.host(), "");
+        assert_eq!(line.ahead(), text.as_bytes());
+    }
 }
