@@ -1,9 +1,13 @@
 //! The goals, and whether a run met them. Pure.
+//!
+//! A ratio is the median of the ratios within the rounds, and not the ratio of two medians: what
+//! the machine does in one round it does to both, and to nobody in another.
 
 use super::bare;
 use super::idle::{self, Held};
 use super::rounds::Cell;
 use super::sidecar;
+use super::statistics::Spread;
 use super::upstream::MANY;
 
 /// What a figure of the sidecar's is compared with.
@@ -65,7 +69,8 @@ fn costs(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
         let (Some(ours), Some(other)) = (ours, other) else {
             continue;
         };
-        let (Some(own), Some(theirs)) = (cost(ours), cost(other)) else {
+        let (Some(own), Some(theirs), Some(ratio)) = (cost(ours), cost(other), ours.ratio(other))
+        else {
             continue;
         };
         let name = match against {
@@ -73,11 +78,10 @@ fn costs(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
             Against::BarePingora => "bare Pingora's S1".to_owned(),
             Against::Own(id) => format!("{id}'s"),
         };
-        let ratio = own / theirs;
         judged.push(Judged {
             goal: format!("{scenario}: CPU at most {most:.2} × {name}"),
-            figure: format!("{own:.1} / {theirs:.1} µs = {ratio:.2}"),
-            met: ratio <= *most,
+            figure: format!("{}; {own:.1} / {theirs:.1} µs", by_round(ratio)),
+            met: ratio.median <= *most,
         });
     }
     judged
@@ -116,22 +120,39 @@ fn idle(held: &[Held]) -> Option<Judged> {
 fn latencies(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
     let mut judged = Vec::new();
     for scenario in super::scenario::SCENARIOS {
-        let ours = cell(cells, sidecar::NAME, scenario.id).and_then(p99);
+        let ours = cell(cells, sidecar::NAME, scenario.id);
         let other = best(cells, alternatives, scenario.id, p99);
-        if let (Some(own), Some(other)) = (ours, other)
-            && let Some(theirs) = p99(other)
+        if let (Some(ours), Some(other)) = (ours, other)
+            && let (Some(own), Some(theirs)) = (p99(ours), p99(other))
+            && let Some(ratio) = ours.p99_ratio(other)
         {
             judged.push(Judged {
                 goal: format!(
                     "{}: p99 at the fixed rate at most the best peer's ({})",
                     scenario.id, other.peer
                 ),
-                figure: format!("{own:.0} / {theirs:.0} µs"),
-                met: own <= theirs,
+                figure: format!("{}; {own:.0} / {theirs:.0} µs", by_round(ratio)),
+                met: ratio.median <= 1.0,
             });
         }
     }
     judged
+}
+
+fn by_round(ratio: Spread) -> String {
+    format!(
+        "{:.2} ({:.2} to {:.2})",
+        ratio.median, ratio.least, ratio.most
+    )
+}
+
+/// Pairs of scenarios of the sidecar's that a goal compares, the one that is held to the other first.
+pub(super) fn compared() -> Vec<(&'static str, &'static str)> {
+    let of = |(scenario, against, _): &(&'static str, Against, f64)| match against {
+        Against::Own(other) => Some((*scenario, *other)),
+        Against::BestPeer | Against::BarePingora => None,
+    };
+    GOALS.iter().filter_map(of).collect()
 }
 
 /// The cell of a peer in a scenario.
@@ -170,6 +191,7 @@ fn p99(cell: &Cell) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::report::samples;
+    use super::super::rounds::Capacity;
     use super::*;
 
     #[test]
@@ -190,13 +212,33 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("21.0 / 20.0 µs = 1.05", true),
-                ("19.0 / 22.0 µs = 0.86", false),
-                ("19.0 / 20.0 µs = 0.95", true),
-                ("100 / 90 µs", false),
+                ("1.05 (1.05 to 1.05); 21.0 / 20.0 µs", true),
+                ("0.86 (0.86 to 0.86); 19.0 / 22.0 µs", false),
+                ("0.95 (0.95 to 0.95); 19.0 / 20.0 µs", true),
+                ("1.11 (1.11 to 1.11); 100 / 90 µs", false),
             ]
         );
         assert!(judged[1].goal.contains("HAProxy") && judged[3].goal.contains("nginx"));
+    }
+
+    /// One bad round of the one and another of the other move both medians, and no ratio.
+    #[test]
+    fn goals_are_held_against_ratios_within_a_round() {
+        let mut cells = samples(&[("sidecar", "S3", 10.0, 0.0), ("sidecar", "S6", 10.0, 0.0)]);
+        for (cell, costs) in cells
+            .iter_mut()
+            .zip([[10.0, 10.0, 20.0], [9.9, 20.0, 19.8]])
+        {
+            let of = |(round, cpu_micros)| Capacity {
+                round,
+                cpu_micros,
+                ..cell.capacity[0].clone()
+            };
+            cell.capacity = costs.into_iter().enumerate().map(of).collect();
+        }
+        let judged = judge(&cells, &[], &[]);
+        let (figure, met) = (judged[0].figure.as_str(), judged[0].met);
+        assert_eq!((figure, met), ("0.99 (0.99 to 2.00); 19.8 / 10.0 µs", true));
     }
 
     #[test]

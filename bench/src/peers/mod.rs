@@ -7,6 +7,7 @@
 
 mod bare;
 mod checks;
+mod course;
 pub(crate) mod goals;
 mod haproxy;
 pub(crate) mod http;
@@ -41,17 +42,20 @@ struct Options {
     full: bool,
     rounds: usize,
     length: Duration,
+    /// Rounds at the fixed rate for each other one; together they are as long.
+    timed: usize,
     only: Vec<String>,
 }
 
 impl Options {
     fn parse(arguments: &[&str]) -> io::Result<Self> {
         let full = arguments.contains(&"--full");
-        let (rounds, millis) = if full { (9, 3000) } else { (3, 750) };
+        let (rounds, millis, timed) = if full { (9, 3000, 3) } else { (3, 750, 1) };
         let mut options = Self {
             full,
             rounds,
             length: Duration::from_millis(millis),
+            timed,
             only: Vec::new(),
         };
         let mut arguments = arguments.iter();
@@ -84,6 +88,10 @@ impl Options {
                 ids.join(", ")
             ))),
         }
+    }
+
+    fn timed_length(&self) -> Duration {
+        self.length / u32::try_from(self.timed).unwrap_or(1)
     }
 
     fn wants(&self, id: &str) -> bool {
@@ -125,8 +133,11 @@ fn rounds_of(
 ) -> io::Result<Vec<Cell>> {
     let mut running = BTreeMap::<(usize, Setup), Running>::new();
     let mut ready = start_all(options, peers, site, &mut running)?;
+    let scenarios: Vec<&str> = ready.iter().map(|one| one.scenario.id).collect();
+    let course = |round| course::course(&scenarios, &goals::compared(), round);
     for round in 0..options.rounds {
-        for one in &mut ready {
+        for at in course(round) {
+            let one = &mut ready[at];
             let processes = (&running[&one.instance], &site.upstream);
             let length = one.scenario.length(options.length);
             let done =
@@ -134,11 +145,18 @@ fn rounds_of(
             let done = done.map_err(|error| named(one, &error))?;
             one.cell.capacity.push(done);
         }
-        for one in ready.iter_mut().filter(|one| one.scenario.timed) {
-            let processes = (&running[&one.instance], &site.upstream);
-            let done = rounds::timed(round, one.scenario, &one.ask, processes, options.length);
-            let done = done.map_err(|error| named(one, &error))?;
-            one.cell.timed.push(done);
+        for round in round * options.timed..(round + 1) * options.timed {
+            for at in course(round) {
+                let one = &mut ready[at];
+                if !one.scenario.timed {
+                    continue;
+                }
+                let processes = (&running[&one.instance], &site.upstream);
+                let length = options.timed_length();
+                let done = rounds::timed(round, one.scenario, &one.ask, processes, length);
+                let done = done.map_err(|error| named(one, &error))?;
+                one.cell.timed.push(done);
+            }
         }
         if !ready.is_empty() {
             say(&format!("round {} of {}", round + 1, options.rounds));
@@ -237,13 +255,15 @@ fn publish(
         ""
     };
     let line = format!(
-        "{} cores ({}), Linux {}, commit {}{changed}; {} interleaved rounds of {} s, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
+        "{} cores ({}), Linux {}, commit {}{changed}; {} interleaved rounds of {} s and {} of {} s at the fixed rate, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
         machine["cores"],
         text("cpu"),
         text("kernel"),
         text("commit"),
         options.rounds,
         options.length.as_secs_f64(),
+        options.rounds * options.timed,
+        options.timed_length().as_secs_f64(),
     );
     let versions = peers
         .iter()
@@ -263,6 +283,7 @@ fn publish(
         "peers": about.peers.iter().map(|(name, version)| json!({"name": name, "version": version})).collect::<Vec<_>>(),
         "settings": {
             "full": options.full, "rounds": options.rounds, "round_seconds": options.length.as_secs_f64(),
+            "timed_rounds": options.rounds * options.timed, "timed_seconds": options.timed_length().as_secs_f64(),
             "rate": rounds::RATE, "proxy_cpu": proxy_cpu, "load_cpu": load_cpu, "disturbed_above": statistics::OTHERS,
         },
         "goals": goals,

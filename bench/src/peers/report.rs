@@ -311,7 +311,7 @@ mod tests {
             "| sidecar | 0.80 (0.80 to 0.80); – | –; – |",
             "| sidecar | ≥ 50000 (50000 to 50000) | ≥ 100000 (100000 to 100000) |",
             "| sidecar | 1 / 150 / 300 | – |",
-            "| S2: CPU at most 0.85 × the best peer's (HAProxy) | 20.0 / 25.0 µs = 0.80 | met |",
+            "| S2: CPU at most 0.85 × the best peer's (HAProxy) | 0.80 (0.80 to 0.80); 20.0 / 25.0 µs | met |",
             "| sidecar | 3.5 |",
             "- S2, sidecar, round 1: 0 % (load average before: 0.00)",
         ] {

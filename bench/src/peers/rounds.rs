@@ -3,7 +3,7 @@
 use super::machine::{Times, load_average};
 use super::process::Running;
 use super::scenario::Scenario;
-use super::statistics::{OTHERS, Spread, counted, percentile, ratios, spread};
+use super::statistics::{Figure, OTHERS, Spread, counted, percentile, ratios, spread};
 use super::wire::{Ask, Load, open};
 use serde::Serialize;
 use std::io;
@@ -70,14 +70,24 @@ impl Cell {
 
     /// CPU per request as a share of another's, round by round.
     pub(crate) fn ratio(&self, other: &Self) -> Option<Spread> {
-        let cost = |cell: &Self| -> Vec<(usize, f64)> {
-            let rounds = counted(&cell.capacity, |round| round.noise.disturbed);
-            rounds
-                .into_iter()
-                .map(|round| (round.round, round.cpu_micros))
-                .collect()
+        let figure = |round: &Capacity| Figure {
+            round: round.round,
+            value: round.cpu_micros,
+            disturbed: round.noise.disturbed,
         };
-        ratios(&cost(self), &cost(other))
+        let of = |cell: &Self| cell.capacity.iter().map(figure).collect::<Vec<_>>();
+        ratios(&of(self), &of(other))
+    }
+
+    /// The latency that 99 of 100 requests do not exceed, as a share of another's, round by round.
+    pub(crate) fn p99_ratio(&self, other: &Self) -> Option<Spread> {
+        let figure = |round: &Timed| Figure {
+            round: round.round,
+            value: round.p99,
+            disturbed: round.noise.disturbed,
+        };
+        let of = |cell: &Self| cell.timed.iter().map(figure).collect::<Vec<_>>();
+        ratios(&of(self), &of(other))
     }
 }
 

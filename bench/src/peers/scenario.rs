@@ -157,8 +157,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// An account of which the mock has about as many bytes as the list of S3.
 pub(crate) const CAMPAIGNS: &str =
-    "GET /api/connectors/google-ads/campaigns?account_id=123-456-7890&days=30";
+    "GET /api/connectors/google-ads/campaigns?account_id=234-567-8901&days=30";
 
 const fn own(id: &'static str, words: &'static str, setup: Setup) -> Scenario {
     Scenario {

@@ -49,13 +49,24 @@ pub(crate) fn counted<T>(rounds: &[T], disturbed: impl Fn(&T) -> bool) -> Vec<&T
     }
 }
 
-/// Ratios of rounds with the same number, which ran one after the other.
-pub(crate) fn ratios(ours: &[(usize, f64)], theirs: &[(usize, f64)]) -> Option<Spread> {
-    let pairs = ours.iter().filter_map(|(round, value)| {
-        let (_, other) = theirs.iter().find(|(number, _)| number == round)?;
-        (*other > 0.0).then(|| value / other)
+/// A figure of a round.
+pub(crate) struct Figure {
+    pub(crate) round: usize,
+    pub(crate) value: f64,
+    pub(crate) disturbed: bool,
+}
+
+/// Ratios of rounds with the same number, which ran soon after one another. A pair is disturbed
+/// where one of its rounds is.
+pub(crate) fn ratios(ours: &[Figure], theirs: &[Figure]) -> Option<Spread> {
+    let pairs = ours.iter().filter_map(|own| {
+        let other = theirs.iter().find(|other| other.round == own.round)?;
+        let ratio = (other.value > 0.0).then(|| own.value / other.value)?;
+        Some((ratio, own.disturbed || other.disturbed))
     });
-    spread(pairs)
+    let pairs: Vec<(f64, bool)> = pairs.collect();
+    let counted = counted(&pairs, |(_, disturbed)| *disturbed);
+    spread(counted.into_iter().map(|(ratio, _)| *ratio))
 }
 
 #[cfg(test)]
@@ -103,8 +114,16 @@ mod tests {
 
     #[test]
     fn ratios_compare_rounds_of_the_same_number() {
-        let ours = [(0, 10.0), (1, 30.0), (3, 8.0)];
-        let theirs = [(0, 20.0), (1, 20.0), (2, 1.0), (3, 0.0)];
+        let of = |figures: &[(usize, f64)]| -> Vec<Figure> {
+            let figure = |(round, value): &(usize, f64)| Figure {
+                round: *round,
+                value: *value,
+                disturbed: *round > 3,
+            };
+            figures.iter().map(figure).collect()
+        };
+        let ours = of(&[(0, 10.0), (1, 30.0), (3, 8.0)]);
+        let theirs = of(&[(0, 20.0), (1, 20.0), (2, 1.0), (3, 0.0)]);
         assert_eq!(
             ratios(&ours, &theirs),
             Some(Spread {
@@ -113,6 +132,18 @@ mod tests {
                 most: 1.5
             })
         );
-        assert_eq!(ratios(&ours, &[]), None);
+        assert_eq!(ratios(&of(&[(0, 1.0)]), &[]), None);
+        // Of four pairs one is disturbed; of three it would count.
+        let (ours, theirs) = ([1.0, 2.0, 3.0, 9.0], 1.0);
+        let median = |rounds: std::ops::Range<usize>| {
+            let own = rounds
+                .clone()
+                .zip(ours)
+                .map(|(round, value)| (round + 1, value));
+            let other = rounds.map(|round| (round + 1, theirs));
+            let (own, other): (Vec<_>, Vec<_>) = (own.collect(), other.collect());
+            ratios(&of(&own), &of(&other)).map(|spread| spread.median)
+        };
+        assert_eq!((median(0..4), median(1..4)), (Some(2.0), Some(2.0)));
     }
 }

@@ -264,7 +264,7 @@ fn clients(count: usize) -> String {
 
 /// Everybody's links.
 const LINKS: &str =
-    r#"[{"id":1,"client_id":10,"connector_slug":"google-ads","account_id":"123-456-7890"}]"#;
+    r#"[{"id":1,"client_id":10,"connector_slug":"google-ads","account_id":"234-567-8901"}]"#;
 
 const REPORT: &[u8] = b"/api/connectors/googleads/report?";
 
@@ -280,7 +280,7 @@ fn report() -> String {
         })
         .collect();
     json!({
-        "customerId": "1234567890",
+        "customerId": "2345678901",
         "data": {"overview": {"account_name": "Northwind Store"}, "campaigns": {"rows": rows}},
     })
     .to_string()
