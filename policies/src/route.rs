@@ -18,14 +18,21 @@ pub enum Plan {
     Whole,
     /// The app, its answer tagged as made up.
     MadeUp,
-    /// Coolbits, or the mock when that fails.
-    Coolbits(Operation, CoolbitsCredential),
-    /// The mock, and why.
-    Mock(Operation, MockReason),
+    /// Coolbits or the mock: a connector's operation.
+    Connector(Operation, Answerer),
     /// The sidecar: how the gateway is doing.
     Health,
     /// The sidecar, with the app behind it: what is done about runs.
     Runs(Act),
+}
+
+/// Who answers a connector's operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answerer {
+    /// Coolbits, or the mock when that fails.
+    Coolbits(CoolbitsCredential),
+    /// The mock, and why.
+    Mock(MockReason),
 }
 
 /// With whose token Coolbits is asked.
@@ -73,17 +80,21 @@ pub fn route(permit: &Permit, switch: &Switch) -> Plan {
         Serve::Runs(act) => return Plan::Runs(act),
         Serve::Connector(operation) => operation,
     };
+    Plan::Connector(operation, answerer(permit, operation, switch))
+}
+
+fn answerer(permit: &Permit, operation: Operation, switch: &Switch) -> Answerer {
     if !switch.enabled {
-        return Plan::Mock(operation, MockReason::Disabled);
+        return Answerer::Mock(MockReason::Disabled);
     }
     if switch.mock_only.contains(&operation) {
-        return Plan::Mock(operation, MockReason::MockOnly);
+        return Answerer::Mock(MockReason::MockOnly);
     }
     let own = permit.identity().and_then(|i| i.coolbits_token());
     match own {
-        Some(token) => Plan::Coolbits(operation, CoolbitsCredential::Caller(token.clone())),
-        None if switch.service_account => Plan::Coolbits(operation, CoolbitsCredential::Service),
-        None => Plan::Mock(operation, MockReason::NoCredential),
+        Some(token) => Answerer::Coolbits(CoolbitsCredential::Caller(token.clone())),
+        None if switch.service_account => Answerer::Coolbits(CoolbitsCredential::Service),
+        None => Answerer::Mock(MockReason::NoCredential),
     }
 }
 
@@ -93,8 +104,11 @@ impl Plan {
     /// Errors where the app would answer, which would choose one.
     pub fn without_account(self) -> Result<Self, Refusal> {
         match self {
-            Self::Coolbits(operation, _) => Ok(Self::Mock(operation, MockReason::NoAccount)),
-            Self::Mock(..) => Ok(self),
+            Self::Connector(operation, Answerer::Coolbits(_)) => {
+                let mock = Answerer::Mock(MockReason::NoAccount);
+                Ok(Self::Connector(operation, mock))
+            }
+            Self::Connector(_, Answerer::Mock(_)) => Ok(self),
             Self::Stream | Self::Whole | Self::MadeUp | Self::Health | Self::Runs(_) => {
                 Err(Refusal::AccountNotLinked)
             }
@@ -119,7 +133,7 @@ mod tests {
         let off = Switch::default();
         assert!(matches!(
             plan(CAMPAIGNS, &off),
-            Plan::Mock(_, MockReason::Disabled)
+            Plan::Connector(_, Answerer::Mock(MockReason::Disabled))
         ));
         let mock_only = Switch {
             enabled: true,
@@ -128,11 +142,14 @@ mod tests {
         };
         assert!(matches!(
             plan(CAMPAIGNS, &mock_only),
-            Plan::Mock(_, MockReason::MockOnly)
+            Plan::Connector(_, Answerer::Mock(MockReason::MockOnly))
         ));
         assert!(matches!(
             plan("/api/connectors/google-ads/metrics", &mock_only),
-            Plan::Coolbits(Operation::GoogleAdsMetrics, CoolbitsCredential::Caller(_))
+            Plan::Connector(
+                Operation::GoogleAdsMetrics,
+                Answerer::Coolbits(CoolbitsCredential::Caller(_))
+            )
         ));
     }
 

@@ -10,7 +10,7 @@ use camarad_policies::identity::Identity;
 use camarad_policies::ids::{ClientId, ObjectId};
 use camarad_policies::matrix::Serve;
 use camarad_policies::refusal::Refusal;
-use camarad_policies::route::{CoolbitsCredential, Plan};
+use camarad_policies::route::{Answerer, CoolbitsCredential, Plan};
 use std::sync::Arc;
 
 /// The parameter by which a list of accounts is asked for to link one.
@@ -40,7 +40,10 @@ impl Sidecar {
         let bound = permit.rule().accounts;
         let bound = bound.filter(|_| self.config.tenancy.bind_accounts);
         // Under the service account the operator's own table counts, and nothing that callers linked.
-        let by_table = matches!(plan, Plan::Coolbits(_, CoolbitsCredential::Service));
+        let by_table = matches!(
+            plan,
+            Plan::Connector(_, Answerer::Coolbits(CoolbitsCredential::Service))
+        );
         let (Some(bound), Some(identity), Some(client), false) =
             (bound, permit.identity(), permit.client(), by_table)
         else {

@@ -8,7 +8,7 @@ use super::answer::Answer;
 use super::context::Context;
 use super::decide::Decision;
 use super::exchange::Exchange;
-use crate::gateway::{Answerer, Audience};
+use crate::gateway::Audience;
 use crate::panics::{BREAK_AT, break_where_asked};
 use camarad_policies::health::Status;
 use camarad_policies::operation::Operation;
@@ -117,38 +117,16 @@ impl Sidecar {
                 Box::pin(self.runs(exchange, context, decision, act)).await
             }
             Plan::MadeUp => Box::pin(self.made_up(exchange, context, decision)).await,
-            Plan::Coolbits(operation, credential) => {
-                let (operation, answerer) = (*operation, Answerer::Coolbits(credential.clone()));
-                self.connect(exchange, context, &decision, operation, &answerer)
-                    .await
+            // A write, and carried out to its end; reads are for as long as the caller waits.
+            Plan::Connector(Operation::Ga4Property, answerer) => {
+                Box::pin(self.choose_property(context, &decision, answerer)).await
             }
-            Plan::Mock(operation, reason) => {
-                let (operation, answerer) = (*operation, Answerer::Mock(*reason));
-                self.connect(exchange, context, &decision, operation, &answerer)
-                    .await
-            }
-        }
-        .map(Some)
-    }
-
-    /// Answers a connector route: reads for as long as the caller waits, writes to their end.
-    async fn connect(
-        &self,
-        exchange: &mut Exchange,
-        context: &mut Context,
-        decision: &Decision,
-        operation: Operation,
-        answerer: &Answerer,
-    ) -> Result<Answer, Refusal> {
-        match operation {
-            Operation::Ga4Property => {
-                Box::pin(self.choose_property(context, decision, answerer)).await
-            }
-            _ => {
-                let work = pin!(self.connector(context, decision, operation, answerer));
+            Plan::Connector(operation, answerer) => {
+                let work = pin!(self.connector(context, &decision, *operation, answerer));
                 exchange.unless_left(work).await.and_then(|answer| answer)
             }
         }
+        .map(Some)
     }
 
     /// How the gateway is doing; 503 where that was asked for strictly and it is not well.

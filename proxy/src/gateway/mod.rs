@@ -42,7 +42,7 @@ use camarad_policies::authorise::Permit;
 use camarad_policies::endpoints::{Endpoint, Endpoints};
 use camarad_policies::operation::{Connector, Operation};
 use camarad_policies::record::Source;
-use camarad_policies::route::{CoolbitsCredential, MockReason};
+use camarad_policies::route::Answerer;
 use client::Client;
 use mapping::Answer;
 use params::Params;
@@ -93,13 +93,6 @@ pub(crate) struct Outcome {
     pub(crate) failure: Option<Failure>,
     /// How long Coolbits took, or was waited for.
     pub(crate) waited: Duration,
-}
-
-/// Who answers, as planned.
-#[derive(Clone, Debug)]
-pub(crate) enum Answerer {
-    Coolbits(CoolbitsCredential),
-    Mock(MockReason),
 }
 
 /// What is known besides of whoever asks.

@@ -4,12 +4,12 @@
 
 use super::failure::{Failure, Miss};
 use super::ga4;
-use super::{Answerer, Gateway, finish};
+use super::{Gateway, finish};
 use crate::gateway::Outcome;
 use crate::gateway::mapping::Answer;
 use camarad_policies::operation::Operation;
 use camarad_policies::record::Source;
-use camarad_policies::route::{CoolbitsCredential, MockReason};
+use camarad_policies::route::{Answerer, CoolbitsCredential, MockReason};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;

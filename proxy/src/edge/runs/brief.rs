@@ -5,7 +5,6 @@ use super::super::answer::Answer;
 use super::super::context::Context;
 use super::super::decide::Decision;
 use crate::edge::exchange::Exchange;
-use crate::gateway::Answerer;
 use camarad_policies::authorise::Permit;
 use camarad_policies::briefs::{Briefed, asked, composed};
 use camarad_policies::matrix::Mode;
@@ -71,10 +70,8 @@ impl Sidecar {
             true => plan.without_account().ok()?,
             false => plan,
         };
-        let (operation, answerer) = match plan {
-            Plan::Coolbits(operation, credential) => (operation, Answerer::Coolbits(credential)),
-            Plan::Mock(operation, reason) => (operation, Answerer::Mock(reason)),
-            _ => return None,
+        let Plan::Connector(operation, answerer) = plan else {
+            return None;
         };
         let decision = Decision {
             permit,
