@@ -46,7 +46,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
         key: K,
         ask: impl FnOnce() -> F,
     ) -> Result<V, E> {
-        match self.fresh(&key) {
+        match self.known(&key) {
             Some(answer) => Ok(answer),
             // What is known must not pay for the room that asking needs.
             None => Box::pin(self.asked(key, ask)).await,
@@ -60,7 +60,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
     ) -> Result<V, E> {
         let deadline = Instant::now() + PATIENCE;
         let _one = self.asking.alone(key.clone(), deadline).await;
-        if let Some(answer) = self.fresh(&key) {
+        if let Some(answer) = self.known(&key) {
             return Ok(answer);
         }
         let before = self.epoch();
@@ -87,7 +87,17 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
 
     /// The answer, if it is known freshly; asks nobody.
     pub(crate) fn known(&self, key: &K) -> Option<V> {
-        self.fresh(key)
+        self.known_at(key, Instant::now())
+    }
+
+    /// The same, by a look at the clock that was taken just now.
+    pub(crate) fn known_at(&self, key: &K, now: Instant) -> Option<V> {
+        let (at, answer) = self.answers.get(key)?;
+        if now.saturating_duration_since(at) >= self.ttl {
+            self.answers.remove(key);
+            return None;
+        }
+        Some(answer)
     }
 
     /// What it is about is changing, or has changed.
@@ -100,15 +110,6 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
     pub(crate) fn forget_where(&self, is_changing: impl Fn(&K) -> bool) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.answers.retain(|key, _| !is_changing(key));
-    }
-
-    fn fresh(&self, key: &K) -> Option<V> {
-        let (at, answer) = self.answers.get(key)?;
-        if at.elapsed() >= self.ttl {
-            self.answers.remove(key);
-            return None;
-        }
-        Some(answer)
     }
 }
 

@@ -7,11 +7,12 @@ use camarad_policies::accounts::{self, Link};
 use camarad_policies::authorise::Permit;
 use camarad_policies::fields::Fields;
 use camarad_policies::identity::Identity;
-use camarad_policies::ids::{ClientId, ObjectId};
+use camarad_policies::ids::{ClientId, ClientIds, ObjectId};
 use camarad_policies::matrix::Serve;
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{Answerer, CoolbitsCredential, Plan};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The parameter by which a list of accounts is asked for to link one.
 const PURPOSE: &str = "purpose";
@@ -49,11 +50,7 @@ impl Sidecar {
         else {
             return Ok(None);
         };
-        // A claim outlives its client; without it nothing would be bound.
-        if !self.clients_of(identity, context).await?.contains(&client) {
-            return Err(Refusal::ClientNotAllowed);
-        }
-        let links = self.links_of(identity, context).await?;
+        let links = self.links_around(client, identity, context).await?;
         let lists = matches!(permit.rule().serve, Serve::Connector(operation) if operation.lists());
         let to_link = lists && permit.query().get(PURPOSE) == Some("link");
         let bound = accounts::bind(Arc::make_mut(permit), bound, fields, &links)?;
@@ -63,6 +60,30 @@ impl Sidecar {
             to_link,
             is_open: bound.is_open,
         }))
+    }
+
+    /// The links of all clients of a user, of whom this one has to be one: a claim outlives its
+    /// client, and without it nothing would be bound.
+    async fn links_around(
+        &self,
+        client: ClientId,
+        identity: &Identity,
+        context: &Context,
+    ) -> Result<Arc<[Link]>, Refusal> {
+        let is_one = |clients: &ClientIds| match clients.contains(&client) {
+            true => Ok(()),
+            false => Err(Refusal::ClientNotAllowed),
+        };
+        // Both are known, nearly always: one look at the clock, and no room for asking.
+        let (user, now) = (identity.user(), Instant::now());
+        let clients = self.tenants.clients.known_at(&user, now);
+        if let Some(clients) = clients
+            && let Some(links) = self.tenants.links.known_at(&user, now)
+        {
+            return is_one(&clients).map(|()| links);
+        }
+        is_one(&Box::pin(self.clients_of(identity, context)).await?)?;
+        Box::pin(self.links_of(identity, context)).await
     }
 
     /// Refuses to link an account of a client that the token does not reach: one that

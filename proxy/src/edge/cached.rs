@@ -74,7 +74,7 @@ impl Sidecar {
                 let outcome = counted(&observer, answer).await;
                 Fetched {
                     keep: keep(&outcome, kept, fallback.min(kept), stale),
-                    value: Content::Whole(Whole::of_gateway(outcome)),
+                    value: Content::Whole(Whole::of_gateway(outcome).into()),
                 }
             }
         };
@@ -157,32 +157,26 @@ impl Sidecar {
         if whole.status >= 500 && whole.source == Source::Legacy {
             context.record.origin = Some(Origin::Legacy);
         }
-        let before = whole.body.clone();
+        let (kept, last) = (whole.body.clone(), Some(&*whole.look));
         let body = match (permit.rule().serve, (200..300).contains(&whole.status)) {
-            (_, false) => whole.body,
-            (Serve::Connector(_), true) => {
-                let last = Some(&*whole.look);
-                self.egress(context, permit, looked, whole.body, last)
-                    .await?
-            }
+            (_, false) => kept,
+            (Serve::Connector(_), true) => self.egress(context, permit, looked, kept, last).await?,
             (_, true) => {
-                let (since, last) = (self.owners.epoch(), Some(&*whole.look));
-                self.look_through(context, permit, looked, whole.body, since, last)
+                let since = self.owners.epoch();
+                self.look_through(context, permit, looked, kept, since, last)
                     .await?
             }
         };
-        let is_same = body.as_ptr() == before.as_ptr() && body.len() == before.len();
-        let tag = match is_same {
-            true => whole.etag,
-            false => etag::of(&body).into(),
-        };
+        let is_same = std::ptr::eq(&*body, &*whole.body);
+        let changed = (!is_same).then(|| etag::of(&body));
+        let tag = changed.as_deref().unwrap_or(&whole.etag);
         let may_be_kept = whole.is_storable
             && permit.rule().cache.is_some()
             && permit.is_scoped()
             && context.record.reported.is_none();
         let asked = context.if_none_match.as_deref();
         // They have it already (RFC 9110, section 15.4.5).
-        let is_known = may_be_kept && asked.is_some_and(|asked| etag::matches(asked, &tag));
+        let is_known = may_be_kept && asked.is_some_and(|asked| etag::matches(asked, tag));
         let mut lines = Vec::with_capacity(USUAL_LINES);
         if !is_known {
             lines.extend_from_slice(&whole.kind);
@@ -281,7 +275,7 @@ async fn read_of_app(reading: Reading) -> Fetched<Content> {
         false => Keep::No,
     };
     Fetched {
-        value: Content::Whole(whole),
+        value: Content::Whole(whole.into()),
         keep,
     }
 }

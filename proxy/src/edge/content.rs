@@ -20,8 +20,8 @@ use std::time::Duration;
 /// An answer, or why there is none.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    /// An answer.
-    Whole(Whole),
+    /// An answer; shared, for every hit has it in its hands.
+    Whole(Arc<Whole>),
     /// The app gave none; never kept.
     Failed(Refusal),
 }

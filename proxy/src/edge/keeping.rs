@@ -43,7 +43,7 @@ pub(super) fn unless_everybodys(class: Option<Class>) -> Keep {
 pub(super) fn stand_in(kept: &Content, failed: &Content) -> Content {
     match (kept, failed) {
         (Content::Whole(kept), Content::Whole(failed)) => {
-            Content::Whole(kept.standing_in(failed.failure))
+            Content::Whole(kept.standing_in(failed.failure).into())
         }
         _ => kept.clone(),
     }
