@@ -204,8 +204,9 @@ impl Query {
     /// The query with its `client_id` set to this one where it has one, or taken out.
     pub fn with_client(self, client: Option<ClientId>) -> Self {
         match (client, self.get(CLIENT_ID)) {
+            (_, None) => self,
             (Some(client), Some(_)) => self.with(CLIENT_ID, &Short::digits(client.get())),
-            _ => self.without(CLIENT_ID),
+            (None, Some(_)) => self.without(CLIENT_ID),
         }
     }
 
@@ -325,8 +326,20 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn is_plain_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b':')
+    PLAIN[usize::from(octet)]
 }
+
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let one = octet as u8;
+        plain[octet] =
+            one.is_ascii_alphanumeric() || matches!(one, b'-' | b'.' | b'_' | b'~' | b':');
+        octet += 1;
+    }
+    plain
+};
 
 /// Encodes all but what is plain.
 fn encode_into(out: &mut String, text: &str) {

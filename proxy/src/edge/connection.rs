@@ -99,9 +99,11 @@ impl Host {
             // Pingora reads chunks ahead of where they end, so what follows them cannot be kept.
             let chunked = head.framing == Framing::Chunked;
             let last = !head.keep_alive || chunked || served >= limits.keepalive_requests;
-            // Idle connections are many, and need no room for a request.
-            let request = Box::pin(self.request(&serving, line, &head, read, last));
-            match request.await {
+            // Idle connections are many, and need no room for a request. Made where it stays:
+            // `Box::pin` would make its kilobytes on the stack and copy them.
+            let room = Box::new_uninit();
+            let request = Box::write(room, self.request(&serving, line, &head, read, last));
+            match Box::into_pin(request).await {
                 Some((back, true)) => line = back,
                 Some((back, _)) => return back.close().await,
                 None => return,
