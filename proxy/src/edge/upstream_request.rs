@@ -282,43 +282,40 @@ fn is_value(value: &[u8]) -> bool {
 
 /// What was decided, as headers: each with its name, and its value in pieces.
 fn decided(permit: &Permit, sender: Sender<'_>, mut say: impl FnMut(&'static str, &[&str])) {
+    say("X-Request-Id", &[sender.request_id]);
+    // Said with the names that the app's world knows; `Forwarded` is not said as well.
+    if let Some(forwarded) = sender.forwarded {
+        match (&forwarded.chain[..], sender.client_address) {
+            // As text there is one for each connection; the chain is of the peer alone.
+            ([], Some(client)) => say("X-Forwarded-For", &[client]),
+            ([], None) => say("X-Forwarded-For", &[&forwarded.client.to_string()]),
+            (chain, _) => {
+                let chain: Vec<String> = chain.iter().map(ToString::to_string).collect();
+                say("X-Forwarded-For", &[&chain.join(", ")]);
+            }
+        }
+        say("X-Forwarded-Proto", &[forwarded.proto]);
+        if let Some(host) = forwarded.host.as_deref() {
+            say("X-Forwarded-Host", &[host]);
+        }
+    }
+    if !sender.says_who {
+        return;
+    }
+    let identity = permit.upstream_identity();
+    let cookie = identity.cookie();
+    if !cookie.is_empty() {
+        say("Cookie", &cookie);
+    }
     let mut say_if = |name, prefix, value: Option<&str>| {
         if let Some(value) = value {
             say(name, &[prefix, value]);
         }
     };
-    if sender.says_who {
-        let identity = permit.upstream_identity();
-        say_if("X-Client-ID", "", identity.client_id.as_deref());
-        say_if("X-User-ID", "", identity.user_id.as_deref());
-        say_if("Authorization", "Bearer ", identity.bearer);
-        say_if("X-Internal-Token", "", identity.internal_token);
-        let cookie = identity.cookie();
-        if !cookie.is_empty() {
-            say("Cookie", &cookie);
-        }
-    }
-    let mut say_if = |name, value: Option<&str>| {
-        if let Some(value) = value {
-            say(name, &[value]);
-        }
-    };
-    say_if("X-Request-Id", Some(sender.request_id));
-    // Said with the names that the app's world knows; `Forwarded` is not said as well.
-    if let Some(forwarded) = sender.forwarded {
-        match (&forwarded.chain[..], sender.client_address) {
-            ([], Some(client)) => say_if("X-Forwarded-For", Some(client)),
-            ([], None) => {
-                say_if("X-Forwarded-For", Some(&forwarded.client.to_string()));
-            }
-            (chain, _) => {
-                let chain: Vec<String> = chain.iter().map(ToString::to_string).collect();
-                say_if("X-Forwarded-For", Some(&chain.join(", ")));
-            }
-        }
-        say_if("X-Forwarded-Proto", Some(forwarded.proto));
-        say_if("X-Forwarded-Host", forwarded.host.as_deref());
-    }
+    say_if("X-Client-ID", "", identity.client_id.as_deref());
+    say_if("X-User-ID", "", identity.user_id.as_deref());
+    say_if("Authorization", "Bearer ", identity.bearer);
+    say_if("X-Internal-Token", "", identity.internal_token);
 }
 
 #[cfg(test)]
