@@ -28,6 +28,7 @@ impl Growth {
                 ),
                 figure: format!("{high:.1} / {low:.1} = {:.2}", high / low),
                 met: high <= CONSTANT * low,
+                in_noise: false,
             },
             Self::Linear => Judged {
                 goal: format!(
@@ -35,6 +36,7 @@ impl Growth {
                 ),
                 figure: format!("{slope:.2}"),
                 met: slope <= SLOPE,
+                in_noise: false,
             },
         })
     }

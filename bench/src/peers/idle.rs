@@ -11,7 +11,7 @@ use super::scenario::{PAGE, Setup, request};
 use super::site::Site;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const DESCRIPTORS: u64 = 2 * ROOM as u64 + 2000;
 const BEFORE: usize = 200;
 
 /// What one peer held.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Held {
     pub(super) peer: String,
     pub(super) connections: usize,

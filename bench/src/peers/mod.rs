@@ -1,5 +1,6 @@
 //! The sidecar side by side with what a user would pick instead: the same work, on the same
-//! machine, in interleaved rounds. Written to `results/peers.md` and `results/peers.json`.
+//! machine, in interleaved rounds. Written to `results/peers.json`, and from there to
+//! `results/peers.md`.
 //!
 //! Whatever is measured has one CPU, load and upstream the other. Every peer is checked to do
 //! the work before; one that does not ends the run. A busy machine makes figures worthless:
@@ -18,6 +19,7 @@ mod peer;
 pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod rounds;
+mod run;
 pub(crate) mod scenario;
 pub(crate) mod sidecar;
 pub(crate) mod site;
@@ -28,12 +30,11 @@ pub(crate) mod wire;
 use peer::Peer;
 use process::Running;
 use rounds::Cell;
+use run::{Run, Settings};
 use scenario::{SCENARIOS, Scenario, Setup, Status};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 /// What a run is asked for.
@@ -45,6 +46,8 @@ struct Options {
     /// Rounds at the fixed rate for each other one; together they are as long.
     timed: usize,
     only: Vec<String>,
+    /// Nothing is measured: the last run is judged and shown again.
+    again: bool,
 }
 
 impl Options {
@@ -57,11 +60,13 @@ impl Options {
             length: Duration::from_millis(millis),
             timed,
             only: Vec::new(),
+            again: false,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match *argument {
                 "--full" | "--quick" => {}
+                "--again" => options.again = true,
                 "--rounds" => {
                     let number = arguments.next().and_then(|value| value.parse().ok());
                     let number = number.filter(|number| *number > 0);
@@ -74,7 +79,7 @@ impl Options {
                 }
                 other => {
                     return Err(io::Error::other(format!(
-                        "{other}: expected --quick, --full, --rounds N or --only S2,S3"
+                        "{other}: expected --quick, --full, --rounds N, --only S2,S3 or --again"
                     )));
                 }
             }
@@ -113,6 +118,9 @@ struct Ready {
 /// If a peer is missing, does not start or does not do the work: with its name and its words.
 pub(crate) fn measure(arguments: &[&str]) -> io::Result<()> {
     let options = Options::parse(arguments)?;
+    if options.again {
+        return Run::read()?.publish();
+    }
     process::pin(process::cpus().1)?;
     // Sleeping to the microsecond, not to the next 50 of them.
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
@@ -122,7 +130,19 @@ pub(crate) fn measure(arguments: &[&str]) -> io::Result<()> {
         true => idle::measure(&peers, &site)?,
         false => Vec::new(),
     };
-    publish(&options, &peers, &cells, &held)
+    let versions = peers.iter().map(|peer| run::Peer {
+        name: peer.name().to_owned(),
+        version: peer.version(),
+    });
+    let run = Run {
+        machine: machine::describe(),
+        peers: versions.collect(),
+        settings: Settings::of(&options),
+        goals: Vec::new(),
+        cells,
+        idle: held,
+    };
+    run.judged().publish()
 }
 
 /// All rounds of all scenarios that are wanted.
@@ -235,74 +255,6 @@ fn prepare(
     })
 }
 
-fn publish(
-    options: &Options,
-    peers: &[Box<dyn Peer>],
-    cells: &[Cell],
-    held: &[idle::Held],
-) -> io::Result<()> {
-    let machine = machine::describe();
-    let alternatives = peers
-        .iter()
-        .filter(|peer| peer.is_alternative())
-        .map(|peer| peer.name());
-    let alternatives: Vec<&str> = alternatives.collect();
-    let (proxy_cpu, load_cpu) = process::cpus();
-    let text = |name: &str| machine[name].as_str().unwrap_or_default().to_owned();
-    let changed = if machine["uncommitted_changes"] == true {
-        " with uncommitted changes"
-    } else {
-        ""
-    };
-    let line = format!(
-        "{} cores ({}), Linux {}, commit {}{changed}; {} interleaved rounds of {} s and {} of {} s at the fixed rate, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
-        machine["cores"],
-        text("cpu"),
-        text("kernel"),
-        text("commit"),
-        options.rounds,
-        options.length.as_secs_f64(),
-        options.rounds * options.timed,
-        options.timed_length().as_secs_f64(),
-    );
-    let versions = peers
-        .iter()
-        .map(|peer| (peer.name().to_owned(), peer.version()));
-    let about = report::About {
-        line,
-        peers: versions.collect(),
-        alternatives,
-    };
-    let judged = goals::judge(cells, held, &about.alternatives);
-    let goals: Vec<_> = judged
-        .iter()
-        .map(|one| json!({"goal": one.goal, "figure": one.figure, "met": one.met}))
-        .collect();
-    let raw = json!({
-        "machine": machine,
-        "peers": about.peers.iter().map(|(name, version)| json!({"name": name, "version": version})).collect::<Vec<_>>(),
-        "settings": {
-            "full": options.full, "rounds": options.rounds, "round_seconds": options.length.as_secs_f64(),
-            "timed_rounds": options.rounds * options.timed, "timed_seconds": options.timed_length().as_secs_f64(),
-            "rate": rounds::RATE, "proxy_cpu": proxy_cpu, "load_cpu": load_cpu, "disturbed_above": statistics::OTHERS,
-        },
-        "goals": goals,
-        "cells": cells,
-        "idle": held,
-    });
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::fs::write(folder.join("results/peers.json"), format!("{raw:#}\n"))?;
-    crate::table::publish("peers.md", &report::whole(&about, cells, held, &judged))?;
-    // The README shows whole runs only.
-    if options.full && options.only.is_empty() {
-        report::write_readme(
-            &folder.join("../README.md"),
-            &report::short(&about, cells, &judged),
-        )?;
-    }
-    Ok(())
-}
-
 #[allow(clippy::print_stderr)] // A run takes minutes; whoever waits wants to know.
 fn say(line: &str) {
     eprintln!("{line}");
@@ -319,6 +271,7 @@ mod tests {
         assert!(
             Options::parse(&["--full"]).is_ok_and(|options| options.full && options.rounds == 9)
         );
+        assert!(Options::parse(&["--again"]).is_ok_and(|options| options.again));
         for (wrong, word) in [
             (vec!["--only", "S99"], "S99"),
             (vec!["--rounds", "0"], "--rounds"),

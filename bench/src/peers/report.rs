@@ -1,7 +1,7 @@
 //! The results as people read them. Pure but for [`write`].
 
 use super::bare;
-use super::goals::{Judged, best, cell, cost};
+use super::goals::{Judged, cell, cost};
 use super::idle::{self, Held};
 use super::rounds::{Cell, RATE};
 use super::scenario::SCENARIOS;
@@ -170,7 +170,7 @@ fn table(about: &About, cells: &[Cell], figure: impl Fn(&Cell) -> Option<String>
 
 fn shares(about: &About, cells: &[Cell]) -> String {
     table(about, cells, |one| {
-        let best = best(cells, &about.alternatives, &one.scenario, cost);
+        let best = cheapest(cells, &about.alternatives, &one.scenario);
         let same = cell(cells, bare::NAME, &one.scenario);
         let bare = same.or_else(|| cell(cells, bare::NAME, "S1"));
         let of = |other: Option<&Cell>| {
@@ -181,12 +181,31 @@ fn shares(about: &About, cells: &[Cell]) -> String {
     })
 }
 
+/// The cheapest of these peers in a scenario.
+fn cheapest<'a>(cells: &'a [Cell], peers: &[&str], scenario: &str) -> Option<&'a Cell> {
+    let of = cells
+        .iter()
+        .filter(|cell| cell.scenario == scenario && peers.contains(&cell.peer.as_str()));
+    let known = of.filter_map(|cell| Some((cost(cell)?, cell)));
+    known
+        .min_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, cell)| cell)
+}
+
 /// Goals beside their figures.
 pub(crate) fn goals(judged: &[Judged]) -> String {
     let mut out = "\n| goal | this run | |\n|---|---|---|\n".to_owned();
-    for Judged { goal, figure, met } in judged {
-        let met = if *met { "met" } else { "**not met**" };
-        put(&mut out, &format!("| {goal} | {figure} | {met} |"));
+    for one in judged {
+        let met = match (one.met, one.in_noise) {
+            (true, false) => "met",
+            (true, true) => "met, within the noise",
+            (false, false) => "**not met**",
+            (false, true) => "**not met**, within the noise",
+        };
+        put(
+            &mut out,
+            &format!("| {} | {} | {met} |", one.goal, one.figure),
+        );
     }
     out
 }

@@ -3,9 +3,9 @@
 use super::machine::{Times, load_average};
 use super::process::Running;
 use super::scenario::Scenario;
-use super::statistics::{Figure, OTHERS, Spread, counted, percentile, ratios, spread};
+use super::statistics::{Figure, OTHERS, Spread, counted, paired, percentile, spread};
 use super::wire::{Ask, Load, open};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) const RATE: f64 = 2000.0;
 
 /// What the machine did besides.
-#[derive(Serialize, Clone, Copy)]
+#[derive(Serialize, Deserialize, Clone, Copy)]
 pub(crate) struct Noise {
     /// Share of all CPU time that others used or that was stolen.
     pub(crate) others: f64,
@@ -22,7 +22,7 @@ pub(crate) struct Noise {
 }
 
 /// A round in which 32 connections ask as fast as they are answered.
-#[derive(Serialize, Clone)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct Capacity {
     pub(crate) round: usize,
     pub(crate) per_second: f64,
@@ -37,7 +37,7 @@ pub(crate) struct Capacity {
 }
 
 /// A round at a fixed rate; latencies from when requests were due, µs.
-#[derive(Serialize, Clone)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct Timed {
     pub(crate) round: usize,
     pub(crate) p50: f64,
@@ -47,7 +47,7 @@ pub(crate) struct Timed {
 }
 
 /// All rounds of a peer in a scenario.
-#[derive(Serialize, Default, Clone)]
+#[derive(Serialize, Deserialize, Default, Clone)]
 pub(crate) struct Cell {
     pub(crate) peer: String,
     pub(crate) scenario: String,
@@ -70,24 +70,37 @@ impl Cell {
 
     /// CPU per request as a share of another's, round by round.
     pub(crate) fn ratio(&self, other: &Self) -> Option<Spread> {
+        paired(&self.costs(), &other.costs(), |own, other| own / other)
+    }
+
+    /// CPU per request beyond another's, µs, round by round.
+    pub(crate) fn beyond(&self, other: &Self) -> Option<Spread> {
+        paired(&self.costs(), &other.costs(), |own, other| own - other)
+    }
+
+    /// The latency that 99 of 100 requests do not exceed, as a share of another's, round by round.
+    pub(crate) fn p99_ratio(&self, other: &Self) -> Option<Spread> {
+        paired(&self.p99s(), &other.p99s(), |own, other| own / other)
+    }
+
+    fn costs(&self) -> Vec<Figure> {
+        let rounds = self.capacity.iter();
         let figure = |round: &Capacity| Figure {
             round: round.round,
             value: round.cpu_micros,
             disturbed: round.noise.disturbed,
         };
-        let of = |cell: &Self| cell.capacity.iter().map(figure).collect::<Vec<_>>();
-        ratios(&of(self), &of(other))
+        rounds.map(figure).collect()
     }
 
-    /// The latency that 99 of 100 requests do not exceed, as a share of another's, round by round.
-    pub(crate) fn p99_ratio(&self, other: &Self) -> Option<Spread> {
+    fn p99s(&self) -> Vec<Figure> {
+        let rounds = self.timed.iter();
         let figure = |round: &Timed| Figure {
             round: round.round,
             value: round.p99,
             disturbed: round.noise.disturbed,
         };
-        let of = |cell: &Self| cell.timed.iter().map(figure).collect::<Vec<_>>();
-        ratios(&of(self), &of(other))
+        rounds.map(figure).collect()
     }
 }
 

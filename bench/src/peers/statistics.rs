@@ -13,6 +13,8 @@ pub(crate) struct Spread {
     pub(crate) least: f64,
     pub(crate) median: f64,
     pub(crate) most: f64,
+    /// Within these the median of all such rounds lies, 95 times of 100.
+    pub(crate) between: (f64, f64),
 }
 
 /// The spread of these values; none of none.
@@ -29,7 +31,29 @@ pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
         least,
         median,
         most,
+        between: between(&values),
     })
+}
+
+/// The interval of confidence of the median, at 95 %, of sorted values: by their ranks alone,
+/// since nothing is known of how they are distributed. Of five or fewer it is all of them.
+fn between(sorted: &[f64]) -> (f64, f64) {
+    let count = sorted.len();
+    let Some(last) = count.checked_sub(1) else {
+        return (0.0, 0.0);
+    };
+    // The median is below the first, the second … with the probability that none, at most one …
+    // of so many throws of a coin shows heads.
+    let mut chance = 0.5_f64.powf(count as f64);
+    let (mut below, mut rank) = (chance, 0);
+    while rank < last / 2 {
+        chance *= (count - rank) as f64 / (rank + 1) as f64;
+        if 2.0 * (below + chance) > 0.05 {
+            break;
+        }
+        (below, rank) = (below + chance, rank + 1);
+    }
+    (sorted[rank], sorted[last - rank])
 }
 
 /// The value that this share of the values does not exceed (nearest rank).
@@ -56,17 +80,21 @@ pub(crate) struct Figure {
     pub(crate) disturbed: bool,
 }
 
-/// Ratios of rounds with the same number, which ran soon after one another. A pair is disturbed
-/// where one of its rounds is.
-pub(crate) fn ratios(ours: &[Figure], theirs: &[Figure]) -> Option<Spread> {
+/// What the figures of rounds with the same number make together, such as their ratio. A pair is
+/// disturbed where one of its rounds is.
+pub(crate) fn paired(
+    ours: &[Figure],
+    theirs: &[Figure],
+    together: impl Fn(f64, f64) -> f64,
+) -> Option<Spread> {
     let pairs = ours.iter().filter_map(|own| {
         let other = theirs.iter().find(|other| other.round == own.round)?;
-        let ratio = (other.value > 0.0).then(|| own.value / other.value)?;
-        Some((ratio, own.disturbed || other.disturbed))
+        let value = together(own.value, other.value);
+        Some((value, own.disturbed || other.disturbed))
     });
     let pairs: Vec<(f64, bool)> = pairs.collect();
     let counted = counted(&pairs, |(_, disturbed)| *disturbed);
-    spread(counted.into_iter().map(|(ratio, _)| *ratio))
+    spread(counted.into_iter().map(|(value, _)| *value))
 }
 
 #[cfg(test)]
@@ -88,9 +116,30 @@ mod tests {
             Some(Spread {
                 least: 1.0,
                 median: 2.0,
-                most: 9.0
+                most: 9.0,
+                between: (1.0, 9.0)
             })
         );
+    }
+
+    /// As tables of the sign test have them.
+    #[test]
+    fn the_median_lies_between_ranks_that_are_in_tables() {
+        for (count, ranks) in [
+            (1, (1, 1)),
+            (5, (1, 5)),
+            (6, (1, 6)),
+            (8, (1, 8)),
+            (9, (2, 8)),
+            (15, (4, 12)),
+            (20, (6, 15)),
+            (25, (8, 18)),
+            (27, (8, 20)),
+        ] {
+            let spread = spread((1..=count).map(f64::from)).expect("some");
+            let expected = (f64::from(ranks.0), f64::from(ranks.1));
+            assert_eq!(spread.between, expected, "{count}");
+        }
     }
 
     #[test]
@@ -113,7 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn ratios_compare_rounds_of_the_same_number() {
+    fn pairs_are_of_rounds_with_the_same_number() {
+        let ratio = |own: f64, other: f64| own / other;
         let of = |figures: &[(usize, f64)]| -> Vec<Figure> {
             let figure = |(round, value): &(usize, f64)| Figure {
                 round: *round,
@@ -123,16 +173,17 @@ mod tests {
             figures.iter().map(figure).collect()
         };
         let ours = of(&[(0, 10.0), (1, 30.0), (3, 8.0)]);
-        let theirs = of(&[(0, 20.0), (1, 20.0), (2, 1.0), (3, 0.0)]);
+        let theirs = of(&[(0, 20.0), (1, 20.0), (2, 1.0), (3, 4.0)]);
         assert_eq!(
-            ratios(&ours, &theirs),
+            paired(&ours, &theirs, ratio),
             Some(Spread {
                 least: 0.5,
-                median: 1.0,
-                most: 1.5
+                median: 1.5,
+                most: 2.0,
+                between: (0.5, 2.0)
             })
         );
-        assert_eq!(ratios(&of(&[(0, 1.0)]), &[]), None);
+        assert_eq!(paired(&of(&[(0, 1.0)]), &[], ratio), None);
         // Of four pairs one is disturbed; of three it would count.
         let (ours, theirs) = ([1.0, 2.0, 3.0, 9.0], 1.0);
         let median = |rounds: std::ops::Range<usize>| {
@@ -142,7 +193,7 @@ mod tests {
                 .map(|(round, value)| (round + 1, value));
             let other = rounds.map(|round| (round + 1, theirs));
             let (own, other): (Vec<_>, Vec<_>) = (own.collect(), other.collect());
-            ratios(&of(&own), &of(&other)).map(|spread| spread.median)
+            paired(&of(&own), &of(&other), ratio).map(|spread| spread.median)
         };
         assert_eq!((median(0..4), median(1..4)), (Some(2.0), Some(2.0)));
     }
