@@ -99,8 +99,8 @@ impl Host {
             // Pingora reads chunks ahead of where they end, so what follows them cannot be kept.
             let chunked = head.framing == Framing::Chunked;
             let last = !head.keep_alive || chunked || served >= limits.keepalive_requests;
-            // Idle connections are many, and need no room for a request. Made where it stays:
-            // `Box::pin` would make its kilobytes on the stack and copy them.
+            // Idle connections are many, and need no room for a request. With the room there
+            // first, its kilobytes need not be made on the stack and copied.
             let room = Box::new_uninit();
             let request = Box::write(room, self.request(&serving, line, &head, read, last));
             match Box::into_pin(request).await {

@@ -286,7 +286,7 @@ fn decided(permit: &Permit, sender: Sender<'_>, mut say: impl FnMut(&'static str
     // Said with the names that the app's world knows; `Forwarded` is not said as well.
     if let Some(forwarded) = sender.forwarded {
         match (&forwarded.chain[..], sender.client_address) {
-            // As text there is one for each connection; the chain is of the peer alone.
+            // The client is the peer, whose address its connection has as text.
             ([], Some(client)) => say("X-Forwarded-For", &[client]),
             ([], None) => say("X-Forwarded-For", &[&forwarded.client.to_string()]),
             (chain, _) => {
