@@ -248,7 +248,7 @@ mod tests {
         assert!(judged[1].goal.contains("HAProxy") && judged[3].goal.contains("nginx"));
     }
 
-    /// A slow half of the run moves the median of the one, and not that of the ratios.
+    /// Slow rounds, not of both in the same one, move a median, and not that of the ratios.
     #[test]
     fn goals_are_held_against_ratios_within_a_round() {
         let mut cells = samples(&[("sidecar", "S3", 10.0, 0.0), ("sidecar", "S6", 10.0, 0.0)]);
@@ -278,6 +278,24 @@ mod tests {
         let judged = judge(&cells, &[], &["HAProxy", "nginx + Lua"]);
         assert!(judged[0].goal.contains("HAProxy"), "{judged:?}");
         assert_eq!(judged[0].figure, "0.91 (0.91 to 0.91); 20.0 / 22.0 µs");
+    }
+
+    #[test]
+    fn what_other_rounds_could_turn_is_within_the_noise() {
+        for (costs, met, in_noise) in [
+            ([9.0, 9.5, 10.5], true, true),
+            ([9.5, 10.5, 11.0], false, true),
+            ([9.0, 9.2, 9.9], true, false),
+            ([10.1, 10.5, 11.0], false, false),
+        ] {
+            let mut cells = samples(&[("sidecar", "S6", 1.0, 0.0), ("sidecar", "S3", 1.0, 0.0)]);
+            for (cell, costs) in cells.iter_mut().zip([costs, [10.0; 3]]) {
+                cell.capacity = rounds(cell, costs);
+            }
+            let judged = judge(&cells, &[], &[]);
+            let found = (judged[0].met, judged[0].in_noise);
+            assert_eq!(found, (met, in_noise), "{costs:?}");
+        }
     }
 
     #[test]

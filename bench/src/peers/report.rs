@@ -339,6 +339,25 @@ mod tests {
     }
 
     #[test]
+    fn a_verdict_says_whether_it_is_within_the_noise() {
+        let verdict = |met, in_noise| {
+            let one = Judged {
+                goal: "a".to_owned(),
+                figure: "1".to_owned(),
+                met,
+                in_noise,
+            };
+            let table = goals(&[one]);
+            let line = table.lines().last().unwrap_or_default();
+            line.trim_start_matches("| a | 1 | ").to_owned()
+        };
+        assert_eq!(verdict(true, false), "met |");
+        assert_eq!(verdict(true, true), "met, within the noise |");
+        assert_eq!(verdict(false, false), "**not met** |");
+        assert_eq!(verdict(false, true), "**not met**, within the noise |");
+    }
+
+    #[test]
     fn the_readme_keeps_what_is_outside_of_the_markers() {
         let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
         assert_eq!(
