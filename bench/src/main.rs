@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! peers     the same work done by HAProxy, by nginx with Lua, and by a bare Pingora
-//!           (`--quick`, `--full`, `--only S2,S3`, `--rounds N`)
+//!           (`--quick`, `--full`, `--only S2,S3`, `--rounds N`, `--latency`, `--again`)
 //! instructions what a request costs, counted: instructions, allocations, system calls,
 //!           held against a budget (`--accept`, `--only S2,S3`)
 //! curves    what a request costs as the work grows

@@ -43,30 +43,37 @@ struct Options {
     full: bool,
     rounds: usize,
     length: Duration,
-    /// Rounds at the fixed rate for each other one; together they are as long.
-    timed: usize,
+    /// How long each scenario is asked at the fixed rate, in a round.
+    timed_length: Duration,
     only: Vec<String>,
     /// Nothing is measured: the last run is judged and shown again.
     again: bool,
+    /// Only the rounds at the fixed rate are measured, and take the place of the last run's.
+    latency: bool,
 }
 
 impl Options {
     fn parse(arguments: &[&str]) -> io::Result<Self> {
         let full = arguments.contains(&"--full");
-        let (rounds, millis, timed) = if full { (9, 3000, 3) } else { (3, 750, 1) };
+        let (rounds, millis, timed_millis) = match full {
+            true => (9, 3000, 6000),
+            false => (3, 750, 1500),
+        };
         let mut options = Self {
             full,
             rounds,
             length: Duration::from_millis(millis),
-            timed,
+            timed_length: Duration::from_millis(timed_millis),
             only: Vec::new(),
             again: false,
+            latency: false,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match *argument {
                 "--full" | "--quick" => {}
                 "--again" => options.again = true,
+                "--latency" => options.latency = true,
                 "--rounds" => {
                     let number = arguments.next().and_then(|value| value.parse().ok());
                     let number = number.filter(|number| *number > 0);
@@ -79,7 +86,7 @@ impl Options {
                 }
                 other => {
                     return Err(io::Error::other(format!(
-                        "{other}: expected --quick, --full, --rounds N, --only S2,S3 or --again"
+                        "{other}: expected --quick, --full, --rounds N, --only S2,S3, --latency or --again"
                     )));
                 }
             }
@@ -87,16 +94,15 @@ impl Options {
         let mut ids: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.id).collect();
         ids.push(idle::ID);
         match options.only.iter().find(|id| !ids.contains(&id.as_str())) {
+            None if options.latency && !options.only.is_empty() => Err(io::Error::other(
+                "--latency replaces the latencies of all scenarios: it goes without --only",
+            )),
             None => Ok(options),
             Some(unknown) => Err(io::Error::other(format!(
                 "{unknown:?} is no scenario: {}",
                 ids.join(", ")
             ))),
         }
-    }
-
-    fn timed_length(&self) -> Duration {
-        self.length / u32::try_from(self.timed).unwrap_or(1)
     }
 
     fn wants(&self, id: &str) -> bool {
@@ -119,13 +125,18 @@ struct Ready {
 pub(crate) fn measure(arguments: &[&str]) -> io::Result<()> {
     let options = Options::parse(arguments)?;
     if options.again {
-        return Run::read()?.publish();
+        return Run::read()?.judged().publish();
     }
+    // Before it takes minutes.
+    let last = options.latency.then(Run::read).transpose()?;
     process::pin(process::cpus().1)?;
     // Sleeping to the microsecond, not to the next 50 of them.
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
     let (site, peers) = (site::Site::new()?, peer::all());
     let cells = rounds_of(&options, &peers, &site)?;
+    if let Some(last) = last {
+        return last.with_latencies(&options, cells).judged().publish();
+    }
     let held = match options.wants(idle::ID) {
         true => idle::measure(&peers, &site)?,
         false => Vec::new(),
@@ -138,6 +149,7 @@ pub(crate) fn measure(arguments: &[&str]) -> io::Result<()> {
         machine: machine::describe(),
         peers: versions.collect(),
         settings: Settings::of(&options),
+        latency: None,
         goals: Vec::new(),
         cells,
         idle: held,
@@ -156,7 +168,11 @@ fn rounds_of(
     let scenarios: Vec<&str> = ready.iter().map(|one| one.scenario.id).collect();
     let course = |round| course::course(&scenarios, &goals::compared(), round);
     for round in 0..options.rounds {
-        for at in course(round) {
+        let course = match options.latency {
+            true => Vec::new(),
+            false => course(round),
+        };
+        for at in course {
             let one = &mut ready[at];
             let processes = (&running[&one.instance], &site.upstream);
             let length = one.scenario.length(options.length);
@@ -165,24 +181,45 @@ fn rounds_of(
             let done = done.map_err(|error| named(one, &error))?;
             one.cell.capacity.push(done);
         }
-        for round in round * options.timed..(round + 1) * options.timed {
-            for at in course(round) {
-                let one = &mut ready[at];
-                if !one.scenario.timed {
-                    continue;
-                }
-                let processes = (&running[&one.instance], &site.upstream);
-                let length = options.timed_length();
-                let done = rounds::timed(round, one.scenario, &one.ask, processes, length);
-                let done = done.map_err(|error| named(one, &error))?;
-                one.cell.timed.push(done);
-            }
+        for group in ready.chunk_by_mut(|one, next| one.scenario.id == next.scenario.id) {
+            timed(round, group, &running, site, options.timed_length)?;
         }
         if !ready.is_empty() {
             say(&format!("round {} of {}", round + 1, options.rounds));
         }
     }
     Ok(ready.into_iter().map(|one| one.cell).collect())
+}
+
+/// A round at the fixed rate of all that do the work of one scenario.
+fn timed(
+    round: usize,
+    group: &mut [Ready],
+    running: &BTreeMap<(usize, Setup), Running>,
+    site: &site::Site,
+    length: Duration,
+) -> io::Result<()> {
+    let Some(scenario) = group.first().map(|one| one.scenario) else {
+        return Ok(());
+    };
+    if !scenario.timed {
+        return Ok(());
+    }
+    // Each is asked behind the same other one; in the next round it is the other way round.
+    let mut group: Vec<&mut Ready> = group.iter_mut().collect();
+    if round % 2 == 1 {
+        group.reverse();
+    }
+    let asks: Vec<wire::Ask> = group.iter().map(|one| one.ask.clone()).collect();
+    let proxies: Vec<&Running> = group.iter().map(|one| &running[&one.instance]).collect();
+    let asks = (&asks[..], scenario.connections);
+    let done = rounds::timed(round, asks, (&proxies, &site.upstream), length);
+    let id = scenario.id;
+    let done = done.map_err(|error| io::Error::other(format!("{id} at a fixed rate: {error}")))?;
+    for (one, done) in group.into_iter().zip(done) {
+        one.cell.timed.push(done);
+    }
+    Ok(())
 }
 
 /// Starts whoever takes part, each setup once, and has it do the work before it is measured.
@@ -272,9 +309,11 @@ mod tests {
             Options::parse(&["--full"]).is_ok_and(|options| options.full && options.rounds == 9)
         );
         assert!(Options::parse(&["--again"]).is_ok_and(|options| options.again));
+        assert!(Options::parse(&["--latency"]).is_ok_and(|options| options.latency));
         for (wrong, word) in [
             (vec!["--only", "S99"], "S99"),
             (vec!["--rounds", "0"], "--rounds"),
+            (vec!["--latency", "--only", "S2"], "--latency"),
             (vec!["-x"], "-x"),
         ] {
             let error = Options::parse(&wrong).expect_err("wrong").to_string();

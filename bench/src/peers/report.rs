@@ -86,7 +86,7 @@ fn tables(about: &About, cells: &[Cell]) -> String {
     put(
         &mut out,
         &format!(
-            "\n## Latency at {RATE:.0} requests/s, µs from when a request was due: p50 / p99 / p99.9"
+            "\n## Latency at {RATE:.0} requests/s of each in turn, µs from when a request was due: p50 / p99 / p99.9"
         ),
     );
     out += &table(about, cells, |cell| {

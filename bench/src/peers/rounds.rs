@@ -2,15 +2,14 @@
 
 use super::machine::{Times, load_average};
 use super::process::Running;
-use super::scenario::Scenario;
 use super::statistics::{Figure, OTHERS, Spread, counted, paired, percentile, spread};
 use super::wire::{Ask, Load, open};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::time::Duration;
 
-/// Requests a second in rounds at a fixed rate.
-pub(crate) const RATE: f64 = 2000.0;
+/// Requests a second of each in rounds at a fixed rate.
+pub(crate) const RATE: f64 = 500.0;
 
 /// What the machine did besides.
 #[derive(Serialize, Deserialize, Clone, Copy)]
@@ -106,7 +105,7 @@ impl Cell {
 
 /// What took part in a round, and its CPU time before.
 struct Watch<'a> {
-    proxy: &'a Running,
+    proxies: &'a [&'a Running],
     upstream: &'a Running,
     times: Times,
     cpu: [Duration; 3],
@@ -114,11 +113,11 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn start(proxy: &'a Running, upstream: &'a Running) -> io::Result<Self> {
+    fn start(proxies: &'a [&'a Running], upstream: &'a Running) -> io::Result<Self> {
         let load_average = load_average();
-        let cpu = Self::cpu(proxy, upstream)?;
+        let cpu = Self::cpu(proxies, upstream)?;
         Ok(Self {
-            proxy,
+            proxies,
             upstream,
             times: Times::now()?,
             cpu,
@@ -126,17 +125,17 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Of the proxy, the upstream and the load.
-    fn cpu(proxy: &Running, upstream: &Running) -> io::Result<[Duration; 3]> {
+    /// Of the proxies, the upstream and the load.
+    fn cpu(proxies: &[&Running], upstream: &Running) -> io::Result<[Duration; 3]> {
         Ok([
-            proxy.cpu(),
+            proxies.iter().map(|proxy| proxy.cpu()).sum(),
             upstream.cpu(),
             crate::processes::cpu_of("self")?,
         ])
     }
 
     fn end(&self) -> io::Result<([f64; 3], Noise)> {
-        let (times, now) = (Times::now()?, Self::cpu(self.proxy, self.upstream)?);
+        let (times, now) = (Times::now()?, Self::cpu(self.proxies, self.upstream)?);
         let mut used = [0.0; 3];
         for (used, (now, before)) in used.iter_mut().zip(now.iter().zip(&self.cpu)) {
             *used = now.saturating_sub(*before).as_secs_f64();
@@ -166,7 +165,8 @@ pub(crate) fn capacity(
     let mut load = Load::new(ask, connections)?;
     // Connections, caches and branch predictors first.
     load.during(length / 8)?;
-    let watch = Watch::start(proxy, upstream)?;
+    let proxies = [proxy];
+    let watch = Watch::start(&proxies, upstream)?;
     let outcome = load.during(length)?;
     let ([proxy_cpu, upstream_cpu, load_cpu], noise) = watch.end()?;
     if outcome.requests == 0 {
@@ -186,24 +186,28 @@ pub(crate) fn capacity(
     })
 }
 
-/// At a fixed rate.
+/// At a fixed rate. They are asked in turn, each on connections of its own, so that a stall of
+/// the machine hits all of them; what became of each, in their order.
 pub(crate) fn timed(
     round: usize,
-    scenario: &Scenario,
-    ask: &Ask,
-    (proxy, upstream): (&Running, &Running),
+    (asks, connections): (&[Ask], usize),
+    (proxies, upstream): (&[&Running], &Running),
     length: Duration,
-) -> io::Result<Timed> {
-    open(ask, scenario.connections, RATE, length / 8)?;
-    let watch = Watch::start(proxy, upstream)?;
-    let mut outcome = open(ask, scenario.connections, RATE, length)?;
+) -> io::Result<Vec<Timed>> {
+    let rate = RATE * asks.len() as f64;
+    open(asks, connections, rate, length / 8)?;
+    let watch = Watch::start(proxies, upstream)?;
+    let latencies = open(asks, connections, rate, length)?;
     let (_, noise) = watch.end()?;
-    let mut at = |share| percentile(&mut outcome.latencies, share).as_secs_f64() * 1e6;
-    Ok(Timed {
-        round,
-        p50: at(0.5),
-        p99: at(0.99),
-        p999: at(0.999),
-        noise,
-    })
+    let of = |mut latencies: Vec<Duration>| {
+        let mut at = |share| percentile(&mut latencies, share).as_secs_f64() * 1e6;
+        Timed {
+            round,
+            p50: at(0.5),
+            p99: at(0.99),
+            p999: at(0.999),
+            noise,
+        }
+    };
+    Ok(latencies.into_iter().map(of).collect())
 }

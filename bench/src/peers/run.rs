@@ -6,7 +6,7 @@ use super::goals::{Judged, judge};
 use super::idle::Held;
 use super::rounds::{Cell, RATE};
 use super::scenario::SCENARIOS;
-use super::{Options, peer, process, report, statistics};
+use super::{Options, machine, peer, process, report, statistics};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io;
@@ -18,6 +18,9 @@ pub(super) struct Run {
     pub(super) machine: Value,
     pub(super) peers: Vec<Peer>,
     pub(super) settings: Settings,
+    /// The machine as the latencies were measured later, if they were.
+    #[serde(default)]
+    pub(super) latency: Option<Value>,
     #[serde(default)]
     pub(super) goals: Vec<Judged>,
     pub(super) cells: Vec<Cell>,
@@ -52,8 +55,8 @@ impl Settings {
             full: options.full,
             rounds: options.rounds,
             round_seconds: options.length.as_secs_f64(),
-            timed_rounds: options.rounds * options.timed,
-            timed_seconds: options.timed_length().as_secs_f64(),
+            timed_rounds: options.rounds,
+            timed_seconds: options.timed_length.as_secs_f64(),
             rate: RATE,
             proxy_cpu,
             load_cpu,
@@ -72,7 +75,25 @@ impl Run {
         let named = |error: String| io::Error::other(format!("{}: {error}", kept.display()));
         let text = std::fs::read_to_string(&kept).map_err(|error| named(error.to_string()))?;
         let run: Self = serde_json::from_str(&text).map_err(|error| named(error.to_string()))?;
-        Ok(run.judged())
+        Ok(run)
+    }
+
+    /// It with these latencies in the place of its own.
+    pub(super) fn with_latencies(mut self, options: &Options, later: Vec<Cell>) -> Self {
+        for cell in &mut self.cells {
+            let same = later
+                .iter()
+                .find(|one| one.peer == cell.peer && one.scenario == cell.scenario);
+            cell.timed = same.map(|one| one.timed.clone()).unwrap_or_default();
+        }
+        self.settings = Settings {
+            timed_rounds: options.rounds,
+            timed_seconds: options.timed_length.as_secs_f64(),
+            rate: RATE,
+            ..self.settings
+        };
+        self.latency = Some(machine::describe());
+        self
     }
 
     /// It with what it says to the goals.
@@ -125,18 +146,26 @@ impl Run {
             ..
         } = &self.settings;
         let text = |name: &str| self.machine[name].as_str().unwrap_or_default().to_owned();
-        let changed = match self.machine["uncommitted_changes"] == true {
-            true => " with uncommitted changes",
-            false => "",
-        };
+        let later = self.latency.as_ref().map(commit);
+        let later = later.map_or_else(String::new, |later| format!(" (measured later, {later})"));
         format!(
-            "{} cores ({}), Linux {}, commit {}{changed}; {rounds} interleaved rounds of {round_seconds} s and {timed_rounds} of {timed_seconds} s at the fixed rate, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
+            "{} cores ({}), Linux {}, {}; {rounds} interleaved rounds of {round_seconds} s and {timed_rounds} of {timed_seconds} s at the fixed rate{later}, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
             self.machine["cores"],
             text("cpu"),
             text("kernel"),
-            text("commit"),
+            commit(&self.machine),
         )
     }
+}
+
+/// The commit that was measured.
+fn commit(machine: &Value) -> String {
+    let changed = match machine["uncommitted_changes"] == true {
+        true => " with uncommitted changes",
+        false => "",
+    };
+    let id = machine["commit"].as_str().unwrap_or_default();
+    format!("commit {id}{changed}")
 }
 
 /// Whom a user would pick instead.
@@ -169,6 +198,7 @@ mod tests {
                 version: "1".to_owned(),
             }],
             settings: Settings::of(&Options::parse(&["--full"]).expect("good")),
+            latency: None,
             goals: Vec::new(),
             cells: samples(&[
                 ("sidecar", "S4", 9.0, 100.0),
@@ -187,8 +217,34 @@ mod tests {
         assert!(
             again
                 .line()
-                .contains("commit c; 9 interleaved rounds of 3 s and 27 of 1 s")
+                .contains("commit c; 9 interleaved rounds of 3 s and 9 of 6 s")
         );
         assert!(!run.is_whole(), "one scenario is no whole run");
+    }
+
+    #[test]
+    fn later_latencies_take_the_place_of_all_of_a_run() {
+        let options = Options::parse(&["--full", "--rounds", "2"]).expect("good");
+        let run = Run {
+            machine: serde_json::json!({"cores": 2, "cpu": "a", "kernel": "b", "commit": "c"}),
+            peers: Vec::new(),
+            settings: Settings::of(&options),
+            latency: None,
+            goals: Vec::new(),
+            cells: samples(&[("sidecar", "S4", 9.0, 100.0), ("sidecar", "S3", 9.0, 100.0)]),
+            idle: Vec::new(),
+        };
+        let run = run.with_latencies(&options, samples(&[("sidecar", "S4", 1.0, 70.0)]));
+        let p99 = |at: usize| run.cells[at].at_rate(|round| round.p99).map(|of| of.median);
+        assert_eq!((p99(0), p99(1)), (Some(70.0), None));
+        assert!((run.cells[0].capacity[0].cpu_micros - 9.0).abs() < 1e-9);
+        assert!(
+            run.line()
+                .contains("commit c; 2 interleaved rounds of 3 s and 2 of 6 s")
+        );
+        assert!(
+            run.line()
+                .contains("at the fixed rate (measured later, commit ")
+        );
     }
 }

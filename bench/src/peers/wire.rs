@@ -5,6 +5,7 @@
 //! again as soon as it has its answer, which measures capacity. *Open*: requests have a time
 //! at which they are due, whatever has become of the earlier ones, and latency counts from
 //! that time; a stall shows in every request that was due meanwhile (no coordinated omission).
+//! Several may be asked in turn, within the same seconds.
 
 use super::http::{head_of, status_of};
 use rustix::event::{PollFd, PollFlags, Timespec, epoll};
@@ -54,19 +55,23 @@ pub(crate) struct Outcome {
     pub(crate) took: Duration,
     /// Connections that the other side ended, and that were made again.
     pub(crate) reconnects: u64,
-    /// Of each request, from when it was due; empty in a closed loop.
-    pub(crate) latencies: Vec<Duration>,
 }
 
-/// This many a second, for this long.
+/// This many a second, for this long, of each in turn on so many connections of its own. Gives
+/// the latencies of each, from when requests were due.
+///
+/// # Errors
+/// If one of them answers something else, or cannot keep up.
 pub(crate) fn open(
-    ask: &Ask,
+    asks: &[Ask],
     connections: usize,
     rate: f64,
     length: Duration,
-) -> io::Result<Outcome> {
-    let mut load = Load::new(ask, connections)?;
+) -> io::Result<Vec<Vec<Duration>>> {
+    let mut load = Load::in_turn(asks, connections)?;
+    let connections = connections * asks.len();
     let total = (rate * length.as_secs_f64()) as usize;
+    let (mut latencies, mut answered) = (vec![Vec::new(); asks.len()], 0);
     let started = Instant::now();
     let due = |number: usize| started + Duration::from_secs_f64(number as f64 / rate);
     // Each connection has every n-th request; what is due while it is busy waits for it.
@@ -76,16 +81,15 @@ pub(crate) fn open(
     loop {
         let now = Instant::now();
         while let Some((at, latency)) = load.done.pop() {
-            load.outcome.latencies.push(latency);
-            idle[at] = true;
+            latencies[at % asks.len()].push(latency);
+            (idle[at], answered) = (true, answered + 1);
             if next[at] < total && due(next[at]) <= now {
                 load.send(at, due(next[at]))?;
                 (next[at], idle[at]) = (next[at] + connections, false);
             }
         }
-        if load.outcome.latencies.len() >= total {
-            load.outcome.took = started.elapsed();
-            return Ok(load.outcome);
+        if answered >= total {
+            return Ok(latencies);
         }
         while first < total && due(first) <= now {
             let at = first % connections;
@@ -118,7 +122,8 @@ struct Connection {
 
 /// Connections that ask, over and over.
 pub(crate) struct Load<'a> {
-    ask: &'a Ask,
+    /// At least one; each has every so-many-th connection.
+    asks: &'a [Ask],
     /// Requests that were sent.
     asked: usize,
     epoll: rustix::fd::OwnedFd,
@@ -136,8 +141,16 @@ impl<'a> Load<'a> {
     /// # Errors
     /// If one cannot be opened.
     pub(crate) fn new(ask: &'a Ask, connections: usize) -> io::Result<Self> {
+        Self::in_turn(std::slice::from_ref(ask), connections)
+    }
+
+    /// The same to several, so many connections to each.
+    fn in_turn(asks: &'a [Ask], connections: usize) -> io::Result<Self> {
+        if asks.is_empty() {
+            return Err(io::Error::other("nobody to ask"));
+        }
         let mut load = Load {
-            ask,
+            asks,
             asked: 0,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             connections: Vec::new(),
@@ -146,13 +159,13 @@ impl<'a> Load<'a> {
             done: Vec::new(),
             outcome: Outcome::default(),
         };
-        for at in 0..connections {
+        for at in 0..connections * asks.len() {
             let stream = load.connect(at)?;
             let (buffer, due) = (Vec::with_capacity(4096), Instant::now());
             load.connections.push(Connection {
                 stream,
                 buffer,
-                asks: at,
+                asks: at / asks.len(),
                 sent: 0,
                 left: None,
                 due,
@@ -221,8 +234,13 @@ impl<'a> Load<'a> {
         }
     }
 
+    /// What a connection asks.
+    fn ask(&self, at: usize) -> &'a Ask {
+        &self.asks[at % self.asks.len()]
+    }
+
     fn connect(&self, at: usize) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(self.ask.target)?;
+        let stream = TcpStream::connect(self.ask(at).target)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let data = epoll::EventData::new_u64(at as u64);
@@ -231,8 +249,9 @@ impl<'a> Load<'a> {
     }
 
     fn send(&mut self, at: usize, due: Instant) -> io::Result<()> {
+        let ask = self.ask(at);
         let connection = &mut self.connections[at];
-        if matches!(self.ask.turn, Turn::Round) {
+        if matches!(ask.turn, Turn::Round) {
             connection.asks = self.asked;
         }
         self.asked += 1;
@@ -243,7 +262,7 @@ impl<'a> Load<'a> {
 
     /// Writes what is left of the request.
     fn go_on(&mut self, at: usize) -> io::Result<()> {
-        let request = self.ask.request(self.connections[at].asks);
+        let request = self.ask(at).request(self.connections[at].asks);
         loop {
             let connection = &mut self.connections[at];
             let left = &request[connection.sent..];
@@ -326,6 +345,7 @@ impl<'a> Load<'a> {
     }
 
     fn read(&mut self, at: usize) -> io::Result<()> {
+        let wanted = self.ask(at).status;
         loop {
             let connection = &mut self.connections[at];
             let read = match connection.stream.read(&mut self.scratch) {
@@ -352,13 +372,10 @@ impl<'a> Load<'a> {
                         continue;
                     };
                     let status = status_of(&connection.buffer)?;
-                    if status != self.ask.status {
+                    if status != wanted {
                         let text =
                             String::from_utf8_lossy(&connection.buffer[..head.end]).into_owned();
-                        return Err(io::Error::other(format!(
-                            "expected {}, got {text}",
-                            self.ask.status
-                        )));
+                        return Err(io::Error::other(format!("expected {wanted}, got {text}")));
                     }
                     (head.end + head.content_length).saturating_sub(connection.buffer.len())
                 }
@@ -391,9 +408,9 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    /// One stall of 200 ms at the third request must show in all that were due meanwhile.
-    #[test]
-    fn a_stall_counts_for_every_request_that_was_due() {
+    /// A server of one connection that answers, and stalls for 200 ms at the third request if
+    /// it is to.
+    fn server(stalls: bool) -> (Ask, std::thread::JoinHandle<usize>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let target = listener.local_addr().expect("an address");
         let server = std::thread::spawn(move || {
@@ -401,13 +418,14 @@ mod tests {
             let (mut seen, mut buffer) = (0, [0; 1024]);
             while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
                 seen += 1;
-                if seen == 3 {
+                if stalls && seen == 3 {
                     std::thread::sleep(Duration::from_millis(200));
                 }
                 stream
                     .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                     .expect("written");
             }
+            seen
         });
         let ask = Ask {
             target,
@@ -415,15 +433,37 @@ mod tests {
             turn: Turn::OwnEach,
             status: 200,
         };
+        (ask, server)
+    }
+
+    /// At least those due in the first 150 ms of the stall, on however slow a machine.
+    fn late(latencies: &[Duration]) -> usize {
+        let late = |latency: &&Duration| **latency >= Duration::from_millis(50);
+        latencies.iter().filter(late).count()
+    }
+
+    /// One stall of 200 ms at the third request must show in all that were due meanwhile.
+    #[test]
+    fn a_stall_counts_for_every_request_that_was_due() {
+        let (ask, server) = server(true);
         // 40 requests 10 ms apart: the stall delays about 20 of them, by 200 ms downwards.
-        let outcome = open(&ask, 1, 100.0, Duration::from_millis(400)).expect("all answered");
-        server.join().expect("ended");
-        assert_eq!(outcome.latencies.len(), 40);
-        let late = outcome
-            .latencies
-            .iter()
-            .filter(|latency| **latency >= Duration::from_millis(50));
-        // At least those due in the first 150 ms of the stall, on however slow a machine.
-        assert!(late.count() >= 15);
+        let latencies = open(&[ask], 1, 100.0, Duration::from_millis(400)).expect("all answered");
+        assert_eq!(server.join().expect("ended"), 40);
+        assert_eq!((latencies.len(), latencies[0].len()), (1, 40));
+        assert!(late(&latencies[0]) >= 15);
+    }
+
+    #[test]
+    fn of_two_in_turn_each_has_half_and_its_own_latencies() {
+        let ((slow, first), (quick, second)) = (server(true), server(false));
+        let asks = [slow, quick];
+        let latencies = open(&asks, 1, 200.0, Duration::from_millis(400)).expect("all answered");
+        let seen = [first, second].map(|server| server.join().expect("ended"));
+        assert_eq!(seen, [40, 40]);
+        assert_eq!([latencies[0].len(), latencies[1].len()], [40, 40]);
+        assert!(late(&latencies[0]) >= 15);
+        assert!(late(&latencies[1]) < late(&latencies[0]));
+        let none = open(&[], 1, 1.0, Duration::from_millis(1)).map(|_| ());
+        assert!(none.is_err());
     }
 }
