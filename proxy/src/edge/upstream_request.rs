@@ -282,6 +282,22 @@ fn is_value(value: &[u8]) -> bool {
 
 /// What was decided, as headers: each with its name, and its value in pieces.
 fn decided(permit: &Permit, sender: Sender<'_>, mut say: impl FnMut(&'static str, &[&str])) {
+    if sender.says_who {
+        let identity = permit.upstream_identity();
+        let mut say_if = |name, prefix, value: Option<&str>| {
+            if let Some(value) = value {
+                say(name, &[prefix, value]);
+            }
+        };
+        say_if("X-Client-ID", "", identity.client_id.as_deref());
+        say_if("X-User-ID", "", identity.user_id.as_deref());
+        say_if("Authorization", "Bearer ", identity.bearer);
+        say_if("X-Internal-Token", "", identity.internal_token);
+        let cookie = identity.cookie();
+        if !cookie.is_empty() {
+            say("Cookie", &cookie);
+        }
+    }
     say("X-Request-Id", &[sender.request_id]);
     // Said with the names that the app's world knows; `Forwarded` is not said as well.
     if let Some(forwarded) = sender.forwarded {
@@ -299,23 +315,6 @@ fn decided(permit: &Permit, sender: Sender<'_>, mut say: impl FnMut(&'static str
             say("X-Forwarded-Host", &[host]);
         }
     }
-    if !sender.says_who {
-        return;
-    }
-    let identity = permit.upstream_identity();
-    let cookie = identity.cookie();
-    if !cookie.is_empty() {
-        say("Cookie", &cookie);
-    }
-    let mut say_if = |name, prefix, value: Option<&str>| {
-        if let Some(value) = value {
-            say(name, &[prefix, value]);
-        }
-    };
-    say_if("X-Client-ID", "", identity.client_id.as_deref());
-    say_if("X-User-ID", "", identity.user_id.as_deref());
-    say_if("Authorization", "Bearer ", identity.bearer);
-    say_if("X-Internal-Token", "", identity.internal_token);
 }
 
 #[cfg(test)]
