@@ -147,7 +147,9 @@ impl Run {
         } = &self.settings;
         let text = |name: &str| self.machine[name].as_str().unwrap_or_default().to_owned();
         let later = self.latency.as_ref().map(commit);
-        let later = later.map_or_else(String::new, |later| format!(" (measured later, {later})"));
+        let later = later.map_or_else(String::new, |later| {
+            format!(" (measured later, by the benchmark of {later})")
+        });
         format!(
             "{} cores ({}), Linux {}, {}; {rounds} interleaved rounds of {round_seconds} s and {timed_rounds} of {timed_seconds} s at the fixed rate{later}, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
             self.machine["cores"],
@@ -244,7 +246,7 @@ mod tests {
         );
         assert!(
             run.line()
-                .contains("at the fixed rate (measured later, commit ")
+                .contains("at the fixed rate (measured later, by the benchmark of commit ")
         );
     }
 }
