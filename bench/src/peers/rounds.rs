@@ -84,22 +84,22 @@ impl Cell {
 
     fn costs(&self) -> Vec<Figure> {
         let rounds = self.capacity.iter();
-        let figure = |round: &Capacity| Figure {
-            round: round.round,
-            value: round.cpu_micros,
-            disturbed: round.noise.disturbed,
-        };
-        rounds.map(figure).collect()
+        let costs = rounds.map(|one| figure(one.round, one.cpu_micros, one.noise));
+        costs.collect()
     }
 
     fn p99s(&self) -> Vec<Figure> {
         let rounds = self.timed.iter();
-        let figure = |round: &Timed| Figure {
-            round: round.round,
-            value: round.p99,
-            disturbed: round.noise.disturbed,
-        };
-        rounds.map(figure).collect()
+        let p99s = rounds.map(|one| figure(one.round, one.p99, one.noise));
+        p99s.collect()
+    }
+}
+
+fn figure(round: usize, value: f64, noise: Noise) -> Figure {
+    Figure {
+        round,
+        value,
+        disturbed: noise.disturbed,
     }
 }
 
