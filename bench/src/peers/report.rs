@@ -1,4 +1,4 @@
-//! The results as people read them. Pure but for [`write`].
+//! The results as people read them. Pure but for [`write_readme`].
 
 use super::bare;
 use super::goals::{Judged, cell, cost};
