@@ -157,7 +157,7 @@ impl Sidecar {
         if whole.status >= 500 && whole.source == Source::Legacy {
             context.record.origin = Some(Origin::Legacy);
         }
-        let (kept, last) = (whole.body.clone(), Some(&*whole.look));
+        let (kept, last) = (whole.body.clone(), Some(&whole.look));
         let body = match (permit.rule().serve, (200..300).contains(&whole.status)) {
             (_, false) => kept,
             (Serve::Connector(_), true) => self.egress(context, permit, looked, kept, last).await?,
@@ -263,8 +263,7 @@ async fn read_of_app(reading: Reading) -> Fetched<Content> {
     let mut whole = Whole::of_app(fetched, source, started.elapsed());
     if source == Source::Mock {
         whole.body = super::api_lane::splice_source(whole.body);
-        whole.etag = etag::of(&whole.body).into();
-        whole.look = Arc::default();
+        whole.etag = etag::of(&whole.body);
     }
     let keep = match whole.is_storable {
         true => Keep::For {

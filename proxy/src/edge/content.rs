@@ -27,7 +27,7 @@ pub(crate) enum Content {
 }
 
 /// An answer that can be given again.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Whole {
     pub(super) status: u16,
     /// What its body is, as header lines.
@@ -39,7 +39,7 @@ pub(crate) struct Whole {
     pub(super) body: Bytes,
     pub(super) source: Source,
     /// Of the body as it stands here.
-    pub(super) etag: Arc<str>,
+    pub(super) etag: String,
     /// Why Coolbits gave no figures although it was to be asked.
     pub(super) failure: Option<Failure>,
     /// How long the upstream took.
@@ -47,7 +47,7 @@ pub(crate) struct Whole {
     /// It may be kept, by its status and by its own word: here and by the caller.
     pub(super) is_storable: bool,
     /// How its body was looked through the last time.
-    pub(super) look: Arc<LastLook>,
+    pub(super) look: LastLook,
 }
 
 /// The last look through a body that passed, and the rule it was made by.
@@ -86,13 +86,13 @@ impl Whole {
             kind: Bytes::from_static(b"Content-Type: application/json\r\n"),
             lines: Bytes::new(),
             sets_cookie: false,
-            etag: etag::of(&outcome.body).into(),
+            etag: etag::of(&outcome.body),
             body: outcome.body,
             source: outcome.source,
             failure: outcome.failure,
             waited: outcome.waited,
             is_storable: outcome.status == 200,
-            look: Arc::default(),
+            look: LastLook::default(),
         }
     }
 
@@ -111,19 +111,19 @@ impl Whole {
             kind: Bytes::copy_from_slice(fetched.lines.kind()),
             lines: Bytes::copy_from_slice(fetched.lines.others()),
             sets_cookie: fetched.lines.sets_cookie,
-            etag: etag::of(&fetched.body).into(),
+            etag: etag::of(&fetched.body),
             body: fetched.body,
             source,
             failure: None,
             waited,
             is_storable,
-            look: Arc::default(),
+            look: LastLook::default(),
         }
     }
 
     /// The same in place of an answer that failed: real figures a little old, and said to be.
     pub(super) fn standing_in(&self, failed: Option<Failure>) -> Self {
-        let mut whole = self.clone();
+        let mut body = self.body.clone();
         if let Ok(mut value) = serde_json::from_slice::<Value>(&self.body)
             && let Some(gateway) = value.get_mut("gateway").and_then(Value::as_object_mut)
         {
@@ -131,11 +131,21 @@ impl Whole {
             if let Some(failure) = failed {
                 gateway.insert("error".into(), json!(failure.code()));
             }
-            whole.body = json::to_body(&value);
-            whole.etag = etag::of(&whole.body).into();
-            whole.look = Arc::default();
+            body = json::to_body(&value);
         }
-        whole
+        Self {
+            status: self.status,
+            kind: self.kind.clone(),
+            lines: self.lines.clone(),
+            sets_cookie: self.sets_cookie,
+            etag: etag::of(&body),
+            body,
+            source: self.source,
+            failure: self.failure,
+            waited: self.waited,
+            is_storable: self.is_storable,
+            look: LastLook::default(),
+        }
     }
 }
 
