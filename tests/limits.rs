@@ -343,27 +343,59 @@ async fn a_caller_that_takes_nothing_is_let_go() {
     );
 }
 
-/// The kernel between us takes megabytes at once and then nothing for a long time, so what the
-/// caller takes is not seen unless it is made to show.
 #[tokio::test]
-async fn a_caller_that_takes_little_at_a_time_is_waited_for() {
-    const TAKEN: usize = 80_000;
-    const EVERY: Duration = Duration::from_millis(100);
-    let (sidecar, _coolbits, _legacy) = with(&[("WRITE_TIMEOUT", "1s")]).await;
+async fn a_caller_that_takes_next_to_nothing_is_let_go() {
+    let (sidecar, _coolbits, _legacy) = with(&[("WRITE_TIMEOUT", "300ms")]).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 * 1024).unwrap();
     let mut socket = socket.connect(sidecar.address).await.unwrap();
-    let asked = head("GET /static/judge/bytes/60000000", "");
-    socket.write_all(asked.as_bytes()).await.unwrap();
-    let mut pace = tokio::time::interval(EVERY);
-    let mut some = vec![0; TAKEN];
-    // Three times as long as one wait may be.
-    for _ in 0..30 {
-        pace.tick().await;
-        socket.read_exact(&mut some).await.unwrap();
+    let request = head("GET /static/judge/bytes/60000000", "");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let drip = async {
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
+        let mut some = [0; 500];
+        while socket.read_exact(&mut some).await.is_ok() {
+            pace.tick().await;
+        }
+    };
+    let given_up = eventually("it is given up, and told", || async {
+        sidecar.metric("sidecar_in_flight").await == 0.0 && !sidecar.records().is_empty()
+    });
+    tokio::select! {
+        () = drip => {}
+        () = given_up => {}
     }
-    assert_eq!(sidecar.records(), Vec::<serde_json::Value>::new());
-    assert_eq!(sidecar.metric("sidecar_in_flight").await, 1.0);
+    let code = || sidecar.records().pop().map(|record| record["code"].clone());
+    eventually("it is told", || async { code().is_some() }).await;
+    assert_eq!(code(), Some(json!("client_closed")));
+}
+
+/// The kernel between us takes megabytes at once and then nothing for a long time, so what the
+/// caller takes is not seen unless it is asked for, or made to show.
+#[tokio::test]
+async fn a_caller_that_takes_little_at_a_time_is_waited_for() {
+    const EVERY: Duration = Duration::from_millis(100);
+    let posted = head("POST /judge/bytes/60000000", "Content-Length: 1\r\n") + "x";
+    for (request, taken) in [
+        (head("GET /static/judge/bytes/60000000", ""), 20_000),
+        // Pingora's, which waits for room alone.
+        (posted, 80_000),
+    ] {
+        let (sidecar, _coolbits, _legacy) = with(&[("WRITE_TIMEOUT", "1s")]).await;
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        let mut socket = socket.connect(sidecar.address).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut pace = tokio::time::interval(EVERY);
+        let mut some = vec![0; taken];
+        // Three times as long as one wait may be.
+        for _ in 0..30 {
+            pace.tick().await;
+            socket.read_exact(&mut some).await.unwrap();
+        }
+        assert_eq!(sidecar.records(), Vec::<serde_json::Value>::new());
+        assert_eq!(sidecar.metric("sidecar_in_flight").await, 1.0);
+    }
 }
 
 #[tokio::test]

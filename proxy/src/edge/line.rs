@@ -14,6 +14,7 @@ use super::request_head::{Found, RequestHead, Room};
 use bytes::{Buf, BytesMut};
 use camarad_policies::head::{Head, Limits, Lines, examine_with};
 use camarad_policies::refusal::Refusal;
+use pingora::protocols::l4::ext::get_tcp_info;
 use socket2::SockRef;
 use std::future::poll_fn;
 use std::io;
@@ -29,9 +30,13 @@ use tokio::time::{Instant, Sleep};
 
 /// Read at once; a usual head fits.
 const READ_AHEAD: usize = 4 * 1024;
-/// Bytes that wait to be sent in the kernel at most; who takes half of them within a wait
-/// takes enough, and with less of them large answers cost more.
+/// Bytes that wait to be sent in the kernel at most, where nothing else shows that a caller
+/// takes any: who takes half of them within a wait takes enough.
 const MOST_UNSENT: u32 = 512 * 1024;
+/// The kernel's own bound, which is none as it is shipped.
+const KERNELS_OWN: u32 = 0;
+/// A caller to whom fewer bytes went within a wait takes as good as nothing.
+const ENOUGH: u64 = 64 * 1024;
 /// Bytes of further requests kept while one is being answered.
 const MOST_AHEAD: usize = 64 * 1024;
 /// How long a caller may go on sending after the last answer, and how much.
@@ -56,6 +61,8 @@ pub(super) struct Line {
     left: Option<u64>,
     /// Something was written since the last head.
     answered: bool,
+    /// The kernel tells how much of what was sent has arrived.
+    tells: bool,
     /// What was written on loan and not sent: only an answer that broke off leaves some.
     unsent: Vec<u8>,
     /// When the present head began to come in.
@@ -98,11 +105,9 @@ impl Line {
     pub(super) fn new(stream: TcpStream) -> Self {
         // Answers are written whole; waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        // Without it a caller who takes little at a time seems to take nothing: the kernel has
-        // megabytes for them, and says so only once a good part is gone.
-        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT);
         let now = Instant::now();
-        Self {
+        let tells = arrived(&stream).is_some();
+        let line = Self {
             peer: stream.peer_addr().ok().map(Peer::new),
             host: Arc::default(),
             socket: stream,
@@ -110,10 +115,33 @@ impl Line {
             room: Room::default(),
             left: Some(0),
             answered: false,
+            tells,
             unsent: Vec::new(),
             began: now,
             headed: now,
             rested: Some(now),
+        };
+        if !tells {
+            line.bound_unsent(MOST_UNSENT);
+        }
+        line
+    }
+
+    /// Bounds what waits in the kernel for the caller. It takes megabytes, and says that there is
+    /// room again only once a good part is gone: who takes little at a time seems to take nothing
+    /// then. With a bound they are seen, and large answers cost a third more CPU: so it is for
+    /// those who do not ask what has arrived, or get no answer.
+    fn bound_unsent(&self, most: u32) {
+        // An option that is not there leaves it as it is.
+        let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(most);
+    }
+
+    /// It is lent to somebody who waits for room alone, or is back.
+    pub(super) fn is_lent(&self, is_lent: bool) {
+        match is_lent {
+            true => self.bound_unsent(MOST_UNSENT),
+            false if self.tells => self.bound_unsent(KERNELS_OWN),
+            false => {}
         }
     }
 
@@ -265,7 +293,7 @@ impl Line {
     /// Sends these pieces, in one system call where the socket takes them.
     ///
     /// # Errors
-    /// If the caller is gone, or has taken nothing of it for `patience`.
+    /// If the caller is gone, or has taken as good as nothing for `patience`.
     pub(super) async fn send<const N: usize>(
         &mut self,
         pieces: [&[u8]; N],
@@ -279,15 +307,25 @@ impl Line {
         if push(socket, &mut left)? {
             return Ok(());
         }
+        let mut before = arrived(socket);
         loop {
             // Who takes some of it has as long again for the next.
             match tokio::time::timeout(patience, socket.writable()).await {
-                Ok(writable) => writable?,
-                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(writable) => {
+                    writable?;
+                    if push(socket, &mut left)? {
+                        return Ok(());
+                    }
+                }
+                Err(_) => {
+                    let went = arrived(socket).zip(before);
+                    let went = went.map_or(0, |(now, before)| now.saturating_sub(before));
+                    if went < ENOUGH {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                }
             }
-            if push(socket, &mut left)? {
-                return Ok(());
-            }
+            before = arrived(socket);
         }
     }
 
@@ -467,6 +505,13 @@ async fn read_when_ready(socket: &mut TcpStream, ahead: &mut BytesMut) -> io::Re
         std::pin::pin!(socket.read_buf(ahead)).poll(cx)
     })
     .await
+}
+
+/// Bytes that have arrived at the other end since the connection began (RFC 4898,
+/// tcpEStatsAppHCThruOctetsAcked); `None` where the kernel does not tell (Linux before 6.2).
+fn arrived(socket: &TcpStream) -> Option<u64> {
+    let info = get_tcp_info(socket.as_raw_fd()).ok()?;
+    Some(info.tcpi_bytes_acked)
 }
 
 /// Sends what the socket takes now; true once that is all.
