@@ -20,8 +20,8 @@ use tokio::net::TcpStream;
 
 /// Read at once; a usual answer fits.
 const READ: usize = 8 * 1024;
-/// Read at once of an answer that comes faster than that.
-const READ_MORE: usize = 64 * 1024;
+/// Read at once of an answer that came faster than that.
+const READ_MORE: usize = 128 * 1024;
 /// Interim answers before the real one at most.
 const MOST_INTERIM: usize = 8;
 
@@ -30,8 +30,8 @@ pub(super) struct Wire {
     socket: TcpStream,
     /// What came in and was not looked at.
     here: BytesMut,
-    /// The last read brought as much as there was room for.
-    filled: bool,
+    /// A read of the present answer brought as much as there was room for.
+    is_fast: bool,
     /// Interim answers to the present request so far.
     interim: usize,
     /// It had an exchange before.
@@ -84,7 +84,7 @@ impl Wire {
         Self {
             socket,
             here: BytesMut::new(),
-            filled: false,
+            is_fast: false,
             interim: 0,
             is_reused: false,
             idle_since: Instant::now(),
@@ -199,10 +199,10 @@ impl Wire {
 
     /// Reads what comes next; 0 at the end.
     pub(super) async fn read_more(&mut self) -> io::Result<usize> {
-        let room = if self.filled { READ_MORE } else { READ };
+        let room = if self.is_fast { READ_MORE } else { READ };
         self.here.reserve(room);
         let read = self.socket.read_buf(&mut self.here).await?;
-        self.filled = self.here.len() == self.here.capacity();
+        self.is_fast |= self.here.len() == self.here.capacity();
         Ok(read)
     }
 
@@ -213,8 +213,8 @@ impl Wire {
 
     /// A connection that waits holds no more memory than the next answer will need.
     pub(super) fn shrink(&mut self) {
-        self.filled = false;
-        if self.here.is_empty() && self.here.capacity() > READ_MORE / 2 {
+        self.is_fast = false;
+        if self.here.is_empty() && self.here.capacity() > 4 * READ {
             self.here = BytesMut::new();
         }
     }
