@@ -47,10 +47,9 @@ fn one(scenario: &Scenario, site: &Site) -> io::Result<()> {
         turn: Turn::OwnEach,
         status,
     };
-    let count = if scenario.timed {
-        REQUESTS
-    } else {
-        LARGE_REQUESTS
+    let count = match scenario.is_large {
+        true => LARGE_REQUESTS,
+        false => REQUESTS,
     };
     Load::new(&ask, scenario.connections)?.times(count)?;
     match running.end(PATIENCE) {

@@ -3,8 +3,8 @@
 use super::bare;
 use super::goals::{Judged, cell, cost};
 use super::idle::{self, Held};
-use super::rounds::{Cell, RATE};
-use super::scenario::SCENARIOS;
+use super::rounds::{Cell, Noise};
+use super::scenario::{LARGE_RATE, RATE, SCENARIOS};
 use super::statistics::{LEFT, OTHERS, Spread};
 use std::fmt::Write as _;
 use std::io;
@@ -86,7 +86,7 @@ fn tables(about: &About, cells: &[Cell]) -> String {
     put(
         &mut out,
         &format!(
-            "\n## Latency at {RATE:.0} requests/s of each in turn, µs from when a request was due: p50 / p99 / p99.9"
+            "\n## Latency at {RATE:.0} requests/s (S9: {LARGE_RATE:.0}) of each in turn, µs from when a request was due: p50 / p99 / p99.9"
         ),
     );
     out += &table(about, cells, |cell| {
@@ -215,31 +215,33 @@ fn disturbed(cells: &[Cell]) -> String {
         "\nOthers used more than {:.0} % of the machine's CPU time, or it was stolen. Left out where at least {LEFT} others are left.\n\n",
         OTHERS * 100.0
     );
-    let before = out.len();
+    let said = |of: &str, round: usize, noise: Noise| {
+        let (others, load) = (noise.others * 100.0, noise.load_average_before);
+        let round = round + 1;
+        format!("- {of}, round {round}: {others:.0} % (load average before: {load:.2})")
+    };
+    let mut lines: Vec<String> = Vec::new();
     for cell in cells {
-        let capacity = cell
-            .capacity
-            .iter()
-            .map(|round| ("", round.round, round.noise));
-        let timed = cell
-            .timed
-            .iter()
-            .map(|round| (" at the fixed rate", round.round, round.noise));
-        for (kind, round, noise) in capacity.chain(timed).filter(|(.., noise)| noise.disturbed) {
-            let others = noise.others * 100.0;
-            let (peer, scenario, load) = (&cell.peer, &cell.scenario, noise.load_average_before);
-            put(
-                &mut out,
-                &format!(
-                    "- {scenario}, {peer}, round {}{kind}: {others:.0} % (load average before: {load:.2})",
-                    round + 1
-                ),
+        let (peer, scenario) = (&cell.peer, &cell.scenario);
+        for one in cell.capacity.iter().filter(|one| one.noise.disturbed) {
+            lines.push(said(&format!("{scenario}, {peer}"), one.round, one.noise));
+        }
+        for one in cell.timed.iter().filter(|one| one.noise.disturbed) {
+            // Of all that were asked in turn.
+            let line = said(
+                &format!("{scenario} at the fixed rate"),
+                one.round,
+                one.noise,
             );
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
         }
     }
-    if out.len() == before {
-        put(&mut out, "None.");
+    if lines.is_empty() {
+        lines.push("None.".to_owned());
     }
+    lines.iter().for_each(|line| put(&mut out, line));
     out
 }
 
@@ -264,7 +266,7 @@ fn between(text: &str, short: &str) -> Option<String> {
 /// Cells of one round each: peer, scenario, CPU per request, p99 (none if 0).
 #[cfg(test)]
 pub(super) fn samples(of: &[(&str, &str, f64, f64)]) -> Vec<Cell> {
-    use super::rounds::{Capacity, Noise, Timed};
+    use super::rounds::{Capacity, Timed};
     let noise = Noise {
         others: 0.0,
         load_average_before: 0.0,
@@ -336,6 +338,27 @@ mod tests {
         ] {
             assert!(out.contains(line), "{line} is not in\n{out}");
         }
+    }
+
+    #[test]
+    fn a_disturbed_round_of_all_in_turn_is_told_of_once() {
+        let mut cells = samples(&[
+            ("sidecar", "S2", 20.0, 150.0),
+            ("HAProxy", "S2", 25.0, 160.0),
+            ("sidecar", "S3", 10.0, 90.0),
+        ]);
+        for cell in &mut cells {
+            cell.timed[0].noise.disturbed = true;
+        }
+        let out = disturbed(&cells);
+        let told: Vec<&str> = out.lines().filter(|line| line.starts_with('-')).collect();
+        assert_eq!(
+            told,
+            [
+                "- S2 at the fixed rate, round 1: 0 % (load average before: 0.00)",
+                "- S3 at the fixed rate, round 1: 0 % (load average before: 0.00)"
+            ]
+        );
     }
 
     #[test]

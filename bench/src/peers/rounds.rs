@@ -8,9 +8,6 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::time::Duration;
 
-/// Requests a second of each in rounds at a fixed rate.
-pub(crate) const RATE: f64 = 500.0;
-
 /// What the machine did besides.
 #[derive(Serialize, Deserialize, Clone, Copy)]
 pub(crate) struct Noise {
@@ -186,15 +183,16 @@ pub(crate) fn capacity(
     })
 }
 
-/// At a fixed rate. They are asked in turn, each on connections of its own, so that a stall of
-/// the machine hits all of them; what became of each, in their order.
+/// At a fixed rate, so many requests a second of each. They are asked in turn, each on connections
+/// of its own, so that a stall of the machine hits all of them; what became of each, in their order.
 pub(crate) fn timed(
     round: usize,
+    rate: f64,
     (asks, connections): (&[Ask], usize),
     (proxies, upstream): (&[&Running], &Running),
     length: Duration,
 ) -> io::Result<Vec<Timed>> {
-    let rate = RATE * asks.len() as f64;
+    let rate = rate * asks.len() as f64;
     open(asks, connections, rate, length / 8)?;
     let watch = Watch::start(proxies, upstream)?;
     let latencies = open(asks, connections, rate, length)?;

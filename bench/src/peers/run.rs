@@ -4,8 +4,8 @@
 
 use super::goals::{Judged, judge};
 use super::idle::Held;
-use super::rounds::{Cell, RATE};
-use super::scenario::SCENARIOS;
+use super::rounds::Cell;
+use super::scenario::{RATE, SCENARIOS};
 use super::{Options, machine, peer, process, report, statistics};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,7 +55,7 @@ impl Settings {
             full: options.full,
             rounds: options.rounds,
             round_seconds: options.length.as_secs_f64(),
-            timed_rounds: options.rounds,
+            timed_rounds: options.timed_rounds(),
             timed_seconds: options.timed_length.as_secs_f64(),
             rate: RATE,
             proxy_cpu,
@@ -87,7 +87,7 @@ impl Run {
             cell.timed = same.map(|one| one.timed.clone()).unwrap_or_default();
         }
         self.settings = Settings {
-            timed_rounds: options.rounds,
+            timed_rounds: options.timed_rounds(),
             timed_seconds: options.timed_length.as_secs_f64(),
             rate: RATE,
             ..self.settings
@@ -219,14 +219,14 @@ mod tests {
         assert!(
             again
                 .line()
-                .contains("commit c; 9 interleaved rounds of 3 s and 9 of 6 s")
+                .contains("commit c; 9 interleaved rounds of 3 s and 18 of 6 s")
         );
         assert!(!run.is_whole(), "one scenario is no whole run");
     }
 
     #[test]
     fn later_latencies_take_the_place_of_all_of_a_run() {
-        let options = Options::parse(&["--full", "--rounds", "2"]).expect("good");
+        let options = Options::parse(&["--full", "--latency", "--rounds", "2"]).expect("good");
         let run = Run {
             machine: serde_json::json!({"cores": 2, "cpu": "a", "kernel": "b", "commit": "c"}),
             peers: Vec::new(),

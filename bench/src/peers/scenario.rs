@@ -17,6 +17,8 @@ pub(crate) enum Setup {
     Cached,
     /// HS256; connectors are read from Coolbits, nothing cached.
     Gateway,
+    /// The same with the cache as it is shipped.
+    GatewayCached,
     /// HS256; Coolbits is dead and its breaker open, the cache as it is shipped.
     Outage,
     /// The same with nothing cached.
@@ -55,8 +57,10 @@ pub(crate) struct Scenario {
     pub(crate) setup: Setup,
     pub(crate) work: Work,
     pub(crate) connections: usize,
-    /// Whether there is a round at a fixed rate.
-    pub(crate) timed: bool,
+    /// Requests a second of each peer in rounds at a fixed rate, if there are any.
+    pub(crate) rate: Option<f64>,
+    /// Its bodies have 64 KiB and more: fewer of them go in a second.
+    pub(crate) is_large: bool,
     pub(crate) status: Status,
     line: &'static str,
     client: Option<u32>,
@@ -70,6 +74,12 @@ pub(crate) enum Status {
     Refused,
 }
 
+/// Requests a second of each in rounds at a fixed rate; with all peers in turn, the proxies' CPU
+/// is idle most of the time.
+pub(super) const RATE: f64 = 500.0;
+/// The same of those that pass 5 MB on.
+pub(super) const LARGE_RATE: f64 = 20.0;
+
 const CONNECTIONS: usize = 32;
 const DOWNLOADS: usize = 4;
 
@@ -80,7 +90,8 @@ const fn small(id: &'static str, words: &'static str, setup: Setup) -> Scenario 
         setup,
         work: Work::Decided,
         connections: CONNECTIONS,
-        timed: true,
+        rate: Some(RATE),
+        is_large: false,
         status: Status::Good,
         line: "GET /api/flows",
         client: Some(10),
@@ -107,7 +118,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         work: Work::PassedOn,
         connections: DOWNLOADS,
-        timed: false,
+        rate: Some(LARGE_RATE),
+        is_large: true,
         line: "GET /static/bench/large",
         client: None,
         ..small("S9d", "5 MB download", Setup::Hs256)
@@ -115,7 +127,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         work: Work::PassedOn,
         connections: DOWNLOADS,
-        timed: false,
+        rate: Some(LARGE_RATE),
+        is_large: true,
         line: "POST /api/orchestrator/route",
         body: LARGE,
         ..small("S9u", "5 MB upload, with a token", Setup::Hs256)
@@ -127,6 +140,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             "Google Ads campaigns mapped from Coolbits, a miss each time",
             Setup::Gateway,
         )
+    },
+    Scenario {
+        line: CAMPAIGNS,
+        ..own("S5h", "S5 from the cache", Setup::GatewayCached)
     },
     Scenario {
         line: CAMPAIGNS,
@@ -142,7 +159,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         line: "GET /api/flows?bytes=65536",
-        timed: false,
+        rate: None,
+        is_large: true,
         ..own(
             "S7",
             "a list of 64 KiB, looked through for others' rows",
@@ -152,7 +170,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         line: "GET /static/bench/bytes?n=65536",
         client: None,
-        timed: false,
+        rate: None,
+        is_large: true,
         ..own("S7p", "the bytes of S7 passed on", Setup::Hs256)
     },
 ];
@@ -171,13 +190,14 @@ const fn own(id: &'static str, words: &'static str, setup: Setup) -> Scenario {
 impl Scenario {
     /// The bytes of the requests, one for each connection in turn. What is read from Coolbits
     /// each time is read by another user on each: reads that are alike wait for each other, and
-    /// so do a user's reads of Google Ads. Hits, of S3 and of S6, are one user's.
+    /// so do a user's reads of Google Ads. Hits, of S3, S5h and S6, are one user's.
     pub(crate) fn requests(&self, site: &Site) -> io::Result<Vec<Vec<u8>>> {
         let users = match self.setup {
             Setup::Gateway | Setup::OutageUncached => self.connections as u64,
             Setup::Hs256
             | Setup::Rs256
             | Setup::Cached
+            | Setup::GatewayCached
             | Setup::Outage
             | Setup::Idle
             | Setup::CachedMany => 1,
@@ -195,10 +215,9 @@ impl Scenario {
 
     /// Rounds of large bodies are longer, so that there are enough requests in them.
     pub(crate) fn length(&self, length: Duration) -> Duration {
-        if self.timed {
-            length
-        } else {
-            length.mul_f64(1.5)
+        match self.is_large {
+            true => length.mul_f64(1.5),
+            false => length,
         }
     }
 }

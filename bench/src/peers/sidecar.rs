@@ -117,12 +117,12 @@ fn file(setup: Setup, site: &Site) -> String {
     };
     let cache = match setup {
         Setup::Hs256 | Setup::Rs256 | Setup::Idle => "app_reads = false",
-        Setup::Cached | Setup::Outage => "",
+        Setup::Cached | Setup::GatewayCached | Setup::Outage => "",
         Setup::CachedMany => "capacity_bytes = 2147483648",
         Setup::Gateway | Setup::OutageUncached => "capacity_bytes = 0\nfallback_ttl = \"0s\"",
     };
     let coolbits = match setup {
-        Setup::Gateway => site.upstream_address().to_string(),
+        Setup::Gateway | Setup::GatewayCached => site.upstream_address().to_string(),
         // Nobody listens on loopback's port 1.
         Setup::Outage | Setup::OutageUncached => "127.0.0.1:1".to_owned(),
         Setup::Hs256 | Setup::Rs256 | Setup::Cached | Setup::Idle | Setup::CachedMany => {
