@@ -354,17 +354,27 @@ async fn a_caller_that_takes_next_to_nothing_is_let_go() {
     let drip = async {
         let mut pace = tokio::time::interval(Duration::from_millis(20));
         let mut some = [0; 500];
-        while socket.read_exact(&mut some).await.is_ok() {
+        loop {
+            if let Err(broken) = socket.read_exact(&mut some).await {
+                return broken;
+            }
             pace.tick().await;
         }
     };
     let given_up = eventually("it is given up, and told", || async {
         sidecar.metric("sidecar_in_flight").await == 0.0 && !sidecar.records().is_empty()
     });
-    tokio::select! {
-        () = drip => {}
-        () = given_up => {}
-    }
+    let broken = tokio::select! {
+        broken = drip => Some(broken),
+        () = given_up => None,
+    };
+    // The kernel does not go on holding for them what they did not take.
+    let ended = match broken {
+        Some(broken) => Err(broken),
+        None => socket.read_to_end(&mut Vec::new()).await,
+    };
+    let kind = ended.map_err(|broken| broken.kind());
+    assert_eq!(kind, Err(std::io::ErrorKind::ConnectionReset));
     let code = || sidecar.records().pop().map(|record| record["code"].clone());
     eventually("it is told", || async { code().is_some() }).await;
     assert_eq!(code(), Some(json!("client_closed")));

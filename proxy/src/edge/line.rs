@@ -321,6 +321,8 @@ impl Line {
                     let went = arrived(socket).zip(before);
                     let went = went.map_or(0, |(now, before)| now.saturating_sub(before));
                     if went < ENOUGH {
+                        // Or the kernel would go on holding megabytes for them.
+                        let _ = socket.set_zero_linger();
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                 }
