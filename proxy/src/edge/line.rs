@@ -136,12 +136,15 @@ impl Line {
         let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(most);
     }
 
-    /// It is lent to somebody who waits for room alone, or is back.
-    pub(super) fn is_lent(&self, is_lent: bool) {
-        match is_lent {
-            true => self.bound_unsent(MOST_UNSENT),
-            false if self.tells => self.bound_unsent(KERNELS_OWN),
-            false => {}
+    /// It goes to somebody who waits for room alone.
+    pub(super) fn goes_on_loan(&self) {
+        self.bound_unsent(MOST_UNSENT);
+    }
+
+    /// It is back.
+    pub(super) fn comes_home(&self) {
+        if self.tells {
+            self.bound_unsent(KERNELS_OWN);
         }
     }
 
@@ -540,6 +543,24 @@ fn push(socket: &TcpStream, left: &mut &mut [io::IoSlice<'_>]) -> io::Result<boo
 mod tests {
     use super::*;
     use std::pin::pin;
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_on_loan_and_where_the_kernel_does_not_tell() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut line = Line::new(TcpStream::connect(address).await.unwrap());
+        let bound = |line: &Line| SockRef::from(&line.socket).tcp_notsent_lowat().unwrap();
+        let at_rest = if line.tells { KERNELS_OWN } else { MOST_UNSENT };
+        assert_eq!(bound(&line), at_rest);
+        line.goes_on_loan();
+        assert_eq!(bound(&line), MOST_UNSENT);
+        line.comes_home();
+        assert_eq!(bound(&line), at_rest);
+        line.tells = false;
+        line.goes_on_loan();
+        line.comes_home();
+        assert_eq!(bound(&line), MOST_UNSENT);
+    }
 
     #[tokio::test]
     async fn an_idle_connection_holds_no_long_host() {

@@ -22,7 +22,7 @@ const WRITE_BUFFER: usize = 8 * 1024;
 impl Line {
     /// Gives the line away for one request; it is back when the loan is dropped.
     pub(super) fn lend(self) -> (Loan, Home) {
-        self.is_lent(true);
+        self.goes_on_loan();
         let home = Home::default();
         let digest = SocketDigest::from_raw_fd(self.descriptor());
         let loan = Loan {
@@ -60,7 +60,7 @@ impl Drop for Loan {
             let unsent = writer.buffer().to_vec();
             let mut line = writer.into_inner();
             line.keep_unsent(&unsent);
-            line.is_lent(false);
+            line.comes_home();
             line
         });
         *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = line;
