@@ -223,18 +223,13 @@ fn timed(
     let Some(rate) = scenario.rate else {
         return Ok(());
     };
-    // Each is asked behind the same other one; in the next round it is the other way round.
-    let mut group: Vec<&mut Ready> = group.iter_mut().collect();
-    if round % 2 == 1 {
-        group.reverse();
-    }
     let asks: Vec<wire::Ask> = group.iter().map(|one| one.ask.clone()).collect();
     let proxies: Vec<&Running> = group.iter().map(|one| &running[&one.instance]).collect();
     let asks = (&asks[..], scenario.connections);
     let done = rounds::timed(round, rate, asks, (&proxies, &site.upstream), length);
     let id = scenario.id;
     let done = done.map_err(|error| io::Error::other(format!("{id} at a fixed rate: {error}")))?;
-    for (one, done) in group.into_iter().zip(done) {
+    for (one, done) in group.iter_mut().zip(done) {
         one.cell.timed.push(done);
     }
     Ok(())

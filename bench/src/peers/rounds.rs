@@ -183,7 +183,7 @@ pub(crate) fn capacity(
     })
 }
 
-/// At a fixed rate, so many requests a second of each. They are asked in turn, each on connections
+/// At a fixed rate, so many requests a second of each. They are asked in turns, each on connections
 /// of its own, so that a stall of the machine hits all of them; what became of each, in their order.
 pub(crate) fn timed(
     round: usize,
@@ -193,9 +193,10 @@ pub(crate) fn timed(
     length: Duration,
 ) -> io::Result<Vec<Timed>> {
     let rate = rate * asks.len() as f64;
-    open(asks, connections, rate, length / 8)?;
+    let seed = round as u64;
+    open(asks, connections, rate, length / 8, seed)?;
     let watch = Watch::start(proxies, upstream)?;
-    let latencies = open(asks, connections, rate, length)?;
+    let latencies = open(asks, connections, rate, length, seed)?;
     let (_, noise) = watch.end()?;
     let of = |mut latencies: Vec<Duration>| {
         let mut at = |share| percentile(&mut latencies, share).as_secs_f64() * 1e6;

@@ -5,13 +5,15 @@
 //! again as soon as it has its answer, which measures capacity. *Open*: requests have a time
 //! at which they are due, whatever has become of the earlier ones, and latency counts from
 //! that time; a stall shows in every request that was due meanwhile (no coordinated omission).
-//! Several may be asked in turn, within the same seconds.
+//! Several may be asked in turns, within the same seconds.
 
 use super::http::{head_of, status_of};
 use rustix::event::{PollFd, PollFlags, Timespec, epoll};
+use rustix::thread::set_current_timer_slack;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 /// What is asked, over and over.
@@ -57,8 +59,9 @@ pub(crate) struct Outcome {
     pub(crate) reconnects: u64,
 }
 
-/// This many a second, for this long, of each in turn on so many connections of its own. Gives
-/// the latencies of each, from when requests were due.
+/// This many a second, for this long, in turns (an order made anew for each by `seed`): in each
+/// turn everybody is asked once, on so many connections of their own. Gives the latencies of
+/// each, from when requests were due.
 ///
 /// # Errors
 /// If one of them answers something else, or cannot keep up.
@@ -67,35 +70,40 @@ pub(crate) fn open(
     connections: usize,
     rate: f64,
     length: Duration,
+    seed: u64,
 ) -> io::Result<Vec<Vec<Duration>>> {
     let mut load = Load::in_turn(asks, connections)?;
-    let connections = connections * asks.len();
     let total = (rate * length.as_secs_f64()) as usize;
-    let (mut latencies, mut answered) = (vec![Vec::new(); asks.len()], 0);
+    let order = turns(asks.len(), total, seed);
+    let at = |number: usize| order[number] + asks.len() * (number / asks.len() % connections);
+    // What each connection has to ask; what is due while it is busy waits for it.
+    let mut left = vec![VecDeque::new(); connections * asks.len()];
+    (0..total).for_each(|number| left[at(number)].push_back(number));
+    let mut idle = vec![true; left.len()];
+    let (mut latencies, mut answered, mut first) = (vec![Vec::new(); asks.len()], 0, 0);
+    let _punctual = Punctual::from_here_on()?;
     let started = Instant::now();
     let due = |number: usize| started + Duration::from_secs_f64(number as f64 / rate);
-    // Each connection has every n-th request; what is due while it is busy waits for it.
-    let mut next: Vec<usize> = (0..connections).collect();
-    let mut idle = vec![true; connections];
-    let mut first = 0;
     loop {
         let now = Instant::now();
+        let is_due = |number: &mut usize| due(*number) <= now;
         while let Some((at, latency)) = load.done.pop() {
             latencies[at % asks.len()].push(latency);
-            (idle[at], answered) = (true, answered + 1);
-            if next[at] < total && due(next[at]) <= now {
-                load.send(at, due(next[at]))?;
-                (next[at], idle[at]) = (next[at] + connections, false);
+            answered += 1;
+            let next = left[at].pop_front_if(is_due);
+            idle[at] = next.is_none();
+            if let Some(number) = next {
+                load.send(at, due(number))?;
             }
         }
         if answered >= total {
             return Ok(latencies);
         }
         while first < total && due(first) <= now {
-            let at = first % connections;
-            if idle[at] && next[at] == first {
+            let at = at(first);
+            if idle[at] && left[at].pop_front_if(|number| *number == first).is_some() {
+                idle[at] = false;
                 load.send(at, due(first))?;
-                (next[at], idle[at]) = (first + connections, false);
             }
             first += 1;
         }
@@ -106,6 +114,39 @@ pub(crate) fn open(
                 "the fixed rate is far above what this peer can do",
             ));
         }
+    }
+}
+
+/// Who is asked, by the request's number: everybody once before anybody again, in another order
+/// each time. In one order each would always run behind the same neighbour, whose last work is in
+/// the caches, or not done yet.
+fn turns(asks: usize, total: usize, seed: u64) -> Vec<usize> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut turn: Vec<usize> = (0..asks).collect();
+    let mut order = Vec::with_capacity(total + asks);
+    while order.len() < total {
+        random.shuffle(&mut turn);
+        order.extend_from_slice(&turn);
+    }
+    order.truncate(total);
+    order
+}
+
+/// While it lives, this thread's pauses end when they are over. The kernel may else let them last
+/// 50 µs longer, which would stand in every latency. What is started meanwhile inherits that.
+struct Punctual;
+
+impl Punctual {
+    fn from_here_on() -> io::Result<Self> {
+        set_current_timer_slack(NonZeroU64::new(1))?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Punctual {
+    fn drop(&mut self) {
+        // Back to what the thread was started with; there is nothing to be done where that fails.
+        let _ = set_current_timer_slack(None);
     }
 }
 
@@ -436,6 +477,37 @@ mod tests {
         (ask, server)
     }
 
+    #[test]
+    fn everybody_is_asked_once_in_each_turn_and_behind_everybody_else() {
+        let order = turns(4, 4_001, 7);
+        assert_eq!(order.len(), 4_001);
+        for turn in order.chunks_exact(4) {
+            let mut turn = turn.to_vec();
+            turn.sort_unstable();
+            assert_eq!(turn, [0, 1, 2, 3]);
+        }
+        let follows = |one, other| order.windows(2).filter(|two| *two == [one, other]).count();
+        for (one, other) in (0..4).flat_map(|one| (0..4).map(move |other| (one, other))) {
+            match one == other {
+                // The last of a turn may be the first of the next.
+                true => assert!((40..90).contains(&follows(one, other)), "{one}"),
+                false => assert!(follows(one, other) > 200, "{one}, {other}"),
+            }
+        }
+        assert_ne!(order, turns(4, 4_001, 8));
+        assert_eq!(turns(1, 2, 0), [0, 0]);
+    }
+
+    #[test]
+    fn pauses_are_to_the_point_while_a_schedule_is_kept() {
+        let slack = || rustix::thread::current_timer_slack().expect("known");
+        let usual = slack();
+        let punctual = Punctual::from_here_on().expect("set");
+        assert_eq!(slack(), 1);
+        drop(punctual);
+        assert_eq!(slack(), usual);
+    }
+
     /// At least those due in the first 150 ms of the stall, on however slow a machine.
     fn late(latencies: &[Duration]) -> usize {
         let late = |latency: &&Duration| **latency >= Duration::from_millis(50);
@@ -447,7 +519,8 @@ mod tests {
     fn a_stall_counts_for_every_request_that_was_due() {
         let (ask, server) = server(true);
         // 40 requests 10 ms apart: the stall delays about 20 of them, by 200 ms downwards.
-        let latencies = open(&[ask], 1, 100.0, Duration::from_millis(400)).expect("all answered");
+        let latencies =
+            open(&[ask], 1, 100.0, Duration::from_millis(400), 0).expect("all answered");
         assert_eq!(server.join().expect("ended"), 40);
         assert_eq!((latencies.len(), latencies[0].len()), (1, 40));
         assert!(late(&latencies[0]) >= 15);
@@ -457,13 +530,13 @@ mod tests {
     fn of_two_in_turn_each_has_half_and_its_own_latencies() {
         let ((slow, first), (quick, second)) = (server(true), server(false));
         let asks = [slow, quick];
-        let latencies = open(&asks, 1, 200.0, Duration::from_millis(400)).expect("all answered");
+        let latencies = open(&asks, 1, 200.0, Duration::from_millis(400), 0).expect("all answered");
         let seen = [first, second].map(|server| server.join().expect("ended"));
         assert_eq!(seen, [40, 40]);
         assert_eq!([latencies[0].len(), latencies[1].len()], [40, 40]);
         assert!(late(&latencies[0]) >= 15);
         assert!(late(&latencies[1]) < late(&latencies[0]));
-        let none = open(&[], 1, 1.0, Duration::from_millis(1)).map(|_| ());
+        let none = open(&[], 1, 1.0, Duration::from_millis(1), 0).map(|_| ());
         assert!(none.is_err());
     }
 }
