@@ -2,11 +2,12 @@
 //!
 //! The table of limits in the README names these tests.
 
-use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, eventually, once, request};
+use crate::support::{Answer, Raw, Setup, Sidecar, StandIn, alice, bob, eventually, once, request};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 
 const HELD: &str = "/api/connectors/google-ads/test-call";
 const STREAMED: &str = "/api/orchestrator/compose";
@@ -262,7 +263,8 @@ async fn bodies_of_all_requests_together_are_bounded() {
     // The first one leaves; it is a write, so it goes on, and its bytes with it.
     drop(first);
     legacy.faults(json!({})).await;
-    let answer = sent(&sidecar, &post(HELD, 100_000, false)).await;
+    // Small ones are in nobody's share.
+    let answer = sent(&sidecar, &post(HELD, 10_000, false)).await;
     assert_eq!(answer.status, 200);
 }
 
@@ -439,4 +441,89 @@ async fn only_allowed_hosts_are_answered_for() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_body_that_is_only_announced_takes_no_room() {
+    let limits = [("BUFFERED_BYTES", "4194304")];
+    let (sidecar, _coolbits, _legacy) = with(&limits).await;
+    let mut announced = Vec::new();
+    for _ in 0..5 {
+        let mut raw = Raw::to(sidecar.address).await;
+        let fields = "Content-Length: 1000000\r\nExpect: 100-continue\r\n";
+        raw.send(head(&format!("POST {HELD}"), fields)).await;
+        // It is being read.
+        assert!(raw.wait_for(b"100 Continue").await);
+        announced.push(raw);
+    }
+    let answer = sent(&sidecar, &post(HELD, 700_000, false)).await;
+    assert_eq!(answer.status, 200);
+}
+
+/// An app whose every answer is a list of this many bytes.
+async fn app_of_long_lists(length: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let list = format!("[{}]", " ".repeat(length - 2));
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    let answer: Arc<str> = format!("{head}Content-Length: {length}\r\n\r\n{list}").into();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut asked = Vec::new();
+                while socket.read_buf(&mut asked).await.is_ok_and(|read| read > 0) {
+                    if asked.ends_with(b"\r\n\r\n") {
+                        asked.clear();
+                        // Whoever asked may be gone.
+                        let _ = socket.write_all(answer.as_bytes()).await;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_large_answer_from_the_cache_counts_while_it_is_sent() {
+    const LARGE: usize = 7_000_000;
+    let sidecar = Setup::default()
+        .set("LEGACY_URL", app_of_long_lists(LARGE).await)
+        .set("SIDECAR__LIMITS__BUFFERED_BYTES", 16 * 1024 * 1024)
+        .start_alone()
+        .await;
+    // Each takes nothing but the first line.
+    let ask = async |(token, client): (&str, u64), number: u64| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        let mut socket = socket.connect(sidecar.address).await.unwrap();
+        let request = format!(
+            "GET /api/flows?n={number} HTTP/1.1\r\nHost: app\r\n\
+             Authorization: Bearer {token}\r\nX-Client-ID: {client}\r\n\r\n"
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut line = [0; 12];
+        socket.read_exact(&mut line).await.unwrap();
+        (String::from_utf8(line.to_vec()).unwrap(), socket)
+    };
+    let held = async || sidecar.metric("sidecar_buffered_bytes").await as usize;
+    let (alice, bob) = (alice(), bob());
+    let (alice, bob) = ((alice.as_str(), 10), (bob.as_str(), 20));
+    let (status, one) = ask(alice, 1).await;
+    assert_eq!((status.as_str(), held().await), ("HTTP/1.1 200", LARGE));
+    let (status, again) = ask(alice, 1).await;
+    assert_eq!((status.as_str(), held().await), ("HTTP/1.1 200", LARGE));
+    // As much again of hers would leave less for others.
+    let (status, other) = ask(alice, 2).await;
+    assert_eq!((status.as_str(), held().await), ("HTTP/1.1 503", LARGE));
+    let (status, theirs) = ask(bob, 1).await;
+    assert_eq!((status.as_str(), held().await), ("HTTP/1.1 200", 2 * LARGE));
+    drop((one, other, theirs));
+    eventually("the first one's is left", || async {
+        held().await == LARGE
+    })
+    .await;
+    drop(again);
+    eventually("nothing is", || async { held().await == 0 }).await;
 }

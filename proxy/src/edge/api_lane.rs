@@ -7,6 +7,7 @@ use super::decide::Decision;
 use super::exchange::Exchange;
 use super::look_through::in_mode;
 use super::upstream_request::{Sender, of_caller};
+use crate::budget::By;
 use bytes::Bytes;
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
@@ -44,7 +45,8 @@ impl Sidecar {
         self.forget_deleted(&permit, looked_up.object).await?;
         let since = self.owners.epoch();
         let started = Instant::now();
-        let fetch = Box::pin(self.legacy.fetch(head, body.bytes.clone(), time));
+        let by = By::Caller(context.record.user);
+        let fetch = Box::pin(self.legacy.fetch(head, body.bytes.clone(), time, by));
         // A caller that goes away ends a read, never a write.
         let outcome = match is_safe {
             true => exchange.unless_left(fetch).await?,

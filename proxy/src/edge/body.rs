@@ -7,7 +7,7 @@
 use super::Sidecar;
 use super::context::Context;
 use super::exchange::Exchange;
-use crate::budget::Held;
+use crate::budget::{By, Held};
 use bytes::{Bytes, BytesMut};
 use camarad_policies::fields::Fields;
 use camarad_policies::head::Framing;
@@ -58,7 +58,7 @@ impl Sidecar {
     ) -> Result<Whole, Refusal> {
         let limits = &self.config.limits;
         self.check_body(exchange, context, limits.body as u64)?;
-        let mut held = self.budget.hold();
+        let mut held = self.budget.hold(By::Caller(context.record.user));
         if context.framing == Framing::Length(0) {
             return Ok(Whole {
                 bytes: Bytes::new(),
@@ -69,7 +69,6 @@ impl Sidecar {
         let mut room = 0;
         if let Framing::Length(length) = context.framing {
             room = usize::try_from(length).map_err(|_| Refusal::BodyTooLarge)?;
-            held.more(room).map_err(|_| Refusal::Overloaded)?;
         }
         let waits = exchange.head().get("expect").is_some();
         if waits {
@@ -85,10 +84,8 @@ impl Sidecar {
                 if length > limits.body {
                     return Err(Refusal::BodyTooLarge);
                 }
-                if length > room {
-                    held.more(length - room).map_err(|_| Refusal::Overloaded)?;
-                    room = length;
-                }
+                // As it comes: a head alone must not take room from others.
+                held.more(chunk.len()).map_err(|_| Refusal::Overloaded)?;
                 whole.extend_from_slice(&chunk);
             }
         };

@@ -16,6 +16,7 @@ use super::guard::Looked;
 use super::keeping::{fallback, keep, stand_in, told, unkept, unless_everybodys};
 use super::legacy::Legacy;
 use super::upstream_request::{Sender, UpstreamHead, whole};
+use crate::budget::{By, Full, Together};
 use crate::cache::{Cached, FetchBroke, Fetched, Keep};
 use crate::observe::Observer;
 use crate::panics::counted;
@@ -200,6 +201,13 @@ impl Sidecar {
             true => (304, Bytes::new()),
             false => (whole.status, body),
         };
+        // The caller may be slow to take it, and the cache drop it meanwhile.
+        let alone = Together::default();
+        let sent = if is_same { &whole.sent } else { &alone };
+        let by = By::Caller(context.record.user);
+        let body = sent
+            .counted(body, &self.budget, by)
+            .map_err(|Full| Refusal::Overloaded)?;
         Ok(Answer {
             status,
             headers: Vec::new(),
@@ -237,7 +245,7 @@ async fn read_of_app(reading: Reading) -> Fetched<Content> {
     let fetch = Box::pin(async {
         let head = plain_head(&permit, legacy.authority(), &request_id);
         let head = head.ok_or(Refusal::Internal)?;
-        legacy.fetch(head, Bytes::new(), time).await
+        legacy.fetch(head, Bytes::new(), time, By::Us).await
     });
     let fetched = counted(&observer, fetch).await;
     let code = match &fetched {

@@ -2,6 +2,7 @@
 //! through for whoever asks.
 
 use super::legacy::Fetched;
+use crate::budget::Together;
 use crate::cache::Weighed;
 use crate::gateway::{Failure, Outcome};
 use crate::json;
@@ -48,6 +49,8 @@ pub(crate) struct Whole {
     pub(super) is_storable: bool,
     /// How its body was looked through the last time.
     pub(super) look: LastLook,
+    /// Its body, where callers are sent it.
+    pub(super) sent: Together,
 }
 
 /// The last look through a body that passed, and the rule it was made by.
@@ -93,6 +96,7 @@ impl Whole {
             waited: outcome.waited,
             is_storable: outcome.status == 200,
             look: LastLook::default(),
+            sent: Together::default(),
         }
     }
 
@@ -118,6 +122,7 @@ impl Whole {
             waited,
             is_storable,
             look: LastLook::default(),
+            sent: Together::default(),
         }
     }
 
@@ -145,6 +150,7 @@ impl Whole {
             waited: self.waited,
             is_storable: self.is_storable,
             look: LastLook::default(),
+            sent: Together::default(),
         }
     }
 }

@@ -9,7 +9,7 @@
 use super::company;
 use super::upstream_request::UpstreamHead;
 use super::wire::{Begun, Wire};
-use crate::budget::{Budget, Held};
+use crate::budget::{Budget, By, Held};
 use bytes::Bytes;
 use camarad_policies::answer_head::AnswerHead;
 use camarad_policies::onward::WholeLines;
@@ -78,16 +78,17 @@ impl Legacy {
         Ok(Box::new(peer))
     }
 
-    /// Fetches an answer whole, within this time.
+    /// Fetches an answer whole, within this time, and holds it.
     pub(super) async fn fetch(
         &self,
         head: UpstreamHead,
         body: Bytes,
         time: Duration,
+        by: By,
     ) -> Result<Fetched, Refusal> {
         let exchange = async {
             let (mut wire, begun) = self.ask(&head, &body, None, &WholeLines::of).await?;
-            let mut held = self.budget.hold();
+            let mut held = self.budget.hold(by);
             let answer = wire.finish(begun, head.is_head(), LARGEST_ANSWER, &mut held);
             let answer = answer.await.map_err(|broken| broken.refusal)?;
             if answer.keep {

@@ -9,6 +9,7 @@ use super::Sidecar;
 use super::context::Context;
 use super::legacy::Fetched;
 use super::upstream_request::{Sender, UpstreamHead, whole};
+use crate::budget::By;
 use bytes::Bytes;
 use camarad_policies::authorise::{Tenancy, authorise};
 use camarad_policies::identity::Identity;
@@ -49,7 +50,7 @@ impl Sidecar {
         let head = self.own_head(&question, identity, context)?;
         let time = self.config.legacy.read_timeout;
         // On the heap: everything that may ask holds this future, and few do.
-        Box::pin(self.legacy.fetch(head, question.body, time))
+        Box::pin(self.legacy.fetch(head, question.body, time, By::Us))
             .await
             .ok()
     }

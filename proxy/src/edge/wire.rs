@@ -213,8 +213,9 @@ impl Wire {
 
     /// A connection that waits holds no more memory than the next answer will need.
     pub(super) fn shrink(&mut self) {
-        self.is_fast = false;
-        if self.here.is_empty() && self.here.capacity() > 4 * READ {
+        // How large it is cannot be seen any more once it was read from.
+        let is_large = std::mem::take(&mut self.is_fast) || self.here.capacity() > 4 * READ;
+        if self.here.is_empty() && is_large {
             self.here = BytesMut::new();
         }
     }
@@ -258,7 +259,8 @@ impl Wire {
                     body.extend_from_slice(&self.here[..some]);
                     self.here.advance(some);
                 }
-                Step::End => return Ok(body.freeze()),
+                // Not with the room in which it grew: it may be kept.
+                Step::End => return Ok(Bytes::copy_from_slice(&body)),
                 Step::More => match self.read_more().await {
                     Ok(1..) => {}
                     Ok(0) | Err(_) => return Err(BAD),
@@ -276,7 +278,8 @@ impl Wire {
             }
             body.reserve(READ);
             match self.socket.read_buf(&mut body).await {
-                Ok(0) => return Ok(body.freeze()),
+                // Its head is in front of it, and room behind it; it may be kept.
+                Ok(0) => return Ok(Bytes::copy_from_slice(&body)),
                 Ok(read) => more(held, read)?,
                 Err(_) => return Err(BAD),
             }
@@ -294,7 +297,7 @@ fn more(held: &mut Held, bytes: usize) -> Result<(), Broken> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::Budget;
+    use crate::budget::{Budget, By};
     use tokio::net::TcpListener;
 
     /// What is read of an answer that comes in pieces of this size, and then the end.
@@ -319,7 +322,7 @@ mod tests {
         let socket = TcpStream::connect(address).await.unwrap();
         let head = UpstreamHead::for_test("GET", "/a");
         let used = prometheus::IntGauge::new("used", "Bytes.").unwrap();
-        let mut held = Budget::new(1 << 20, used).hold();
+        let mut held = Budget::new(1 << 20, used).hold(By::Us);
         let mut wire = Wire::new(socket);
         let outcome = match wire.ask(&head, b"body", &WholeLines::of).await {
             Ok(begun) => wire.finish(begun, false, 1000, &mut held).await,
@@ -395,5 +398,56 @@ mod tests {
         // Something behind an answer is nobody's.
         let (status, body, keep) = read("HTTP/1.1 204 -\r\n\r\nmore", 4096).await.unwrap();
         assert_eq!((status, body.as_str(), keep), (204, "", false));
+    }
+
+    /// A wire to a server that sends this and ends.
+    async fn wire_of(sent: Vec<u8>) -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.write_all(&sent).await.unwrap();
+            socket.shutdown().await.unwrap();
+            // With something unread its end would be a reset.
+            let _ = socket.read_to_end(&mut Vec::new()).await;
+        });
+        Wire::new(TcpStream::connect(address).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_wire_that_waits_has_none_of_the_room_of_a_large_answer() {
+        let mut wire = wire_of(vec![b'x'; 16 * READ_MORE]).await;
+        // To the last byte of the room that it has by then.
+        while wire.here().len() < READ_MORE || wire.here().len() < wire.here().capacity() {
+            assert!(wire.read_more().await.unwrap() > 0);
+        }
+        let all = wire.here().len();
+        wire.here().advance(all);
+        wire.shrink();
+        assert!(!wire.here().try_reclaim(4 * READ));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_may_be_kept_has_no_more_memory_than_it_needs() {
+        const LENGTH: usize = 70_000;
+        let body = "x".repeat(LENGTH);
+        let chunk = format!("{:x}\r\n{}\r\n", LENGTH / 7, &body[..LENGTH / 7]);
+        let chunks = chunk.repeat(7) + "0\r\n\r\n";
+        for (framing, body) in [
+            (format!("Content-Length: {LENGTH}"), &body),
+            ("Transfer-Encoding: chunked".to_owned(), &chunks),
+            ("X: y".to_owned(), &body),
+        ] {
+            let answer = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{body}");
+            let mut wire = wire_of(answer.into_bytes()).await;
+            let used = prometheus::IntGauge::new("used", "Bytes.").unwrap();
+            let mut held = Budget::new(1 << 20, used.clone()).hold(By::Us);
+            let head = UpstreamHead::for_test("GET", "/a");
+            let begun = wire.ask(&head, b"", &WholeLines::of).await.ok().unwrap();
+            let answered = wire.finish(begun, false, 1 << 20, &mut held).await;
+            let body = answered.ok().unwrap().body;
+            assert_eq!((body.len(), used.get()), (LENGTH, LENGTH as i64));
+            assert_eq!(Vec::from(body).capacity(), LENGTH, "{framing}");
+        }
     }
 }

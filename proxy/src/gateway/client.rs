@@ -5,7 +5,7 @@
 use super::failure::{Failure, Miss};
 use super::vitals::Vitals;
 use crate::behind::HOP;
-use crate::budget::{Budget, Full};
+use crate::budget::{Budget, By, Full};
 use crate::observe::Observer;
 use bytes::{Bytes, BytesMut};
 use camarad_config::Gateway as Config;
@@ -163,7 +163,7 @@ impl Client {
             .body(body);
         let exchange = async {
             let mut response = request.send().await.map_err(|error| unsent(&error))?;
-            let mut held = self.budget.hold();
+            let mut held = self.budget.hold(By::Us);
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(|_| Failure::BadPayload)? {
                 if body.len() + chunk.len() > self.limit {
@@ -237,7 +237,7 @@ impl Client {
             answer: None,
             is_of_mapping: false,
         };
-        let mut held = self.budget.hold();
+        let mut held = self.budget.hold(By::Us);
         let mut body = Vec::new();
         loop {
             match response.chunk().await {

@@ -11,6 +11,7 @@ use super::leased::{Told, told_answer};
 use super::once::{digest, past_answer};
 use super::own_json;
 use crate::behind::Lease;
+use crate::budget::By;
 use crate::edge::exchange::Exchange;
 use crate::edge::request_head::RequestHead;
 use crate::ledger::{Begun, Completion, NewRun, now_ms};
@@ -223,7 +224,7 @@ impl Sidecar {
         let started = Instant::now();
         let work = async move {
             let fetched = match head {
-                Ok(head) => legacy.fetch(head, body, time).await,
+                Ok(head) => legacy.fetch(head, body, time, By::Us).await,
                 Err(refusal) => Err(refusal),
             };
             let (ran, done) = completed(fetched, &ready, lease.as_ref());
