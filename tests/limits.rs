@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const HELD: &str = "/api/connectors/google-ads/test-call";
 const STREAMED: &str = "/api/orchestrator/compose";
@@ -526,4 +526,45 @@ async fn a_large_answer_from_the_cache_counts_while_it_is_sent() {
     .await;
     drop(again);
     eventually("nothing is", || async { held().await == 0 }).await;
+}
+
+/// A caller of this target who has 64 KiB of room, and wants the connection to be closed.
+async fn caller_of(sidecar: &Sidecar, target: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut socket = socket.connect(sidecar.address).await.unwrap();
+    let request = head(&format!("GET {target}"), "Connection: close\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket
+}
+
+/// It is all in the kernel, which would hold it for minutes, and nobody count it.
+#[tokio::test]
+async fn a_caller_that_does_not_take_the_last_answer_is_let_go() {
+    let (sidecar, _coolbits, _legacy) = with(&[("WRITE_TIMEOUT", "300ms")]).await;
+    let socket = caller_of(&sidecar, "/static/judge/bytes/2000000").await;
+    let given_up = || async {
+        let error = socket.take_error().unwrap();
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+    };
+    eventually("it is given up", given_up).await;
+    // As far as anybody could tell, it was sent whole.
+    let record = sidecar.records().pop().unwrap();
+    let told = (&record["status"], &record["code"], &record["bytes_sent"]);
+    assert_eq!(told, (&json!(200), &json!(null), &json!(2_000_000)));
+}
+
+#[tokio::test]
+async fn what_a_caller_sends_behind_the_last_request_takes_no_answer_away() {
+    const LENGTH: usize = 1_500_000;
+    let (sidecar, _coolbits, _legacy) = with(&[]).await;
+    let target = format!("/static/judge/bytes/{LENGTH}");
+    let mut socket = caller_of(&sidecar, &target).await;
+    eventually("it is sent", || async { !sidecar.records().is_empty() }).await;
+    // As some do behind every request.
+    socket.write_all(b"\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    assert_eq!(answer.len() - end.unwrap() - 4, LENGTH);
 }

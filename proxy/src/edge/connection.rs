@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::context::{Context, request_id, since_epoch};
 use super::exchange::{Exchange, Tags, Times};
 use super::handle::Handled;
-use super::line::{Line, Patience};
+use super::line::{LINGER, Line, Patience};
 use super::request_head::RequestHead;
 use crate::observe::Observer;
 use crate::panics::{BREAK_AT, break_where_asked, caught};
@@ -82,11 +82,11 @@ impl Host {
                 .await
             {
                 Ok(Some(head)) => head,
-                Ok(None) => return,
+                Ok(None) => return line.end(limits.write_timeout).await,
                 Err(refusal) => {
                     line.forget_rest();
                     self.refuse(&mut line, refusal).await;
-                    return line.close().await;
+                    return line.close(limits.write_timeout).await;
                 }
             };
             // A head may have been waited for, and the settings be others by now.
@@ -105,7 +105,7 @@ impl Host {
             let request = Box::write(room, self.request(&serving, line, &head, read, last));
             match Box::into_pin(request).await {
                 Some((back, true)) => line = back,
-                Some((back, _)) => return back.close().await,
+                Some((back, _)) => return back.close(limits.write_timeout).await,
                 None => return,
             }
         }
@@ -116,7 +116,7 @@ impl Host {
         let mut line = Line::new(stream);
         line.forget_rest();
         self.refuse(&mut line, Refusal::Overloaded).await;
-        line.close().await;
+        line.close(LINGER).await;
     }
 
     /// Answers one request; gives the line back, and whether it can be used again.
