@@ -375,12 +375,17 @@ async fn answers_without_a_body_have_none_and_the_next_one_follows() {
         let whole = ask("GET", target, "").await;
         let head = ask("HEAD", target, "").await;
         assert_eq!(head.status, whole.status, "{target}");
+        let length = whole.header("content-length");
+        assert_eq!(head.header("content-length"), length, "{target}");
         assert_eq!(
             head.header("content-type"),
             whole.header("content-type"),
             "{target}"
         );
     }
+    // What is not kept was not read: its length is not said, rather than one that it has not.
+    let unread = ask("HEAD", "/api/agents/list", "").await;
+    assert_eq!((unread.status, unread.header("content-length")), (200, ""));
     let refused = ask(
         "HEAD",
         "/api/connectors/google-ads/campaigns?client_id=99",

@@ -162,8 +162,15 @@ impl Answer {
         }
     }
 
-    /// Writes the head as it goes out, with the tags of every answer.
-    pub(super) fn write_head(&self, out: &mut Vec<u8>, tags: &Tags<'_>, keep: bool) {
+    /// Writes the head as it goes out, with the tags of every answer; `is_silent`: and nothing
+    /// behind it.
+    pub(super) fn write_head(
+        &self,
+        out: &mut Vec<u8>,
+        tags: &Tags<'_>,
+        keep: bool,
+        is_silent: bool,
+    ) {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(status.as_str().as_bytes());
@@ -172,7 +179,9 @@ impl Answer {
         out.extend_from_slice(b"\r\n");
         push_line(out, "Date", get_cached_date().as_bytes());
         push_line(out, "Connection", connection(keep));
-        if !matches!(self.status, 204 | 304) {
+        // The app was asked with HEAD, too: what GET would have is not known (RFC 9110, section 8.6).
+        let is_unknown = is_silent && self.body.is_empty();
+        if !matches!(self.status, 204 | 304) && !is_unknown {
             let mut digits = itoa::Buffer::new();
             let length = digits.format(self.body.len()).as_bytes();
             push_line(out, "Content-Length", length);

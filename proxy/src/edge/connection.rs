@@ -248,8 +248,8 @@ impl Host {
             cookie: None,
         };
         let mut head = Vec::new();
-        answer.write_head(&mut head, &tags, false);
         let is_silent = record.method == "HEAD";
+        answer.write_head(&mut head, &tags, false, is_silent);
         let body: &[u8] = if is_silent { &[] } else { &answer.body };
         record.bytes_sent = body.len();
         let patience = self.front.serving().config.limits.write_timeout;

@@ -202,7 +202,7 @@ impl Exchange {
         let body: &[u8] = if is_silent { &[] } else { &answer.body };
         let (small, large) = body.split_at(if body.len() <= SMALL { body.len() } else { 0 });
         let mut head = Vec::with_capacity(HEAD_ROOM + small.len());
-        answer.write_head(&mut head, tags, self.keep);
+        answer.write_head(&mut head, tags, self.keep, is_silent);
         head.extend_from_slice(small);
         let mut told = Told {
             status: answer.status,
