@@ -213,9 +213,9 @@ impl Wire {
 
     /// A connection that waits holds no more memory than the next answer will need.
     pub(super) fn shrink(&mut self) {
-        // How large it is cannot be seen any more once it was read from.
-        let is_large = std::mem::take(&mut self.is_fast) || self.here.capacity() > 4 * READ;
-        if self.here.is_empty() && is_large {
+        self.is_fast = false;
+        // What was read from it is not in its capacity, but may be had again.
+        if self.here.is_empty() && self.here.try_reclaim(4 * READ) {
             self.here = BytesMut::new();
         }
     }
