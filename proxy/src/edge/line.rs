@@ -8,7 +8,11 @@
 //! ([`super::loan`]), for exactly that head and its body.
 //!
 //! What was read beyond the request stays here for the next one. Not here: what
-//! a head means, and what is answered.
+//! a head means, what is answered, and how a connection ends ([`end`]).
+
+mod end;
+
+pub(super) use end::LINGER;
 
 use super::request_head::{Found, RequestHead, Room};
 use bytes::{Buf, BytesMut};
@@ -24,7 +28,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
@@ -39,11 +43,6 @@ const KERNELS_OWN: u32 = 0;
 const ENOUGH: u64 = 64 * 1024;
 /// Bytes of further requests kept while one is being answered.
 const MOST_AHEAD: usize = 64 * 1024;
-/// How long a caller may go on sending after the last answer, and how much.
-pub(super) const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 16 << 20;
-/// How often it is looked whether what was sent has arrived.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// Bytes of a name at most (RFC 1035, section 2.3.4).
 const LONGEST_HOST: usize = 255;
@@ -334,82 +333,6 @@ impl Line {
         }
     }
 
-    /// Closes so that the last answer arrives: a close with bytes unread, or to which more come,
-    /// is a reset, which throws away what the caller has not read yet. `patience` is as in
-    /// [`Self::send`].
-    pub(super) async fn close(mut self, patience: Duration) {
-        let write = async {
-            self.socket.write_all(&self.unsent).await?;
-            self.socket.shutdown().await
-        };
-        // Who does not take it in time is cut off, which is all one can do.
-        if let Ok(Ok(())) = tokio::time::timeout(LINGER, write).await {
-            self.take_what_is_here();
-            let is_over = self.left == Some(0) && self.ahead.is_empty();
-            self.settle(!is_over, patience).await;
-        }
-    }
-
-    /// Ends a connection that waited for a request. The last answer may still be on its way.
-    pub(super) async fn end(mut self, patience: Duration) {
-        if on_its_way(&self.socket) > ENOUGH && self.socket.shutdown().await.is_ok() {
-            self.settle(false, patience).await;
-        }
-    }
-
-    /// Waits until as good as all that was sent has arrived: until then the kernel holds it, and
-    /// the connection counts. And a moment for what the caller is still sending, with `more`.
-    async fn settle(&mut self, more: bool, patience: Duration) {
-        let (mut read, mut is_open) = (self.ahead.len(), true);
-        let start = Instant::now();
-        let (mut judged, mut before) = (start + patience, arrived(&self.socket));
-        loop {
-            let now = Instant::now();
-            is_open &= read < LINGER_BYTES;
-            let is_awaited = more && is_open && now < start + LINGER;
-            let is_held = on_its_way(&self.socket) > ENOUGH;
-            if !is_awaited && !is_held {
-                return;
-            }
-            if is_held && now >= judged {
-                let after = arrived(&self.socket);
-                if took_next_to_nothing(before, after) {
-                    // Or the kernel would go on holding it for them.
-                    let _ = self.socket.set_zero_linger();
-                    return;
-                }
-                (judged, before) = (now + patience, after);
-            }
-            self.ahead.clear();
-            self.ahead.reserve(READ_AHEAD);
-            tokio::select! {
-                came = self.socket.read_buf(&mut self.ahead), if is_open => match came {
-                    Ok(0) => is_open = false,
-                    Ok(some) => read += some,
-                    Err(_) => return,
-                },
-                // That something has arrived tells nobody.
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
-    }
-
-    /// Another request that came in meanwhile and was not read: nobody looked while the one
-    /// before it was answered.
-    fn take_what_is_here(&mut self) {
-        if self.ahead.is_empty() {
-            self.ahead.reserve(READ_AHEAD);
-            // Nothing there, the end, and a broken connection are all nothing to wait for.
-            let _ = self.socket.try_read_buf(&mut self.ahead);
-        }
-    }
-
-    /// Ends the connection with a reset: what was sent is not to be taken for whole.
-    pub(super) fn cut(self) {
-        // One that is broken already is as good.
-        let _ = self.socket.set_zero_linger();
-    }
-
     /// Keeps what was written and not sent: only an answer that broke off leaves some.
     pub(super) fn keep_unsent(&mut self, bytes: &[u8]) {
         self.answered |= !bytes.is_empty();
@@ -559,16 +482,6 @@ fn arrived(socket: &TcpStream) -> Option<u64> {
 fn took_next_to_nothing(before: Option<u64>, after: Option<u64>) -> bool {
     let went = before.zip(after);
     went.map_or(0, |(before, after)| after.saturating_sub(before)) < ENOUGH
-}
-
-/// Bytes that were sent and have not arrived; 0 where the kernel does not tell.
-fn on_its_way(socket: &TcpStream) -> u64 {
-    get_tcp_info(socket.as_raw_fd()).map_or(0, |info| {
-        // Not what was sent twice, nor the ends of the connection, which count as a byte.
-        let sent = info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans);
-        let waiting = u64::from(info.tcpi_notsent_bytes);
-        sent.saturating_sub(info.tcpi_bytes_acked) + waiting
-    })
 }
 
 /// Sends what the socket takes now; true once that is all.
