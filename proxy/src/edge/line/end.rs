@@ -18,6 +18,8 @@ pub(in crate::edge) const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
 /// How often it is looked whether what was sent has arrived.
 const LOOK: Duration = Duration::from_millis(200);
+/// A connection that has ended both ways, or was reset (Linux, `net/tcp_states.h`).
+const TCP_CLOSE: u8 = 7;
 
 impl Line {
     /// Closes so that the last answer arrives: a close with bytes unread, or to which more come,
@@ -97,12 +99,63 @@ impl Line {
     }
 }
 
-/// Bytes that were sent and have not arrived; 0 where the kernel does not tell.
+/// Bytes that were sent and have not arrived; 0 where the kernel does not tell, and where it
+/// has given them up.
 fn on_its_way(socket: &TcpStream) -> u64 {
     get_tcp_info(socket.as_raw_fd()).map_or(0, |info| {
+        if info.tcpi_state == TCP_CLOSE {
+            return 0;
+        }
         // Not what was sent twice, nor the ends of the connection, which count as a byte.
         let sent = info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans);
         let waiting = u64::from(info.tcpi_notsent_bytes);
         sent.saturating_sub(info.tcpi_bytes_acked) + waiting
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use tokio::net::TcpListener;
+
+    /// A connection with an answer that its caller does not take.
+    async fn unread() -> io::Result<(Line, TcpStream)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let caller = TcpStream::connect(listener.local_addr()?).await?;
+        let (socket, _) = listener.accept().await?;
+        let bytes = [b'x'; 64 * 1024];
+        // More than the room that who does not read has for it.
+        while on_its_way(&socket) <= 8 * ENOUGH {
+            socket.writable().await?;
+            let _ = socket.try_write(&bytes);
+        }
+        Ok((Line::new(socket), caller))
+    }
+
+    /// It counted until `write_timeout`: the end that they had said was all that was read.
+    #[tokio::test(start_paused = true)]
+    async fn who_ends_their_side_and_then_resets_is_not_waited_for() -> io::Result<()> {
+        let (line, mut caller) = unread().await?;
+        let (start, patience) = (Instant::now(), Duration::from_secs(3600));
+        caller.shutdown().await?;
+        let ending = tokio::spawn(line.end(patience));
+        tokio::time::sleep(3 * LOOK).await;
+        assert!(!ending.is_finished(), "what was sent may still be taken");
+        caller.set_zero_linger()?;
+        drop(caller);
+        ending.await?;
+        assert!(start.elapsed() < patience);
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_cut_off_in_the_end() -> io::Result<()> {
+        let (line, caller) = unread().await?;
+        let (start, patience) = (Instant::now(), Duration::from_secs(60));
+        line.end(patience).await;
+        assert!(start.elapsed() >= patience);
+        drop(caller);
+        Ok(())
+    }
 }
