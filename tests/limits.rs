@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 
 const HELD: &str = "/api/connectors/google-ads/test-call";
 const STREAMED: &str = "/api/orchestrator/compose";
@@ -460,8 +461,8 @@ async fn a_body_that_is_only_announced_takes_no_room() {
     assert_eq!(answer.status, 200);
 }
 
-/// An app whose every answer is a list of this many bytes.
-async fn app_of_long_lists(length: usize) -> String {
+/// An app whose every answer is a list of this many bytes, of which the last come once it goes on.
+async fn app_of_long_lists(length: usize, goes_on: watch::Receiver<bool>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let list = format!("[{}]", " ".repeat(length - 2));
@@ -469,14 +470,17 @@ async fn app_of_long_lists(length: usize) -> String {
     let answer: Arc<str> = format!("{head}Content-Length: {length}\r\n\r\n{list}").into();
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
-            let answer = answer.clone();
+            let (answer, mut goes_on) = (answer.clone(), goes_on.clone());
             tokio::spawn(async move {
                 let mut asked = Vec::new();
                 while socket.read_buf(&mut asked).await.is_ok_and(|read| read > 0) {
                     if asked.ends_with(b"\r\n\r\n") {
                         asked.clear();
+                        let (first, last) = answer.as_bytes().split_at(answer.len() - 1000);
                         // Whoever asked may be gone.
-                        let _ = socket.write_all(answer.as_bytes()).await;
+                        let _ = socket.write_all(first).await;
+                        let _ = goes_on.wait_for(|it_does| *it_does).await;
+                        let _ = socket.write_all(last).await;
                     }
                 }
             });
@@ -485,47 +489,90 @@ async fn app_of_long_lists(length: usize) -> String {
     url
 }
 
-#[tokio::test]
-async fn a_large_answer_from_the_cache_counts_while_it_is_sent() {
-    const LARGE: usize = 7_000_000;
-    let sidecar = Setup::default()
-        .set("LEGACY_URL", app_of_long_lists(LARGE).await)
+/// Each list is larger than a third of the memory for bodies, and smaller than half.
+const LARGE: usize = 7_000_000;
+
+async fn behind_long_lists(goes_on: watch::Receiver<bool>) -> Sidecar {
+    Setup::default()
+        .set("LEGACY_URL", app_of_long_lists(LARGE, goes_on).await)
         .set("SIDECAR__LIMITS__BUFFERED_BYTES", 16 * 1024 * 1024)
         .start_alone()
-        .await;
-    // Each takes nothing but the first line.
-    let ask = async |(token, client): (&str, u64), number: u64| {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(64 * 1024).unwrap();
-        let mut socket = socket.connect(sidecar.address).await.unwrap();
-        let request = format!(
-            "GET /api/flows?n={number} HTTP/1.1\r\nHost: app\r\n\
-             Authorization: Bearer {token}\r\nX-Client-ID: {client}\r\n\r\n"
-        );
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut line = [0; 12];
-        socket.read_exact(&mut line).await.unwrap();
-        (String::from_utf8(line.to_vec()).unwrap(), socket)
-    };
-    let held = async || sidecar.metric("sidecar_buffered_bytes").await as usize;
+        .await
+}
+
+/// Asks for a list of this number, with 64 KiB of room for it.
+async fn asked(sidecar: &Sidecar, token: &str, client: u64, number: u64) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut socket = socket.connect(sidecar.address).await.unwrap();
+    let request = format!(
+        "GET /api/flows?n={number} HTTP/1.1\r\nHost: app\r\n\
+         Authorization: Bearer {token}\r\nX-Client-ID: {client}\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket
+}
+
+/// The status of an answer of which nothing more is taken.
+async fn status(socket: &mut TcpStream) -> u16 {
+    let mut line = [0; 12];
+    socket.read_exact(&mut line).await.unwrap();
+    let line = std::str::from_utf8(&line).unwrap();
+    line.strip_prefix("HTTP/1.1 ").unwrap().parse().unwrap()
+}
+
+async fn held(sidecar: &Sidecar) -> usize {
+    sidecar.metric("sidecar_buffered_bytes").await as usize
+}
+
+#[tokio::test]
+async fn a_large_answer_from_the_cache_counts_while_it_is_sent() {
+    let sidecar = behind_long_lists(watch::channel(true).1).await;
     let (alice, bob) = (alice(), bob());
-    let (alice, bob) = ((alice.as_str(), 10), (bob.as_str(), 20));
-    let (status, one) = ask(alice, 1).await;
-    assert_eq!((status.as_str(), held().await), ("HTTP/1.1 200", LARGE));
-    let (status, again) = ask(alice, 1).await;
-    assert_eq!((status.as_str(), held().await), ("HTTP/1.1 200", LARGE));
+    let ask = async |token: &str, client: u64, number: u64| {
+        let mut socket = asked(&sidecar, token, client, number).await;
+        (status(&mut socket).await, socket)
+    };
+    let (status, one) = ask(&alice, 10, 1).await;
+    assert_eq!((status, held(&sidecar).await), (200, LARGE));
+    let (status, again) = ask(&alice, 10, 1).await;
+    assert_eq!((status, held(&sidecar).await), (200, LARGE));
     // As much again of hers would leave less for others.
-    let (status, other) = ask(alice, 2).await;
-    assert_eq!((status.as_str(), held().await), ("HTTP/1.1 503", LARGE));
-    let (status, theirs) = ask(bob, 1).await;
-    assert_eq!((status.as_str(), held().await), ("HTTP/1.1 200", 2 * LARGE));
+    let (status, other) = ask(&alice, 10, 2).await;
+    assert_eq!((status, held(&sidecar).await), (503, LARGE));
+    let (status, theirs) = ask(&bob, 20, 1).await;
+    assert_eq!((status, held(&sidecar).await), (200, 2 * LARGE));
     drop((one, other, theirs));
     eventually("the first one's is left", || async {
-        held().await == LARGE
+        held(&sidecar).await == LARGE
     })
     .await;
     drop(again);
-    eventually("nothing is", || async { held().await == 0 }).await;
+    eventually("nothing is", || async { held(&sidecar).await == 0 }).await;
+}
+
+/// What was fetched for the cache was in nobody's share: many lists of one user at once, from an
+/// app that is slow in the middle of them, had everybody else refused.
+#[tokio::test]
+async fn what_is_fetched_for_the_cache_is_in_the_share_of_who_asks() {
+    let (go_on, goes_on) = watch::channel(false);
+    let sidecar = behind_long_lists(goes_on).await;
+    let (alice, bob) = (alice(), bob());
+    let mut first = asked(&sidecar, &alice, 10, 1).await;
+    eventually("the first comes in", || async {
+        held(&sidecar).await == LARGE
+    })
+    .await;
+    let mut second = asked(&sidecar, &alice, 10, 2).await;
+    assert_eq!(status(&mut second).await, 503);
+    let mut theirs = asked(&sidecar, &bob, 20, 1).await;
+    eventually("theirs comes in", || async {
+        held(&sidecar).await == 2 * LARGE
+    })
+    .await;
+    go_on.send(true).unwrap();
+    assert_eq!(status(&mut first).await, 200);
+    assert_eq!(status(&mut theirs).await, 200);
 }
 
 /// A caller of this target who has 64 KiB of room, and wants the connection to be closed.

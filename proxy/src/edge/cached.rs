@@ -24,6 +24,7 @@ use bytes::Bytes;
 use camarad_policies::authorise::Permit;
 use camarad_policies::cache_key::{CacheKey, Class};
 use camarad_policies::etag;
+use camarad_policies::ids::UserId;
 use camarad_policies::matrix::Serve;
 use camarad_policies::operation::{Connector, Operation};
 use camarad_policies::record::{CacheResult, Origin, RequestId, Source};
@@ -242,10 +243,16 @@ async fn read_of_app(reading: Reading) -> Fetched<Content> {
     } = reading;
     let class = permit.rule().cache.map(|cache| cache.class);
     let started = Instant::now();
+    // Those who wait for it are the same user; for what is everybody's no one of them pays, or
+    // others would be refused for what that one holds.
+    let by = match class {
+        Some(Class::Tenant | Class::User) => By::Caller(permit.user().map(UserId::get)),
+        Some(Class::Shared) | None => By::Us,
+    };
     let fetch = Box::pin(async {
         let head = plain_head(&permit, legacy.authority(), &request_id);
         let head = head.ok_or(Refusal::Internal)?;
-        legacy.fetch(head, Bytes::new(), time, By::Us).await
+        legacy.fetch(head, Bytes::new(), time, by).await
     });
     let fetched = counted(&observer, fetch).await;
     let code = match &fetched {
