@@ -2,6 +2,8 @@
 
 use crate::support::{Ask, Got, Setup, Sidecar, StandIn, alice, fault};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 const STREAMED: &str = "/api/chat/suggestions";
 const HELD: &str = "/api/connectors/aws/ec2";
@@ -247,5 +249,72 @@ async fn an_app_that_is_restarted_in_between_is_found_again() {
         );
         let post = ask(&sidecar, "POST", "/api/orchestrator/compose").body(r#"{"flow": {}}"#);
         assert_eq!(post.send().await.status, 200, "{target}");
+    }
+}
+
+/// An app whose every answer has these lines in its head, and chunks or as many bytes behind it.
+async fn app_that_frames(lines: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let body = match lines.to_lowercase().contains("chunked") {
+        true => "2\r\n[]\r\n0\r\n\r\n",
+        false => "[]",
+    };
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+            let answer = format!("{head}{lines}\r\n\r\n{body}");
+            tokio::spawn(async move {
+                let mut asked = Vec::new();
+                while socket.read_buf(&mut asked).await.is_ok_and(|read| read > 0) {
+                    // Whoever asks with a body asks with this one.
+                    if asked.ends_with(b"\r\n\r\n") || asked.ends_with(b"{}") {
+                        asked.clear();
+                        // Whoever asked may be gone.
+                        let _ = socket.write_all(answer.as_bytes()).await;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+/// What Pingora streams went on with two lengths in one line, or a coding besides chunks.
+#[tokio::test]
+async fn an_answer_with_two_ends_is_refused_in_every_lane() {
+    const GOOD: (u16, &str) = (200, "legacy");
+    const BAD: (u16, &str) = (502, "sidecar");
+    for (lines, expected) in [
+        ("Content-Length: 2", GOOD),
+        ("Transfer-Encoding: chunked", GOOD),
+        ("Transfer-Encoding: Chunked", GOOD),
+        ("Content-Length: 2, 2", BAD),
+        ("Content-Length: 2\r\nContent-Length: 2", BAD),
+        ("Content-Length: +2", BAD),
+        ("Transfer-Encoding: gzip, chunked", BAD),
+        ("Transfer-Encoding: chunked, chunked", BAD),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", BAD),
+    ] {
+        let sidecar = Setup::default()
+            .set("LEGACY_URL", app_that_frames(lines).await)
+            .set("SIDECAR__CACHE__APP_READS", "false")
+            .start_alone()
+            .await;
+        for (method, target, body) in [
+            ("GET", STREAMED, ""),
+            ("POST", "/api/orchestrator/compose", "{}"),
+            ("GET", "/api/flows", ""),
+        ] {
+            let asked = ask(&sidecar, method, target).with("Content-Type", "application/json");
+            let got = asked.body(body).send().await;
+            let seen = (got.status, got.header("x-camarad-source"));
+            assert_eq!(seen, expected, "{lines} {method} {target}");
+            let body = got.text();
+            match expected {
+                GOOD => assert_eq!(body, "[]", "{lines} {method} {target}"),
+                _ => assert_eq!(got.code(), "legacy_bad_answer", "{lines} {method} {target}"),
+            }
+        }
     }
 }

@@ -100,27 +100,41 @@ pub(crate) fn values<'a>(
     named.map(|field| field.value)
 }
 
-/// RFC 9112, section 6.3.
+/// How the body ends of an answer in `HTTP/1.<minor>` with these values of `Content-Length` and
+/// `Transfer-Encoding`, if it has one (RFC 9112, section 6.3).
+///
+/// # Errors
+/// Where that could be read in two ways.
+pub fn framed<'a>(
+    mut lengths: impl Iterator<Item = &'a [u8]>,
+    mut codings: impl Iterator<Item = &'a [u8]>,
+    minor: u8,
+) -> Result<Framing, Malformed> {
+    let said = (lengths.next(), codings.next());
+    if lengths.next().is_some() || codings.next().is_some() {
+        return Err(Malformed);
+    }
+    match said {
+        (None, None) => Ok(Framing::Close),
+        (Some(length), None) => number(length).map(Framing::Length).ok_or(Malformed),
+        (None, Some(coding)) if minor == 1 && coding.eq_ignore_ascii_case(b"chunked") => {
+            Ok(Framing::Chunked)
+        }
+        (_, Some(_)) => Err(Malformed),
+    }
+}
+
 fn framing(
     fields: &[Header<'_>],
     status: u16,
     minor: u8,
     to_head: bool,
 ) -> Result<Framing, Malformed> {
-    let mut lengths = values(fields, "content-length");
-    let mut codings = values(fields, "transfer-encoding");
-    let said = (lengths.next(), codings.next());
-    if lengths.next().is_some() || codings.next().is_some() {
-        return Err(Malformed);
-    }
-    let framing = match said {
-        (None, None) => Framing::Close,
-        (Some(length), None) => Framing::Length(number(length).ok_or(Malformed)?),
-        (None, Some(coding)) if minor == 1 && coding.eq_ignore_ascii_case(b"chunked") => {
-            Framing::Chunked
-        }
-        (_, Some(_)) => return Err(Malformed),
-    };
+    let (lengths, codings) = (
+        values(fields, "content-length"),
+        values(fields, "transfer-encoding"),
+    );
+    let framing = framed(lengths, codings, minor)?;
     match to_head || matches!(status, 100..=199 | 204 | 304) {
         true => Ok(Framing::Length(0)),
         false => Ok(framing),

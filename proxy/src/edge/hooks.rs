@@ -14,9 +14,10 @@ use super::upstream_request::{Sender, shape};
 use crate::panics::{break_for_test, caught};
 use async_trait::async_trait;
 use bytes::Bytes;
+use camarad_policies::answer_head::{Malformed, framed};
 use camarad_policies::record::{Origin, Source};
 use camarad_policies::refusal::Refusal;
-use http::{StatusCode, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -116,6 +117,30 @@ impl ProxyHttp for StreamLane {
             Err(refusal) => {
                 context.failed = Some(refusal);
                 Error::e_explain(ErrorType::HTTPStatus(refusal.answer().status), "the upload")
+            }
+        }
+    }
+
+    /// Before anything is done to the head. Pingora takes what frames a body more leniently, and
+    /// passes it on.
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        break_for_test("upstream_response_filter", &session.req_header().headers);
+        let values = |name| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let (lengths, codings) = (
+            values(header::CONTENT_LENGTH),
+            values(header::TRANSFER_ENCODING),
+        );
+        let minor = u8::from(head.version == Version::HTTP_11);
+        match framed(lengths, codings, minor) {
+            Ok(_) => Ok(()),
+            Err(Malformed) => {
+                context.failed = Some(Refusal::LegacyBadAnswer);
+                Error::e_explain(ErrorType::InvalidHTTPHeader, "a body with two ends")
             }
         }
     }
