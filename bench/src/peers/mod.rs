@@ -4,11 +4,13 @@
 //!
 //! Whatever is measured has one CPU, load and upstream the other. Every peer is checked to do
 //! the work before; one that does not ends the run. A busy machine makes figures worthless:
-//! rounds in which others were busy are marked.
+//! rounds in which others were busy are marked, and what was measured while the CPUs were far
+//! from each other is measured again.
 
 mod bare;
 mod checks;
 mod course;
+pub(crate) mod crossing;
 pub(crate) mod goals;
 mod haproxy;
 pub(crate) mod http;

@@ -212,8 +212,19 @@ pub(crate) fn goals(judged: &[Judged]) -> String {
 
 fn disturbed(cells: &[Cell]) -> String {
     let mut out = format!(
-        "\nOthers used more than {:.0} % of the machine's CPU time, or it was stolen. Left out where at least {LEFT} others are left.\n\n",
+        "\nOthers used more than {:.0} % of the machine's CPU time, or it was stolen, or the CPUs were far from each other for too much of the time. Left out where at least {LEFT} others are left.\n\n",
         OTHERS * 100.0
+    );
+    let far: u32 = cells
+        .iter()
+        .flat_map(|cell| &cell.capacity)
+        .map(|round| round.far)
+        .sum();
+    put(
+        &mut out,
+        &format!(
+            "{far} slices of rounds did not count for that, and others were measured in their place.\n"
+        ),
     );
     let said = |of: &str, round: usize, noise: Noise| {
         let (others, load) = (noise.others * 100.0, noise.load_average_before);
@@ -284,6 +295,7 @@ pub(super) fn samples(of: &[(&str, &str, f64, f64)]) -> Vec<Cell> {
             upstream_micros: 5.0,
             resident_kib: 2048,
             reconnects: 0,
+            far: 0,
             noise,
         }],
         timed: match p99 {

@@ -1,9 +1,10 @@
 //! One round of one peer, and everything that a run has seen.
 
+use super::crossing;
 use super::machine::{Times, load_average};
 use super::process::Running;
 use super::statistics::{Figure, OTHERS, Spread, counted, paired, percentile, spread};
-use super::wire::{Ask, Load, open};
+use super::wire::{Ask, Load, Outcome, open};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::time::Duration;
@@ -29,6 +30,9 @@ pub(crate) struct Capacity {
     pub(crate) upstream_micros: f64,
     pub(crate) resident_kib: u64,
     pub(crate) reconnects: u64,
+    /// Slices that did not count, for the CPUs were far from each other.
+    #[serde(default)]
+    pub(crate) far: u32,
     pub(crate) noise: Noise,
 }
 
@@ -106,19 +110,16 @@ struct Watch<'a> {
     upstream: &'a Running,
     times: Times,
     cpu: [Duration; 3],
-    load_average: f64,
 }
 
 impl<'a> Watch<'a> {
     fn start(proxies: &'a [&'a Running], upstream: &'a Running) -> io::Result<Self> {
-        let load_average = load_average();
         let cpu = Self::cpu(proxies, upstream)?;
         Ok(Self {
             proxies,
             upstream,
             times: Times::now()?,
             cpu,
-            load_average,
         })
     }
 
@@ -131,27 +132,50 @@ impl<'a> Watch<'a> {
         ])
     }
 
-    fn end(&self) -> io::Result<([f64; 3], Noise)> {
+    /// CPU time that was used, in seconds, and the share that others had.
+    fn end(&self) -> io::Result<([f64; 3], f64)> {
         let (times, now) = (Times::now()?, Self::cpu(self.proxies, self.upstream)?);
         let mut used = [0.0; 3];
         for (used, (now, before)) in used.iter_mut().zip(now.iter().zip(&self.cpu)) {
             *used = now.saturating_sub(*before).as_secs_f64();
         }
-        let others = self.times.others(times, used.iter().sum());
-        let disturbed = others > OTHERS;
-        let load_average_before = self.load_average;
-        Ok((
-            used,
-            Noise {
-                others,
-                load_average_before,
-                disturbed,
-            },
-        ))
+        Ok((used, self.times.others(times, used.iter().sum())))
     }
 }
 
-/// As fast as it goes.
+/// A round is measured in slices, of which none is shorter: the kernel counts CPU time in
+/// hundredths of a second.
+const SLICE: Duration = Duration::from_millis(750);
+/// So many times as many slices are tried as a round has, to find enough that count.
+const TRIES: u32 = 3;
+
+/// Slices of a round, together.
+#[derive(Default)]
+struct Slices {
+    count: u32,
+    requests: u64,
+    reconnects: u64,
+    took: f64,
+    /// Of proxy, upstream and load, in seconds.
+    used: [f64; 3],
+    others: f64,
+}
+
+impl Slices {
+    fn add(&mut self, outcome: &Outcome, used: [f64; 3], others: f64) {
+        self.count += 1;
+        self.requests += outcome.requests;
+        self.reconnects += outcome.reconnects;
+        self.took += outcome.took.as_secs_f64();
+        for (sum, used) in self.used.iter_mut().zip(used) {
+            *sum += used;
+        }
+        self.others = self.others.max(others);
+    }
+}
+
+/// As fast as it goes. Only slices count at whose both ends the CPUs were near each other, as long
+/// as there are any; others are made up for, within limits.
 pub(crate) fn capacity(
     round: usize,
     connections: usize,
@@ -162,24 +186,46 @@ pub(crate) fn capacity(
     let mut load = Load::new(ask, connections)?;
     // Connections, caches and branch predictors first.
     load.during(length / 8)?;
+    let load_average_before = load_average();
     let proxies = [proxy];
-    let watch = Watch::start(&proxies, upstream)?;
-    let outcome = load.during(length)?;
-    let ([proxy_cpu, upstream_cpu, load_cpu], noise) = watch.end()?;
-    if outcome.requests == 0 {
+    let wanted = u32::try_from(length.as_millis() / SLICE.as_millis()).unwrap_or(1);
+    let wanted = wanted.max(1);
+    let (mut near, mut all) = (Slices::default(), Slices::default());
+    let mut was_near = crossing::is_near()?;
+    while near.count < wanted && all.count < TRIES * wanted {
+        let watch = Watch::start(&proxies, upstream)?;
+        let outcome = load.during(length / wanted)?;
+        let (used, others) = watch.end()?;
+        let is_near = crossing::is_near()?;
+        if was_near && is_near {
+            near.add(&outcome, used, others);
+        }
+        all.add(&outcome, used, others);
+        was_near = is_near;
+    }
+    let far = all.count - near.count;
+    let is_enough = near.count == wanted;
+    let slices = if near.count > 0 { near } else { all };
+    if slices.requests == 0 {
         return Err(io::Error::other("no request was answered"));
     }
-    let each = |seconds: f64| seconds * 1e6 / outcome.requests as f64;
+    let each = |seconds: f64| seconds * 1e6 / slices.requests as f64;
+    let [proxy_cpu, upstream_cpu, load_cpu] = slices.used;
     Ok(Capacity {
         round,
-        per_second: outcome.requests as f64 / outcome.took.as_secs_f64(),
+        per_second: slices.requests as f64 / slices.took,
         cpu_micros: each(proxy_cpu),
-        busy: proxy_cpu / outcome.took.as_secs_f64(),
+        busy: proxy_cpu / slices.took,
         load_micros: each(load_cpu),
         upstream_micros: each(upstream_cpu),
         resident_kib: proxy.resident(),
-        reconnects: outcome.reconnects,
-        noise,
+        reconnects: slices.reconnects,
+        far,
+        noise: Noise {
+            others: slices.others,
+            load_average_before,
+            disturbed: slices.others > OTHERS || !is_enough,
+        },
     })
 }
 
@@ -195,9 +241,15 @@ pub(crate) fn timed(
     let rate = rate * asks.len() as f64;
     let seed = round as u64;
     open(asks, connections, rate, length / 8, seed)?;
+    let load_average_before = load_average();
     let watch = Watch::start(proxies, upstream)?;
     let latencies = open(asks, connections, rate, length, seed)?;
-    let (_, noise) = watch.end()?;
+    let (_, others) = watch.end()?;
+    let noise = Noise {
+        others,
+        load_average_before,
+        disturbed: others > OTHERS,
+    };
     let of = |mut latencies: Vec<Duration>| {
         let mut at = |share| percentile(&mut latencies, share).as_secs_f64() * 1e6;
         Timed {
