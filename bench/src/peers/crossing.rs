@@ -1,9 +1,9 @@
 //! How far the two CPUs are from each other just now: what a line of the cache takes from one to
 //! the other and back.
 //!
-//! A host that gives a machine its CPUs may move one of them to another complex of cores for
-//! some seconds. Nothing else shows it, and everything that load, proxy and upstream hand each
-//! other costs more then, a fifth of a request. Not here: what is done about it.
+//! On a virtual machine that changes for seconds at a time. Nothing else shows it, and everything
+//! that load, proxy and upstream hand each other costs more then, a fifth of a request. Not here:
+//! what is done about it.
 
 use super::process::{cpus, pin};
 use std::hint::spin_loop;
@@ -15,7 +15,7 @@ use std::time::Instant;
 /// longer, and the shortest counts.
 const TIMES: u64 = 500;
 const BATCHES: u64 = 8;
-/// It is far if it takes more than this many times the least that was seen.
+/// They are far from each other if it takes more than this many times the least that was seen.
 const FAR: u64 = 2;
 
 /// The least that was seen in this run, ns.
@@ -25,18 +25,28 @@ static LEAST: AtomicU64 = AtomicU64::new(u64::MAX);
 #[repr(align(128))]
 struct Ball(AtomicU64);
 
-/// Whether they are as near as they were at best, so far. With one CPU there is nothing between.
+/// What it takes just now, ns; nothing where there is one CPU.
 ///
 /// # Errors
 /// If a thread cannot be kept on its CPU.
-pub(crate) fn is_near() -> io::Result<bool> {
+pub(crate) fn nanos() -> io::Result<u64> {
     let (one, other) = cpus();
     if one == other {
-        return Ok(true);
+        return Ok(0);
     }
     let nanos = there_and_back(one)?;
-    let least = LEAST.fetch_min(nanos, Ordering::Relaxed).min(nanos);
-    Ok(nanos <= FAR * least)
+    LEAST.fetch_min(nanos, Ordering::Relaxed);
+    Ok(nanos)
+}
+
+/// The least that was seen so far, ns: they are never nearer than that, as far as is known.
+pub(crate) fn least() -> u64 {
+    LEAST.load(Ordering::Relaxed)
+}
+
+/// Whether so much is more than they take that are near each other, by the least that was seen.
+pub(crate) fn is_far(nanos: u64, least: u64) -> bool {
+    nanos > least.saturating_mul(FAR)
 }
 
 /// From this thread's CPU to `other`, ns.
@@ -78,16 +88,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back_takes_a_while_and_the_nearest_so_far_is_near() {
+    fn there_and_back_takes_a_while_and_the_least_is_remembered() {
         let (other, own) = cpus();
         if other == own {
             return;
         }
         pin(own).expect("a CPU of ours");
         assert!(there_and_back(other).is_ok_and(|nanos| nanos > 0));
-        LEAST.store(1, Ordering::Relaxed);
-        assert!(is_near().is_ok_and(|near| !near), "more than 2 ns");
-        LEAST.store(u64::MAX, Ordering::Relaxed);
-        assert!(is_near().is_ok_and(|near| near), "the first of all");
+        let seen = nanos().expect("a look");
+        assert!(seen >= least(), "the least is no more than any");
+    }
+
+    #[test]
+    fn far_is_more_than_twice_the_least() {
+        for (nanos, least, expected) in [
+            (110, 55, false),
+            (111, 55, true),
+            (0, u64::MAX, false),
+            (u64::MAX, u64::MAX, false),
+        ] {
+            assert_eq!(is_far(nanos, least), expected, "{nanos} of {least}");
+        }
     }
 }

@@ -208,7 +208,9 @@ fn rounds_of(
             say(&format!("round {} of {}", round + 1, options.rounds));
         }
     }
-    Ok(ready.into_iter().map(|one| one.cell).collect())
+    let mut cells: Vec<Cell> = ready.into_iter().map(|one| one.cell).collect();
+    rounds::disturb_far(&mut cells);
+    Ok(cells)
 }
 
 /// A round at the fixed rate of all that do the work of one scenario.

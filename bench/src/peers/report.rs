@@ -215,17 +215,16 @@ fn disturbed(cells: &[Cell]) -> String {
         "\nOthers used more than {:.0} % of the machine's CPU time, or it was stolen, or the CPUs were far from each other for too much of the time. Left out where at least {LEFT} others are left.\n\n",
         OTHERS * 100.0
     );
-    let far: u32 = cells
-        .iter()
-        .flat_map(|cell| &cell.capacity)
-        .map(|round| round.far)
-        .sum();
-    put(
-        &mut out,
-        &format!(
-            "{far} slices of rounds did not count for that, and others were measured in their place.\n"
-        ),
-    );
+    let rounds = cells.iter().flat_map(|cell| &cell.capacity);
+    // Runs of before do not know.
+    if let Some(far) = rounds.map(|round| round.far).sum::<Option<u32>>() {
+        put(
+            &mut out,
+            &format!(
+                "{far} slices of rounds did not count for that, and others were measured in their place.\n"
+            ),
+        );
+    }
     let said = |of: &str, round: usize, noise: Noise| {
         let (others, load) = (noise.others * 100.0, noise.load_average_before);
         let round = round + 1;
@@ -295,7 +294,8 @@ pub(super) fn samples(of: &[(&str, &str, f64, f64)]) -> Vec<Cell> {
             upstream_micros: 5.0,
             resident_kib: 2048,
             reconnects: 0,
-            far: 0,
+            far: Some(0),
+            crossing_nanos: Some(55),
             noise,
         }],
         timed: match p99 {
@@ -371,6 +371,15 @@ mod tests {
                 "- S3 at the fixed rate, round 1: 0 % (load average before: 0.00)"
             ]
         );
+    }
+
+    #[test]
+    fn slices_that_did_not_count_are_told_of_where_that_was_looked_at() {
+        let mut cells = samples(&[("sidecar", "S2", 20.0, 0.0), ("sidecar", "S3", 10.0, 0.0)]);
+        cells[1].capacity[0].far = Some(3);
+        assert!(disturbed(&cells).contains("3 slices of rounds did not count"));
+        cells[0].capacity[0].far = None;
+        assert!(!disturbed(&cells).contains("slices"), "not all of them");
     }
 
     #[test]

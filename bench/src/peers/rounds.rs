@@ -30,9 +30,11 @@ pub(crate) struct Capacity {
     pub(crate) upstream_micros: f64,
     pub(crate) resident_kib: u64,
     pub(crate) reconnects: u64,
-    /// Slices that did not count, for the CPUs were far from each other.
-    #[serde(default)]
-    pub(crate) far: u32,
+    /// Slices that did not count, for the CPUs were far from each other; none where it was not
+    /// looked.
+    pub(crate) far: Option<u32>,
+    /// The longest way between the CPUs, ns, at the ends of the slices that are its figures.
+    pub(crate) crossing_nanos: Option<u64>,
     pub(crate) noise: Noise,
 }
 
@@ -159,10 +161,11 @@ struct Slices {
     /// Of proxy, upstream and load, in seconds.
     used: [f64; 3],
     others: f64,
+    crossing_nanos: u64,
 }
 
 impl Slices {
-    fn add(&mut self, outcome: &Outcome, used: [f64; 3], others: f64) {
+    fn add(&mut self, outcome: &Outcome, used: [f64; 3], others: f64, crossing_nanos: u64) {
         self.count += 1;
         self.requests += outcome.requests;
         self.reconnects += outcome.reconnects;
@@ -171,6 +174,7 @@ impl Slices {
             *sum += used;
         }
         self.others = self.others.max(others);
+        self.crossing_nanos = self.crossing_nanos.max(crossing_nanos);
     }
 }
 
@@ -191,17 +195,18 @@ pub(crate) fn capacity(
     let wanted = u32::try_from(length.as_millis() / SLICE.as_millis()).unwrap_or(1);
     let wanted = wanted.max(1);
     let (mut near, mut all) = (Slices::default(), Slices::default());
-    let mut was_near = crossing::is_near()?;
+    let mut before = crossing::nanos()?;
     while near.count < wanted && all.count < TRIES * wanted {
         let watch = Watch::start(&proxies, upstream)?;
         let outcome = load.during(length / wanted)?;
         let (used, others) = watch.end()?;
-        let is_near = crossing::is_near()?;
-        if was_near && is_near {
-            near.add(&outcome, used, others);
+        let after = crossing::nanos()?;
+        let longest = before.max(after);
+        if !crossing::is_far(longest, crossing::least()) {
+            near.add(&outcome, used, others, longest);
         }
-        all.add(&outcome, used, others);
-        was_near = is_near;
+        all.add(&outcome, used, others, longest);
+        before = after;
     }
     let far = all.count - near.count;
     let is_enough = near.count == wanted;
@@ -220,13 +225,27 @@ pub(crate) fn capacity(
         upstream_micros: each(upstream_cpu),
         resident_kib: proxy.resident(),
         reconnects: slices.reconnects,
-        far,
+        far: Some(far),
+        crossing_nanos: Some(slices.crossing_nanos),
         noise: Noise {
             others: slices.others,
             load_average_before,
             disturbed: slices.others > OTHERS || !is_enough,
         },
     })
+}
+
+/// Marks rounds as disturbed that were measured while the CPUs were far from each other, which only
+/// shows once they have been near: where a run begins, nothing is known of that.
+pub(crate) fn disturb_far(cells: &mut [Cell]) {
+    let seen = cells.iter().flat_map(|cell| &cell.capacity);
+    let Some(least) = seen.filter_map(|round| round.crossing_nanos).min() else {
+        return;
+    };
+    for round in cells.iter_mut().flat_map(|cell| &mut cell.capacity) {
+        let is_far = |nanos| crossing::is_far(nanos, least);
+        round.noise.disturbed |= round.crossing_nanos.is_some_and(is_far);
+    }
 }
 
 /// At a fixed rate, so many requests a second of each. They are asked in turns, each on connections
@@ -261,4 +280,28 @@ pub(crate) fn timed(
         }
     };
     Ok(latencies.into_iter().map(of).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::samples;
+    use super::*;
+
+    #[test]
+    fn a_round_that_was_far_is_disturbed_though_nothing_nearer_was_known_then() {
+        let mut cells = samples(&[
+            ("sidecar", "S2", 25.0, 0.0),
+            ("HAProxy", "S2", 25.0, 0.0),
+            ("sidecar", "S3", 10.0, 0.0),
+            ("HAProxy", "S3", 15.0, 0.0),
+        ]);
+        let crossings = [Some(370), Some(55), Some(110), None];
+        for (cell, nanos) in cells.iter_mut().zip(crossings) {
+            cell.capacity[0].crossing_nanos = nanos;
+        }
+        cells[1].capacity[0].noise.disturbed = true;
+        disturb_far(&mut cells);
+        let disturbed = cells.iter().map(|cell| cell.capacity[0].noise.disturbed);
+        assert_eq!(disturbed.collect::<Vec<_>>(), [true, true, false, false]);
+    }
 }
