@@ -8,6 +8,7 @@
 use super::process::{cpus, pin};
 use std::hint::spin_loop;
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -15,38 +16,48 @@ use std::time::Instant;
 /// longer, and the shortest counts.
 const TIMES: u64 = 500;
 const BATCHES: u64 = 8;
-/// They are far from each other if it takes more than this many times the least that was seen.
+/// They are far from each other if it takes more than this many times what it takes when near.
 const FAR: u64 = 2;
+/// One in so many looks may find them nearer than they are when near: for moments a host may have
+/// both on one core, and the least of a run would have all the rest be far.
+const NEARER: usize = 10;
 
-/// The least that was seen in this run, ns.
-static LEAST: AtomicU64 = AtomicU64::new(u64::MAX);
+/// What was seen in this run, ns.
+static SEEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
 /// A line of its own.
 #[repr(align(128))]
 struct Ball(AtomicU64);
 
 /// What it takes just now, ns; nothing where there is one CPU.
-///
-/// # Errors
-/// If a thread cannot be kept on its CPU.
-pub(crate) fn nanos() -> io::Result<u64> {
+fn nanos() -> io::Result<u64> {
     let (one, other) = cpus();
     if one == other {
         return Ok(0);
     }
-    let nanos = there_and_back(one)?;
-    LEAST.fetch_min(nanos, Ordering::Relaxed);
-    Ok(nanos)
+    there_and_back(one)
 }
 
-/// The least that was seen so far, ns: they are never nearer than that, as far as is known.
-pub(crate) fn least() -> u64 {
-    LEAST.load(Ordering::Relaxed)
+/// What it takes just now, ns, and whether that is far by all looks of this run so far.
+///
+/// # Errors
+/// If a thread cannot be kept on its CPU.
+pub(crate) fn look() -> io::Result<(u64, bool)> {
+    let nanos = nanos()?;
+    let mut seen = SEEN.lock().map_err(|_| io::Error::other("a look broke"))?;
+    seen.push(nanos);
+    Ok((nanos, is_far(nanos, near(&mut seen))))
 }
 
-/// Whether so much is more than they take that are near each other, by the least that was seen.
-pub(crate) fn is_far(nanos: u64, least: u64) -> bool {
-    nanos > least.saturating_mul(FAR)
+/// What it takes when they are near each other, ns: the shortest but for a few. Sorts them.
+pub(crate) fn near(seen: &mut [u64]) -> u64 {
+    seen.sort_unstable();
+    seen.get(seen.len() / NEARER).copied().unwrap_or_default()
+}
+
+/// Whether it takes more than when they are near, by far.
+pub(crate) fn is_far(nanos: u64, near: u64) -> bool {
+    nanos > near.saturating_mul(FAR)
 }
 
 /// From this thread's CPU to `other`, ns.
@@ -88,26 +99,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back_takes_a_while_and_the_least_is_remembered() {
+    fn there_and_back_takes_a_while() {
         let (other, own) = cpus();
         if other == own {
             return;
         }
         pin(own).expect("a CPU of ours");
         assert!(there_and_back(other).is_ok_and(|nanos| nanos > 0));
-        let seen = nanos().expect("a look");
-        assert!(seen >= least(), "the least is no more than any");
+        assert!(look().is_ok_and(|(nanos, _)| nanos > 0));
     }
 
     #[test]
-    fn far_is_more_than_twice_the_least() {
-        for (nanos, least, expected) in [
-            (110, 55, false),
-            (111, 55, true),
-            (0, u64::MAX, false),
-            (u64::MAX, u64::MAX, false),
-        ] {
-            assert_eq!(is_far(nanos, least), expected, "{nanos} of {least}");
+    fn far_is_more_than_twice_what_near_takes() {
+        for (nanos, near, expected) in [(110, 55, false), (111, 55, true), (0, 0, false)] {
+            assert_eq!(is_far(nanos, near), expected, "{nanos} of {near}");
         }
+        assert!(!is_far(u64::MAX, u64::MAX));
+    }
+
+    #[test]
+    fn one_look_that_was_very_near_does_not_have_the_rest_be_far() {
+        let mut seen = vec![64, 66, 210, 24, 64, 65, 220, 66, 64, 63];
+        assert_eq!(near(&mut seen), 63);
+        assert_eq!(near(&mut [66, 64, 370]), 64, "of a few it is the least");
+        assert_eq!(near(&mut []), 0);
     }
 }

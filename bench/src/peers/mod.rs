@@ -51,7 +51,7 @@ struct Options {
     only: Vec<String>,
     /// Nothing is measured: the last run is judged and shown again.
     again: bool,
-    /// Only the rounds at the fixed rate are measured, and take the place of the last run's.
+    /// Only rounds at the fixed rate are measured, and added to the last run's.
     latency: bool,
 }
 
@@ -103,9 +103,6 @@ impl Options {
             options.timed_each = 1;
         }
         match options.only.iter().find(|id| !ids.contains(&id.as_str())) {
-            None if options.latency && !options.only.is_empty() => Err(io::Error::other(
-                "--latency replaces the latencies of all scenarios: it goes without --only",
-            )),
             None => Ok(options),
             Some(unknown) => Err(io::Error::other(format!(
                 "{unknown:?} is no scenario: {}",
@@ -143,11 +140,17 @@ pub(crate) fn measure(arguments: &[&str]) -> io::Result<()> {
     }
     // Before it takes minutes.
     let last = options.latency.then(Run::read).transpose()?;
+    if last.as_ref().is_some_and(|last| !last.takes(&options)) {
+        return Err(io::Error::other(
+            "--latency adds rounds to the last run's, which are of another length: with --full if that was a full one, without if not",
+        ));
+    }
+    let first_timed = last.as_ref().map_or(0, Run::next_timed);
     process::pin(process::cpus().1)?;
     // Sleeping to the microsecond, not to the next 50 of them.
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
     let (site, peers) = (site::Site::new()?, peer::all());
-    let cells = rounds_of(&options, &peers, &site)?;
+    let cells = rounds_of(&options, first_timed, &peers, &site)?;
     if let Some(last) = last {
         return last.with_latencies(&options, cells).judged().publish();
     }
@@ -163,7 +166,7 @@ pub(crate) fn measure(arguments: &[&str]) -> io::Result<()> {
         machine: machine::describe(),
         peers: versions.collect(),
         settings: Settings::of(&options),
-        latency: None,
+        added: Vec::new(),
         goals: Vec::new(),
         cells,
         idle: held,
@@ -171,9 +174,11 @@ pub(crate) fn measure(arguments: &[&str]) -> io::Result<()> {
     run.judged().publish()
 }
 
-/// All rounds of all scenarios that are wanted.
+/// All rounds of all scenarios that are wanted; those at the fixed rate are numbered from
+/// `first_timed`.
 fn rounds_of(
     options: &Options,
+    first_timed: usize,
     peers: &[Box<dyn Peer>],
     site: &site::Site,
 ) -> io::Result<Vec<Cell>> {
@@ -196,7 +201,7 @@ fn rounds_of(
             one.cell.capacity.push(done);
         }
         for again in 0..options.timed_each {
-            let number = round * options.timed_each + again;
+            let number = first_timed + round * options.timed_each + again;
             for group in ready.chunk_by_mut(|one, next| one.scenario.id == next.scenario.id) {
                 // Of what nobody else does there is nothing to compare.
                 if again == 0 || group[0].scenario.work != Work::Own {
@@ -208,9 +213,7 @@ fn rounds_of(
             say(&format!("round {} of {}", round + 1, options.rounds));
         }
     }
-    let mut cells: Vec<Cell> = ready.into_iter().map(|one| one.cell).collect();
-    rounds::disturb_far(&mut cells);
-    Ok(cells)
+    Ok(ready.into_iter().map(|one| one.cell).collect())
 }
 
 /// A round at the fixed rate of all that do the work of one scenario.
@@ -334,11 +337,14 @@ mod tests {
             assert_eq!(options.timed_rounds(), rounds, "{words:?}");
         }
         assert!(Options::parse(&["--again"]).is_ok_and(|options| options.again));
-        assert!(Options::parse(&["--latency"]).is_ok_and(|options| options.latency));
+        assert!(
+            Options::parse(&["--latency", "--only", "S2"]).is_ok_and(|options| options.latency
+                && options.wants("S2")
+                && !options.wants("S3"))
+        );
         for (wrong, word) in [
             (vec!["--only", "S99"], "S99"),
             (vec!["--rounds", "0"], "--rounds"),
-            (vec!["--latency", "--only", "S2"], "--latency"),
             (vec!["-x"], "-x"),
         ] {
             let error = Options::parse(&wrong).expect_err("wrong").to_string();

@@ -212,16 +212,16 @@ pub(crate) fn goals(judged: &[Judged]) -> String {
 
 fn disturbed(cells: &[Cell]) -> String {
     let mut out = format!(
-        "\nOthers used more than {:.0} % of the machine's CPU time, or it was stolen, or the CPUs were far from each other for too much of the time. Left out where at least {LEFT} others are left.\n\n",
+        "\nOthers used more than {:.0} % of the machine's CPU time, or it was stolen, or the CPUs were far from each other. Left out where at least {LEFT} others are left.\n\n",
         OTHERS * 100.0
     );
     let rounds = cells.iter().flat_map(|cell| &cell.capacity);
     // Runs of before do not know.
-    if let Some(far) = rounds.map(|round| round.far).sum::<Option<u32>>() {
+    if let Some(left_out) = rounds.map(|round| round.left_out).sum::<Option<u32>>() {
         put(
             &mut out,
             &format!(
-                "{far} slices of rounds did not count for that, and others were measured in their place.\n"
+                "{left_out} slices of rounds were left out for that, and others were measured in their place.\n"
             ),
         );
     }
@@ -294,7 +294,7 @@ pub(super) fn samples(of: &[(&str, &str, f64, f64)]) -> Vec<Cell> {
             upstream_micros: 5.0,
             resident_kib: 2048,
             reconnects: 0,
-            far: Some(0),
+            left_out: Some(0),
             crossing_nanos: Some(55),
             noise,
         }],
@@ -374,11 +374,11 @@ mod tests {
     }
 
     #[test]
-    fn slices_that_did_not_count_are_told_of_where_that_was_looked_at() {
+    fn slices_that_were_left_out_are_told_of_where_that_was_looked_at() {
         let mut cells = samples(&[("sidecar", "S2", 20.0, 0.0), ("sidecar", "S3", 10.0, 0.0)]);
-        cells[1].capacity[0].far = Some(3);
-        assert!(disturbed(&cells).contains("3 slices of rounds did not count"));
-        cells[0].capacity[0].far = None;
+        cells[1].capacity[0].left_out = Some(3);
+        assert!(disturbed(&cells).contains("3 slices of rounds were left out"));
+        cells[0].capacity[0].left_out = None;
         assert!(!disturbed(&cells).contains("slices"), "not all of them");
     }
 

@@ -30,9 +30,9 @@ pub(crate) struct Capacity {
     pub(crate) upstream_micros: f64,
     pub(crate) resident_kib: u64,
     pub(crate) reconnects: u64,
-    /// Slices that did not count, for the CPUs were far from each other; none where it was not
+    /// Slices that were left out, for the CPUs were far from each other; none where it was not
     /// looked.
-    pub(crate) far: Option<u32>,
+    pub(crate) left_out: Option<u32>,
     /// The longest way between the CPUs, ns, at the ends of the slices that are its figures.
     pub(crate) crossing_nanos: Option<u64>,
     pub(crate) noise: Noise,
@@ -179,7 +179,8 @@ impl Slices {
 }
 
 /// As fast as it goes. Only slices count at whose both ends the CPUs were near each other, as long
-/// as there are any; others are made up for, within limits.
+/// as there are any; others are made up for, within limits. If there are none, all count, and the
+/// round is disturbed ([`mark_disturbed`]).
 pub(crate) fn capacity(
     round: usize,
     connections: usize,
@@ -195,21 +196,20 @@ pub(crate) fn capacity(
     let wanted = u32::try_from(length.as_millis() / SLICE.as_millis()).unwrap_or(1);
     let wanted = wanted.max(1);
     let (mut near, mut all) = (Slices::default(), Slices::default());
-    let mut before = crossing::nanos()?;
+    let mut before = crossing::look()?;
     while near.count < wanted && all.count < TRIES * wanted {
         let watch = Watch::start(&proxies, upstream)?;
         let outcome = load.during(length / wanted)?;
         let (used, others) = watch.end()?;
-        let after = crossing::nanos()?;
-        let longest = before.max(after);
-        if !crossing::is_far(longest, crossing::least()) {
+        let after = crossing::look()?;
+        let longest = before.0.max(after.0);
+        if !before.1 && !after.1 {
             near.add(&outcome, used, others, longest);
         }
         all.add(&outcome, used, others, longest);
         before = after;
     }
-    let far = all.count - near.count;
-    let is_enough = near.count == wanted;
+    let tried = all.count;
     let slices = if near.count > 0 { near } else { all };
     if slices.requests == 0 {
         return Err(io::Error::other("no request was answered"));
@@ -225,26 +225,27 @@ pub(crate) fn capacity(
         upstream_micros: each(upstream_cpu),
         resident_kib: proxy.resident(),
         reconnects: slices.reconnects,
-        far: Some(far),
+        left_out: Some(tried - slices.count),
         crossing_nanos: Some(slices.crossing_nanos),
         noise: Noise {
             others: slices.others,
             load_average_before,
-            disturbed: slices.others > OTHERS || !is_enough,
+            disturbed: slices.others > OTHERS,
         },
     })
 }
 
-/// Marks rounds as disturbed that were measured while the CPUs were far from each other, which only
-/// shows once they have been near: where a run begins, nothing is known of that.
-pub(crate) fn disturb_far(cells: &mut [Cell]) {
-    let seen = cells.iter().flat_map(|cell| &cell.capacity);
-    let Some(least) = seen.filter_map(|round| round.crossing_nanos).min() else {
-        return;
-    };
+/// Marks those rounds as disturbed in which others were busy, or the CPUs far from each other by
+/// what all rounds have seen: where a run begins, nothing is known of that.
+pub(crate) fn mark_disturbed(cells: &mut [Cell]) {
+    let rounds = cells.iter().flat_map(|cell| &cell.capacity);
+    let mut seen: Vec<u64> = rounds.filter_map(|round| round.crossing_nanos).collect();
+    let near = crossing::near(&mut seen);
     for round in cells.iter_mut().flat_map(|cell| &mut cell.capacity) {
-        let is_far = |nanos| crossing::is_far(nanos, least);
-        round.noise.disturbed |= round.crossing_nanos.is_some_and(is_far);
+        if let Some(nanos) = round.crossing_nanos {
+            let is_far = crossing::is_far(nanos, near);
+            round.noise.disturbed = is_far || round.noise.others > OTHERS;
+        }
     }
 }
 
@@ -294,14 +295,21 @@ mod tests {
             ("HAProxy", "S2", 25.0, 0.0),
             ("sidecar", "S3", 10.0, 0.0),
             ("HAProxy", "S3", 15.0, 0.0),
+            ("sidecar", "S4", 9.0, 0.0),
         ]);
-        let crossings = [Some(370), Some(55), Some(110), None];
+        let crossings = [Some(370), Some(55), Some(110), None, Some(60)];
         for (cell, nanos) in cells.iter_mut().zip(crossings) {
             cell.capacity[0].crossing_nanos = nanos;
         }
+        // What was marked by a rule of before is marked anew; where it was not looked, it stays.
         cells[1].capacity[0].noise.disturbed = true;
-        disturb_far(&mut cells);
+        cells[3].capacity[0].noise.disturbed = true;
+        cells[4].capacity[0].noise.others = 2.0 * OTHERS;
+        mark_disturbed(&mut cells);
         let disturbed = cells.iter().map(|cell| cell.capacity[0].noise.disturbed);
-        assert_eq!(disturbed.collect::<Vec<_>>(), [true, true, false, false]);
+        assert_eq!(
+            disturbed.collect::<Vec<_>>(),
+            [true, false, false, true, true]
+        );
     }
 }

@@ -4,7 +4,7 @@
 
 use super::goals::{Judged, judge};
 use super::idle::Held;
-use super::rounds::Cell;
+use super::rounds::{Cell, mark_disturbed};
 use super::scenario::{RATE, SCENARIOS};
 use super::{Options, machine, peer, process, report, statistics};
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,9 @@ pub(super) struct Run {
     pub(super) machine: Value,
     pub(super) peers: Vec<Peer>,
     pub(super) settings: Settings,
-    /// The machine as the latencies were measured later, if they were.
+    /// Rounds at the fixed rate that were added later.
     #[serde(default)]
-    pub(super) latency: Option<Value>,
+    pub(super) added: Vec<Added>,
     #[serde(default)]
     pub(super) goals: Vec<Judged>,
     pub(super) cells: Vec<Cell>,
@@ -32,6 +32,15 @@ pub(super) struct Run {
 pub(super) struct Peer {
     pub(super) name: String,
     pub(super) version: String,
+}
+
+/// Rounds at the fixed rate of some scenarios that were added to a run.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Added {
+    pub(super) machine: Value,
+    /// All, if none is named.
+    scenarios: Vec<String>,
+    rounds: usize,
 }
 
 /// How it was measured.
@@ -78,26 +87,37 @@ impl Run {
         Ok(run)
     }
 
-    /// It with these latencies in the place of its own.
+    /// Whether rounds at the fixed rate that are measured by these options are of the same length.
+    pub(super) fn takes(&self, options: &Options) -> bool {
+        (self.settings.timed_seconds - options.timed_length.as_secs_f64()).abs() < f64::EPSILON
+    }
+
+    /// The number of the next round at the fixed rate: an order in which all are asked is no
+    /// other round's.
+    pub(super) fn next_timed(&self) -> usize {
+        let rounds = self.cells.iter().flat_map(|cell| &cell.timed);
+        rounds.map(|round| round.round + 1).max().unwrap_or(0)
+    }
+
+    /// It with these rounds at the fixed rate besides its own.
     pub(super) fn with_latencies(mut self, options: &Options, later: Vec<Cell>) -> Self {
-        for cell in &mut self.cells {
-            let same = later
-                .iter()
-                .find(|one| one.peer == cell.peer && one.scenario == cell.scenario);
-            cell.timed = same.map(|one| one.timed.clone()).unwrap_or_default();
+        for mut one in later {
+            let same = |cell: &&mut Cell| one.peer == cell.peer && one.scenario == cell.scenario;
+            if let Some(cell) = self.cells.iter_mut().find(same) {
+                cell.timed.append(&mut one.timed);
+            }
         }
-        self.settings = Settings {
-            timed_rounds: options.timed_rounds(),
-            timed_seconds: options.timed_length.as_secs_f64(),
-            rate: RATE,
-            ..self.settings
-        };
-        self.latency = Some(machine::describe());
+        self.added.push(Added {
+            machine: machine::describe(),
+            scenarios: options.only.clone(),
+            rounds: options.timed_rounds(),
+        });
         self
     }
 
-    /// It with what it says to the goals.
+    /// It with what is disturbed of it, and what it says to the goals.
     pub(super) fn judged(mut self) -> Self {
+        mark_disturbed(&mut self.cells);
         self.goals = judge(&self.cells, &self.idle, &alternatives());
         self
     }
@@ -146,17 +166,30 @@ impl Run {
             ..
         } = &self.settings;
         let text = |name: &str| self.machine[name].as_str().unwrap_or_default().to_owned();
-        let later = self.latency.as_ref().map(commit);
-        let later = later.map_or_else(String::new, |later| {
-            format!(" (measured later, by the benchmark of {later})")
-        });
+        let added: String = self.added.iter().map(Added::told).collect();
         format!(
-            "{} cores ({}), Linux {}, {}; {rounds} interleaved rounds of {round_seconds} s and {timed_rounds} of {timed_seconds} s at the fixed rate{later}, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
+            "{} cores ({}), Linux {}, {}; {rounds} interleaved rounds of {round_seconds} s and {timed_rounds} of {timed_seconds} s at the fixed rate{added}, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
             self.machine["cores"],
             text("cpu"),
             text("kernel"),
             commit(&self.machine),
         )
+    }
+}
+
+impl Added {
+    fn told(&self) -> String {
+        let Self {
+            machine,
+            scenarios,
+            rounds,
+        } = self;
+        let of = match scenarios.is_empty() {
+            true => "each".to_owned(),
+            false => scenarios.join(", "),
+        };
+        let commit = commit(machine);
+        format!(" (and {rounds} more of {of}, measured later by the benchmark of {commit})")
     }
 }
 
@@ -200,7 +233,7 @@ mod tests {
                 version: "1".to_owned(),
             }],
             settings: Settings::of(&Options::parse(&["--full"]).expect("good")),
-            latency: None,
+            added: Vec::new(),
             goals: Vec::new(),
             cells: samples(&[
                 ("sidecar", "S4", 9.0, 100.0),
@@ -225,28 +258,32 @@ mod tests {
     }
 
     #[test]
-    fn later_latencies_take_the_place_of_all_of_a_run() {
-        let options = Options::parse(&["--full", "--latency", "--rounds", "2"]).expect("good");
+    fn later_latencies_are_added_to_those_of_a_run() {
+        let options = Options::parse(&["--full", "--latency", "--rounds", "2", "--only", "S4"])
+            .expect("good");
         let run = Run {
             machine: serde_json::json!({"cores": 2, "cpu": "a", "kernel": "b", "commit": "c"}),
             peers: Vec::new(),
             settings: Settings::of(&options),
-            latency: None,
+            added: Vec::new(),
             goals: Vec::new(),
             cells: samples(&[("sidecar", "S4", 9.0, 100.0), ("sidecar", "S3", 9.0, 100.0)]),
             idle: Vec::new(),
         };
+        assert_eq!(run.next_timed(), 1);
+        assert!(run.takes(&options));
+        let quick = Options::parse(&["--latency"]).expect("good");
+        assert!(!run.takes(&quick), "they are shorter");
         let run = run.with_latencies(&options, samples(&[("sidecar", "S4", 1.0, 70.0)]));
         let p99 = |at: usize| run.cells[at].at_rate(|round| round.p99).map(|of| of.median);
-        assert_eq!((p99(0), p99(1)), (Some(70.0), None));
+        assert_eq!((p99(0), p99(1)), (Some(85.0), Some(100.0)));
         assert!((run.cells[0].capacity[0].cpu_micros - 9.0).abs() < 1e-9);
-        assert!(
-            run.line()
-                .contains("commit c; 2 interleaved rounds of 3 s and 2 of 6 s")
-        );
-        assert!(
-            run.line()
-                .contains("at the fixed rate (measured later, by the benchmark of commit ")
-        );
+        let line = run.line();
+        for part in [
+            "commit c; 2 interleaved rounds of 3 s and 2 of 6 s",
+            "at the fixed rate (and 2 more of S4, measured later by the benchmark of commit ",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
     }
 }
