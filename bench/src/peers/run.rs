@@ -87,9 +87,28 @@ impl Run {
         Ok(run)
     }
 
-    /// Whether rounds at the fixed rate that are measured by these options are of the same length.
-    pub(super) fn takes(&self, options: &Options) -> bool {
-        (self.settings.timed_seconds - options.timed_length.as_secs_f64()).abs() < f64::EPSILON
+    /// Whether rounds at the fixed rate that are measured by these options are more of its own.
+    ///
+    /// # Errors
+    /// If it has none of a scenario, or they are of another length.
+    pub(super) fn takes(&self, options: &Options) -> io::Result<()> {
+        let length = options.timed_length.as_secs_f64();
+        if (self.settings.timed_seconds - length).abs() > f64::EPSILON {
+            return Err(io::Error::other(format!(
+                "--latency adds rounds to the last run's, of {} s; these would be of {length}: use --full if that was a full one, and --quick if not",
+                self.settings.timed_seconds
+            )));
+        }
+        let has = |id: &str| {
+            let mut cells = self.cells.iter();
+            cells.any(|cell| cell.scenario == id && !cell.timed.is_empty())
+        };
+        match options.only.iter().find(|id| !has(id)) {
+            None => Ok(()),
+            Some(id) => Err(io::Error::other(format!(
+                "--latency adds rounds to the last run's, which has none of {id} at the fixed rate"
+            ))),
+        }
     }
 
     /// The number of the next round at the fixed rate: an order in which all are asked is no
@@ -271,9 +290,16 @@ mod tests {
             idle: Vec::new(),
         };
         assert_eq!(run.next_timed(), 1);
-        assert!(run.takes(&options));
-        let quick = Options::parse(&["--latency"]).expect("good");
-        assert!(!run.takes(&quick), "they are shorter");
+        run.takes(&options).expect("more of its own");
+        for (wrong, word) in [
+            (vec!["--latency"], "of 6 s; these would be of 1.5"),
+            (vec!["--full", "--latency", "--only", "S4,S2"], "none of S2"),
+            (vec!["--full", "--latency", "--only", "S8"], "none of S8"),
+        ] {
+            let options = Options::parse(&wrong).expect("good");
+            let error = run.takes(&options).expect_err("wrong").to_string();
+            assert!(error.contains(word), "{error}");
+        }
         let run = run.with_latencies(&options, samples(&[("sidecar", "S4", 1.0, 70.0)]));
         let p99 = |at: usize| run.cells[at].at_rate(|round| round.p99).map(|of| of.median);
         assert_eq!((p99(0), p99(1)), (Some(85.0), Some(100.0)));
