@@ -234,7 +234,11 @@ fn disturbed(cells: &[Cell]) -> String {
     for cell in cells {
         let (peer, scenario) = (&cell.peer, &cell.scenario);
         for one in cell.capacity.iter().filter(|one| one.noise.disturbed) {
-            lines.push(said(&format!("{scenario}, {peer}"), one.round, one.noise));
+            let line = said(&format!("{scenario}, {peer}"), one.round, one.noise);
+            let nanos = one.crossing_nanos;
+            let between =
+                nanos.map(|nanos| format!("; {nanos} ns from one CPU to the other and back"));
+            lines.push(line + &between.unwrap_or_default());
         }
         for one in cell.timed.iter().filter(|one| one.noise.disturbed) {
             // Of all that were asked in turn.
@@ -346,7 +350,7 @@ mod tests {
             "| sidecar | 1 / 150 / 300 | – |",
             "| S2: CPU at most 0.85 × the best peer's (HAProxy) | 0.80 (0.80 to 0.80); 20.0 / 25.0 µs | met |",
             "| sidecar | 3.5 |",
-            "- S2, sidecar, round 1: 0 % (load average before: 0.00)",
+            "- S2, sidecar, round 1: 0 % (load average before: 0.00); 55 ns from one CPU to the other and back",
         ] {
             assert!(out.contains(line), "{line} is not in\n{out}");
         }
