@@ -31,23 +31,18 @@ struct Pair {
     decoded: Option<Box<(String, String)>>,
 }
 
-/// A pair that is being read.
-#[derive(Default)]
-struct Begun {
-    start: usize,
-    named: Option<usize>,
-    is_coded: bool,
-}
-
-impl Begun {
-    fn end(self, text: &str, end: usize) -> Pair {
-        let named = self.named.unwrap_or(end);
-        let part = |from: usize, to: usize| decode(text.get(from..to).unwrap_or_default());
-        let decoded = self
-            .is_coded
-            .then(|| Box::new((part(self.start, named), part(named + 1, end))));
-        Pair {
-            start: self.start,
+impl Pair {
+    /// The pair that stands there, without `&`; `may_be_coded`: something in the text is.
+    fn of(text: &str, start: usize, end: usize, may_be_coded: bool) -> Self {
+        let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+        let piece = part(start, end);
+        let name = memchr::memchr(b'=', piece.as_bytes()).unwrap_or(piece.len());
+        let named = start + name;
+        let is_coded = may_be_coded && memchr::memchr2(b'%', b'+', piece.as_bytes()).is_some();
+        let decoded =
+            is_coded.then(|| Box::new((decode(part(start, named)), decode(part(named + 1, end)))));
+        Self {
+            start,
             named,
             end,
             decoded,
@@ -55,28 +50,20 @@ impl Begun {
     }
 }
 
-/// What an octet is in a query.
-#[derive(Clone, Copy)]
-enum Octet {
-    Plain,
-    And,
-    Equals,
-    /// Something of a pair has to be decoded.
-    Coded,
-    /// Controls, spaces and `#`.
-    Wrong,
-}
+/// Something of a text has to be decoded.
+const CODED: u8 = 1;
+/// It has what stands in no query: controls, spaces and `#`.
+const WRONG: u8 = 2;
 
-const OCTETS: [Octet; 256] = {
-    let mut octets = [Octet::Plain; 256];
+/// What an octet says of the text that it stands in.
+const OCTETS: [u8; 256] = {
+    let mut octets = [0; 256];
     let mut octet = 0;
     while octet < 256 {
         octets[octet] = match octet as u8 {
-            b'&' => Octet::And,
-            b'=' => Octet::Equals,
-            b'%' | b'+' => Octet::Coded,
-            0..=0x20 | 0x7f | b'#' => Octet::Wrong,
-            _ => Octet::Plain,
+            b'%' | b'+' => CODED,
+            0..=0x20 | 0x7f | b'#' => WRONG,
+            _ => 0,
         };
         octet += 1;
     }
@@ -113,33 +100,16 @@ impl Query {
     /// The pairs of a text; those without name and value are left out of it. And whether there
     /// is anything in it that stands in no query.
     fn read(text: &str) -> (Self, bool) {
+        let octets = text.bytes();
+        let there = octets.fold(0, |all, octet| all | OCTETS[usize::from(octet)]);
+        let (may_be_coded, is_wrong) = (there & CODED != 0, there & WRONG != 0);
         let mut pairs = Vec::with_capacity(FEW);
-        let (mut begun, mut is_tidy, mut is_wrong) = (Begun::default(), true, false);
-        let is_plain = |octet: &u8| matches!(OCTETS[usize::from(*octet)], Octet::Plain);
-        let mut at = 0;
-        while let Some(rest) = text.as_bytes().get(at..) {
-            // Most octets are.
-            at += rest.iter().take_while(|octet| is_plain(octet)).count();
-            let Some(octet) = text.as_bytes().get(at) else {
-                break;
-            };
-            match OCTETS[usize::from(*octet)] {
-                Octet::Plain => {}
-                Octet::And => {
-                    is_tidy &= at > begun.start;
-                    let next = Begun {
-                        start: at + 1,
-                        ..Begun::default()
-                    };
-                    pairs.push(std::mem::replace(&mut begun, next).end(text, at));
-                }
-                Octet::Equals => begun.named = begun.named.or(Some(at)),
-                Octet::Coded => begun.is_coded = true,
-                Octet::Wrong => is_wrong = true,
-            }
-            at += 1;
+        let (mut start, mut is_tidy) = (0, true);
+        for end in memchr::memchr_iter(b'&', text.as_bytes()).chain([text.len()]) {
+            is_tidy &= end > start;
+            pairs.push(Pair::of(text, start, end, may_be_coded));
+            start = end + 1;
         }
-        is_tidy &= text.len() > begun.start;
         if !is_tidy {
             let mut tidy = String::with_capacity(text.len());
             let pieces = text.split('&').filter(|piece| !piece.is_empty());
@@ -149,7 +119,6 @@ impl Query {
                 false => Self::read(&tidy),
             };
         }
-        pairs.push(begun.end(text, text.len()));
         let text = Some(text.into());
         (Self { text, pairs }, is_wrong)
     }
