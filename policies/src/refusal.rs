@@ -22,7 +22,10 @@ pub struct Answer {
 macro_rules! refusals {
     ($($(#[doc = $why:literal])+ $name:ident = $status:literal, $code:literal, $words:literal;)*) => {
         /// A reason to refuse. The code is stable: metrics, audit and tests rely on it.
+        // As wide as a word: a `Result` with an error of one byte is moved in odd parts, and
+        // what reads it again has to wait for those that overlap.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u64)]
         pub enum Refusal {
             $($(#[doc = $why])+ $name,)*
         }
