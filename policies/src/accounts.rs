@@ -16,6 +16,7 @@ use crate::query::Query;
 use crate::refusal::Refusal;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A connector whose accounts are bound, and how its routes name them.
 #[derive(Debug, PartialEq, Eq)]
@@ -513,7 +514,7 @@ pub struct Bound {
 /// Errors with [`Refusal::AccountNotLinked`], and with [`Refusal::BodyMalformed`]
 /// for an account in the body that is neither a text nor a number.
 pub fn bind(
-    permit: &mut Permit,
+    permit: &mut Arc<Permit>,
     accounts: Accounts,
     fields: Option<&Fields>,
     links: &[Link],
@@ -556,7 +557,7 @@ pub fn bind(
             return Ok(Bound { is_open });
         }
     };
-    permit.set_parameter(connector.parameter(), &chosen);
+    Arc::make_mut(permit).set_parameter(connector.parameter(), &chosen);
     Ok(closed)
 }
 

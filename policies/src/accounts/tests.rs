@@ -97,7 +97,7 @@ fn bound(connector: &str, query: &str, body: Option<&str>, one: bool) -> Result<
         body: body.is_some(),
     };
     let target = format!("/api/connectors/ga4/status?{query}");
-    let mut permit = permit(Some(identity(1, Some(&[10]))), &target, &[]).unwrap();
+    let mut permit = Arc::new(permit(Some(identity(1, Some(&[10]))), &target, &[]).unwrap());
     let fields = body.map(|body| Fields::read(body.as_bytes(), None, false).unwrap());
     let bound = bind(&mut permit, accounts, fields.as_ref(), &linked())?;
     match bound.is_open {
@@ -356,7 +356,7 @@ fn what_is_held_to_the_client_is_what_the_gateway_reads() {
         for name in connector.names {
             let target = format!("/api/connectors/ga4/status?{name}=345-678-9012");
             let who = Some(identity(1, Some(&[10])));
-            let mut permit = permit(who, &target, &[]).unwrap();
+            let mut permit = Arc::new(permit(who, &target, &[]).unwrap());
             let links = format!(
                 r#"[{{"id": 1, "client_id": 11, "connector_slug": "{}", "account_id": "345-678-9012"}}]"#,
                 connector.name

@@ -149,7 +149,7 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
     /// time is over, because the fetch brought `failed` ([`CacheResult::Stale`]).
     pub(crate) async fn get<F>(
         self: &Arc<Self>,
-        key: CacheKey,
+        key: &CacheKey,
         fetch: impl FnOnce() -> F,
         stand_in: impl FnOnce(&V, &V) -> V,
     ) -> Result<Cached<V>, FetchBroke>
@@ -157,12 +157,12 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
         F: Future<Output = Fetched<V>> + Send + 'static,
     {
         let now = Instant::now();
-        let was_old = match self.store.look(&key, now) {
+        let was_old = match self.store.look(key, now) {
             Look::Found(answer) => return Ok(answer.cached(CacheResult::Hit, now, stand_in)),
             Look::Nothing { was_old } => was_old,
         };
         // A hit must not pay for what a miss needs room for.
-        Box::pin(self.miss(key, was_old, fetch, stand_in)).await
+        Box::pin(self.miss(key.clone(), was_old, fetch, stand_in)).await
     }
 
     async fn miss<F>(

@@ -53,7 +53,7 @@ impl Sidecar {
         let links = self.links_around(client, identity, context).await?;
         let lists = matches!(permit.rule().serve, Serve::Connector(operation) if operation.lists());
         let to_link = lists && permit.query().get(PURPOSE) == Some("link");
-        let bound = accounts::bind(Arc::make_mut(permit), bound, fields, &links)?;
+        let bound = accounts::bind(permit, bound, fields, &links)?;
         Ok(Some(Seen {
             links,
             client,

@@ -84,7 +84,7 @@ impl Sidecar {
             let value = Box::pin(fetch()).await.value;
             return self.give(context, permit, looked, unkept(value)).await;
         };
-        let cached = self.cache.get(key.clone(), fetch, stand_in).await;
+        let cached = self.cache.get(&key, fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         context.record.cache_key = Some(key);
         self.give(context, permit, looked, cached).await
@@ -119,7 +119,7 @@ impl Sidecar {
                 time: self.config.legacy.read_timeout,
             })
         };
-        let cached = self.cache.get(key.clone(), fetch, stand_in).await;
+        let cached = self.cache.get(&key, fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         context.record.cache_key = Some(key);
         self.give(context, permit, looked, cached).await

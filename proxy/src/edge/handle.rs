@@ -10,6 +10,7 @@ use super::decide::Decision;
 use super::exchange::Exchange;
 use crate::gateway::Audience;
 use crate::panics::{BREAK_AT, break_where_asked};
+use camarad_policies::authorise::Permit;
 use camarad_policies::health::Status;
 use camarad_policies::operation::Operation;
 use camarad_policies::record::Source;
@@ -18,6 +19,7 @@ use camarad_policies::route::Plan;
 use http::header;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long the wall clock is taken to go on as it went: it may be set, and machines sleep.
@@ -29,6 +31,13 @@ pub(super) enum Handled {
     Answered,
     /// It was decided, and is Pingora's to carry out.
     Stream,
+}
+
+/// What came of carrying a plan out.
+enum Carried {
+    Answer(Answer),
+    /// It is the app's answer, to be streamed under this permit.
+    Stream(Arc<Permit>),
 }
 
 impl Sidecar {
@@ -61,18 +70,17 @@ impl Sidecar {
             exchange.answer(context, Answer::redirect(target)).await?;
             return Ok(Handled::Answered);
         }
-        let permit = decision.permit.clone();
-        let Some(answer) = self
-            .carry_out(exchange, context, decision)
-            .await
-            .transpose()
-        else {
-            self.change(&permit);
-            if !exchange.is_bare_read() {
-                return Ok(Handled::Stream);
+        let answer = match self.carry_out(exchange, context, decision).await {
+            Ok(Carried::Answer(answer)) => Ok(answer),
+            Ok(Carried::Stream(permit)) => {
+                self.change(&permit);
+                if !exchange.is_bare_read() {
+                    return Ok(Handled::Stream);
+                }
+                self.relay(exchange, context, &permit).await?;
+                return Ok(Handled::Answered);
             }
-            self.relay(exchange, context, &permit).await?;
-            return Ok(Handled::Answered);
+            Err(refusal) => Err(refusal),
         };
         if self.is_stopping() {
             exchange.close_after();
@@ -92,17 +100,17 @@ impl Sidecar {
         Ok(Handled::Answered)
     }
 
-    /// The answer; `None` where it is to be streamed.
+    /// The answer, or that it is to be streamed.
     async fn carry_out(
         &self,
         exchange: &mut Exchange,
         context: &mut Context,
         decision: Decision,
-    ) -> Result<Option<Answer>, Refusal> {
+    ) -> Result<Carried, Refusal> {
         match &decision.plan {
             Plan::Stream => {
                 self.check_body(exchange, context, self.config.limits.upload)?;
-                return Ok(None);
+                return Ok(Carried::Stream(decision.permit));
             }
             Plan::Health => Ok(self.health(&decision)),
             Plan::Whole | Plan::MadeUp
@@ -126,7 +134,7 @@ impl Sidecar {
                 exchange.unless_left(work).await.and_then(|answer| answer)
             }
         }
-        .map(Some)
+        .map(Carried::Answer)
     }
 
     /// How the gateway is doing; 503 where that was asked for strictly and it is not well.

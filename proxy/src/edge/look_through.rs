@@ -100,11 +100,11 @@ impl Sidecar {
         let decided = permit.client().filter(|_| permit.is_scoped());
         let seen = found.seen.as_ref();
         let account = |id: &str| seen.is_none_or(|seen| seen.allows(id, permit));
-        let with = |listed: &ClientIds, look: &mut dyn FnMut(&Mine<'_>)| {
+        let with = |listed: Option<&ClientIds>, look: &mut dyn FnMut(&Mine<'_>)| {
             let client = |client: ClientId| match decided {
                 // Within one client, another one of the same user's is somebody else's too.
                 Some(decided) => client == decided,
-                None => reach.allows(client) || listed.has(client),
+                None => reach.allows(client) || listed.is_some_and(|all| all.has(client)),
             };
             let mine = Mine {
                 client: &client,
@@ -115,7 +115,7 @@ impl Sidecar {
             look(&mine);
         };
         let mut checked = None;
-        with(&ClientIds::default(), &mut |mine| {
+        with(None, &mut |mine| {
             checked = match last {
                 Some(last) => looked_again(last, rule, &body, mine),
                 None => Some(egress::check(rule, &body, mine)),
@@ -128,7 +128,7 @@ impl Sidecar {
         if is_open && (checked.outcome != Egress::Pass || checked.elsewhere) {
             // The app may not have been asked yet whose these are.
             let listed = self.clients_of(identity, context).await?;
-            with(&listed, &mut |mine| {
+            with(Some(&listed), &mut |mine| {
                 checked = egress::check(rule, &body, mine)
             });
         }

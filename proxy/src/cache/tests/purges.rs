@@ -216,7 +216,10 @@ async fn whoever_asks_after_a_change_never_sees_what_was_before() {
                     idle().await;
                     fetched(&seen, keep)
                 };
-                let got = cache.get(a(), fetch, |kept, _| kept.clone()).await.unwrap();
+                let got = cache
+                    .get(&a(), fetch, |kept, _| kept.clone())
+                    .await
+                    .unwrap();
                 assert!(got.value.parse::<usize>().unwrap() >= least, "{got:?}");
                 tokio::task::yield_now().await;
             }
