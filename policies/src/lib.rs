@@ -69,5 +69,6 @@ pub mod shown;
 pub mod storable;
 pub mod story;
 pub mod templates;
+pub mod text;
 pub mod ttl;
 mod window;

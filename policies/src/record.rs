@@ -8,10 +8,11 @@ use crate::authorise::Places;
 use crate::cache_key::CacheKey;
 use crate::identity::ShortHash;
 use crate::refusal::Refusal;
+use crate::text::Text;
 use arrayvec::ArrayString;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -123,11 +124,11 @@ pub struct Record {
     /// Method.
     pub method: Cow<'static, str>,
     /// Canonical path, or nothing where there is none.
-    pub path: Arc<str>,
+    pub path: Text,
     /// Name of the rule.
-    pub route: Arc<str>,
+    pub route: Text,
     /// Area of the rule.
-    pub area: Arc<str>,
+    pub area: Text,
     /// Status sent.
     pub status: u16,
     /// Who produced the figures.
@@ -201,15 +202,15 @@ pub fn as_rfc3339<S: Serializer>(time: &Option<SystemTime>, to: S) -> Result<S::
 }
 
 /// Where no rule applied.
-static NO_RULE: LazyLock<Arc<str>> = LazyLock::new(|| "none".into());
+const NO_RULE: Text = Text::Ours("none");
 
 impl Record {
     /// Of a request with this id, of which nothing is known yet.
     pub fn begun(request_id: RequestId) -> Self {
         Self {
             request_id,
-            route: NO_RULE.clone(),
-            area: NO_RULE.clone(),
+            route: NO_RULE,
+            area: NO_RULE,
             ..Self::default()
         }
     }

@@ -53,9 +53,9 @@ impl Sidecar {
         let (mut asked, bearer) = read(exchange, context)?;
         self.place(exchange, context)?;
         let found = self.matrix.find(asked.method, &asked.path);
-        context.record.path = asked.path.shared();
-        context.record.route.clone_from(&found.rule.name);
-        context.record.area.clone_from(&found.rule.area);
+        context.record.path = asked.path.shared().into();
+        context.record.route = found.rule.name.clone().into();
+        context.record.area = found.rule.area.clone().into();
         context.is_api = is_api(&asked.path) || !is_navigation(asked.method);
         let identity = self.identify(&asked, bearer, context).await;
         if let Ok(Some(identity)) = &identity {

@@ -6,6 +6,7 @@
 
 use super::metrics::Metrics;
 use arc_swap::ArcSwapOption;
+use camarad_policies::text::Text;
 use prometheus::{Histogram, IntCounter};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ const PLACES: usize = 64;
 /// All labels of an answer but its area, which its route has.
 #[derive(Clone)]
 pub(super) struct Labels<'a> {
-    pub(super) route: &'a Arc<str>,
+    pub(super) route: &'a Text,
     pub(super) area: &'a str,
     pub(super) method: &'static str,
     pub(super) status: u16,
@@ -33,7 +34,7 @@ pub(super) struct Labels<'a> {
 /// The metrics of answers that are told alike.
 pub(super) struct Handles {
     /// Kept, so that no other name comes to stand at its address.
-    route: Arc<str>,
+    route: Text,
     method: &'static str,
     status: u16,
     source: &'static str,
@@ -74,7 +75,7 @@ impl Kept {
 
 impl Labels<'_> {
     fn place(&self) -> usize {
-        let route = Arc::as_ptr(self.route).addr() >> 4;
+        let route = self.route.as_ptr().addr() >> 4;
         (route ^ usize::from(self.status) ^ (self.method.len() << 4)) % PLACES
     }
 }
@@ -120,7 +121,7 @@ impl Handles {
         };
         let decision =
             |at: usize| same(self.decided.map(|d| d[at]), labels.decision.map(|d| d[at]));
-        Arc::ptr_eq(&self.route, labels.route)
+        std::ptr::eq(&*self.route, &**labels.route)
             && self.status == labels.status
             && self.own_duration.is_some() == labels.has_budget
             && same(Some(self.method), Some(labels.method))
@@ -139,8 +140,9 @@ mod tests {
     fn answers_are_counted_where_they_are_told_however_they_alternate() {
         let metrics = Metrics::new().unwrap();
         let kept = Kept::default();
-        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        let of = |route: &Arc<str>, status, cache, decision, fallback| {
+        let text = |name: &str| Text::from(Arc::<str>::from(name));
+        let (a, b) = (text("a"), text("b"));
+        let of = |route: &Text, status, cache, decision, fallback| {
             let labels = Labels {
                 route,
                 area: "flows",

@@ -8,9 +8,9 @@
 //! whoever shows one hides them ([`crate::admin`]).
 
 use camarad_policies::record::{Record, RequestId};
+use camarad_policies::text::Text;
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Minutes that are kept.
@@ -63,7 +63,7 @@ pub(crate) struct Refusal {
     pub(crate) time: Option<SystemTime>,
     pub(crate) code: &'static str,
     /// Name of the rule.
-    pub(crate) rule: Arc<str>,
+    pub(crate) rule: Text,
     pub(crate) status: u16,
     pub(crate) user: Option<u64>,
     /// The client that was asked for, else the decided one.

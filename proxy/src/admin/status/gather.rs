@@ -183,6 +183,7 @@ fn process(admin: &Admin) -> Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use camarad_policies::text::Text;
 
     fn counts(counts: &[(&str, u64)]) -> CacheCounts {
         counts
@@ -248,7 +249,7 @@ mod tests {
         let refusal = observe::Refusal {
             time: None,
             code: "client_not_allowed",
-            rule: "flows".into(),
+            rule: Text::Ours("flows"),
             status: 404,
             user: Some(7001),
             client: Some(9009),
