@@ -185,6 +185,15 @@ fn rounds_of(
     let scenarios: Vec<&str> = ready.iter().map(|one| one.scenario.id).collect();
     let course = |round| course::course(&scenarios, &goals::compared(), round);
     for round in 0..options.rounds {
+        // Where its memory lies makes a process some percent dearer or cheaper than the next of
+        // the same binary, for as long as it runs.
+        if options.full && round > 0 {
+            running.clear();
+            let anew = start_all(options, peers, site, &mut running)?;
+            for (one, anew) in ready.iter_mut().zip(anew) {
+                one.ask = anew.ask;
+            }
+        }
         let course = match options.latency {
             true => Vec::new(),
             false => course(round),

@@ -54,9 +54,13 @@ impl Site {
         })
     }
 
-    /// A new folder for one peer's files.
+    /// A new folder for one peer's files. What an ended process left in one of this name is gone:
+    /// a cache on disk would answer before the upstream is asked.
     pub(crate) fn folder(&self, name: &str) -> io::Result<PathBuf> {
         let folder = self.dir.path().join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
     }
