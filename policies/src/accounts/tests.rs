@@ -1,5 +1,8 @@
+use super::connector::digits;
 use super::*;
+use crate::authorise::Reach;
 use crate::authorise::tests::{identity, permit};
+use crate::ids::ClientId;
 use proptest::prelude::*;
 
 fn canonical(connector: &str, id: &str) -> Option<String> {
