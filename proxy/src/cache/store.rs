@@ -100,22 +100,24 @@ impl<V: Keepable, S: BuildHasher + Clone> Store<V, S> {
         let real = self.unpurged(key, &slot.real);
         let failed = self.unpurged(key, &slot.failure);
         let was_old = real.or(failed).is_some();
-        if let Some(real) = real.filter(|real| real.fresh > now) {
-            return Look::found(Given::One(real.clone()));
+        let is_fresh = |part: &Arc<Part<V>>| part.fresh > now;
+        let is_real = real.is_some_and(is_fresh);
+        let is_kept = real.is_some_and(|real| real.usable > now);
+        let is_failed = failed.is_some_and(is_fresh);
+        // Out of the slot and not copied: this is every hit's.
+        if is_real && let Some(real) = slot.real {
+            return Look::found(Given::One(real));
         }
-        let kept = real.filter(|real| real.usable > now);
-        match (kept, failed.filter(|failed| failed.fresh > now)) {
-            (Some(kept), Some(failed)) => Look::found(Given::StandIn {
-                kept: kept.clone(),
-                failed: failed.clone(),
-            }),
-            (None, Some(failed)) => Look::found(Given::One(failed.clone())),
-            (Some(_), None) => Look::Nothing { was_old },
-            (None, None) => {
-                self.drop_if(key, |there| there.is(&slot));
-                Look::Nothing { was_old }
-            }
+        if is_failed && let Some(failed) = slot.failure {
+            return Look::found(match slot.real.filter(|_| is_kept) {
+                Some(kept) => Given::StandIn { kept, failed },
+                None => Given::One(failed),
+            });
         }
+        if !is_kept {
+            self.drop_if(key, |there| there.is(&slot));
+        }
+        Look::Nothing { was_old }
     }
 
     /// Keeps a real answer. What was kept before has its time over or is replaced.
