@@ -156,7 +156,20 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
     where
         F: Future<Output = Fetched<V>> + Send + 'static,
     {
-        let now = Instant::now();
+        self.get_at(Instant::now(), key, fetch, stand_in).await
+    }
+
+    /// The same, by a look at the clock that was taken just now.
+    pub(crate) async fn get_at<F>(
+        self: &Arc<Self>,
+        now: Instant,
+        key: &CacheKey,
+        fetch: impl FnOnce() -> F,
+        stand_in: impl FnOnce(&V, &V) -> V,
+    ) -> Result<Cached<V>, FetchBroke>
+    where
+        F: Future<Output = Fetched<V>> + Send + 'static,
+    {
         let was_old = match self.store.look(key, now) {
             Look::Found(answer) => return Ok(answer.cached(CacheResult::Hit, now, stand_in)),
             Look::Nothing { was_old } => was_old,

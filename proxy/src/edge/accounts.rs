@@ -26,6 +26,8 @@ pub(super) struct Seen {
     to_link: bool,
     /// Which account would be read is not known.
     pub(super) is_open: bool,
+    /// When they were known; nothing but the scheduler has been waited for since.
+    pub(super) at: Instant,
 }
 
 impl Sidecar {
@@ -50,7 +52,7 @@ impl Sidecar {
         else {
             return Ok(None);
         };
-        let links = self.links_around(client, identity, context).await?;
+        let (links, at) = self.links_around(client, identity, context).await?;
         let lists = matches!(permit.rule().serve, Serve::Connector(operation) if operation.lists());
         let to_link = lists && permit.query().get(PURPOSE) == Some("link");
         let bound = accounts::bind(permit, bound, fields, &links)?;
@@ -59,17 +61,18 @@ impl Sidecar {
             client,
             to_link,
             is_open: bound.is_open,
+            at,
         }))
     }
 
     /// The links of all clients of a user, of whom this one has to be one: a claim outlives its
-    /// client, and without it nothing would be bound.
+    /// client, and without it nothing would be bound. And when that was known.
     async fn links_around(
         &self,
         client: ClientId,
         identity: &Identity,
         context: &Context,
-    ) -> Result<Arc<[Link]>, Refusal> {
+    ) -> Result<(Arc<[Link]>, Instant), Refusal> {
         let is_one = |clients: &ClientIds| match clients.contains(&client) {
             true => Ok(()),
             false => Err(Refusal::ClientNotAllowed),
@@ -80,10 +83,11 @@ impl Sidecar {
         if let Some(clients) = clients
             && let Some(links) = self.tenants.links.known_at(&user, now)
         {
-            return is_one(&clients).map(|()| links);
+            return is_one(&clients).map(|()| (links, now));
         }
         is_one(&Box::pin(self.clients_of(identity, context)).await?)?;
-        Box::pin(self.links_of(identity, context)).await
+        let links = Box::pin(self.links_of(identity, context)).await?;
+        Ok((links, Instant::now()))
     }
 
     /// Refuses to link an account of a client that the token does not reach: one that

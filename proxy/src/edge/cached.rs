@@ -52,14 +52,16 @@ impl Sidecar {
             looked,
             ..
         } = decision;
-        let hints = match operation.connector() {
+        let (hints, now) = match operation.connector() {
             Connector::Ga4 => {
                 let hints = self.hints(context, permit, operation, looked.seen.as_ref());
-                Some(Box::pin(hints).await)
+                (Some(Box::pin(hints).await), None)
             }
-            // These read what is named, and nothing that is chosen elsewhere.
-            _ => None,
+            // These read what is named, and nothing that is chosen elsewhere: the clock was
+            // looked at just now, where there are accounts.
+            _ => (None, looked.seen.as_ref().map(|seen| seen.at)),
         };
+        let now = now.unwrap_or_else(tokio::time::Instant::now);
         // What is only reported would have been refused: it is nobody's to keep.
         let may_be_kept = context.record.reported.is_none();
         let key = self.key(permit, switch.generation);
@@ -84,7 +86,7 @@ impl Sidecar {
             let value = Box::pin(fetch()).await.value;
             return self.give(context, permit, looked, unkept(value)).await;
         };
-        let cached = self.cache.get(&key, fetch, stand_in).await;
+        let cached = self.cache.get_at(now, &key, fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         context.record.cache_key = Some(key);
         self.give(context, permit, looked, cached).await
