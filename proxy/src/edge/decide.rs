@@ -4,7 +4,7 @@ use super::Sidecar;
 use super::body::Whole;
 use super::context::Context;
 use super::exchange::Exchange;
-use super::guard::{Looked, has_to_look};
+use super::guard::{Looked, ToLook, to_look};
 use super::refusing::who;
 use super::request_head::plain;
 use camarad_policies::authorise::{Permit, Places, Tenancy, authorise, named};
@@ -115,18 +115,23 @@ impl Sidecar {
         };
         let in_path = found.object_in_path.clone();
         // From here on one place: it is held by many, and too large to be moved about.
-        let permit = Arc::new(authorise(asked, identity, found, &tenancy)?);
+        let mut permit = Arc::new(authorise(asked, identity, found, &tenancy)?);
         context.record.client = permit.client().map(|client| client.get());
         context.record.forged_user = permit.forged_user();
         context.record.reported = permit.reported().map(|refusal| refusal.answer().code);
         let plan = route(&permit, &switch);
-        let (permit, looked) = match has_to_look(&permit) || fields.is_some() {
-            true => {
-                self.guarded(context, permit, &plan, in_path.as_deref(), &mut fields)
-                    .await?
+        let mut looked = Looked::default();
+        match to_look(&permit, fields.is_some()) {
+            ToLook::Nothing => {}
+            ToLook::Accounts => {
+                let seen = self.bound_to_accounts(context, &mut permit, &plan, None);
+                looked.seen = seen.await?;
             }
-            false => (permit, Looked::default()),
-        };
+            ToLook::All => {
+                let guarded = self.guarded(context, permit, &plan, in_path.as_deref(), &mut fields);
+                (permit, looked) = guarded.await?;
+            }
+        }
         context.record.client = permit.client().map(|client| client.get());
         let plan = match looked.seen.as_ref().is_some_and(|seen| seen.is_open) {
             true => plan.without_account()?,

@@ -67,15 +67,6 @@ impl Sidecar {
     ) -> Result<(Arc<Permit>, Looked), Refusal> {
         let (permit, mut looked) = match (has_to_look(&permit), permit.rule().mode) {
             (false, _) | (_, Mode::Off) => (permit, Looked::default()),
-            (true, Mode::Enforce) if names_accounts_alone(&permit) => {
-                let mut permit = permit;
-                let seen = self.bound_to_accounts(context, &mut permit, plan, fields.as_ref());
-                let looked = Looked {
-                    seen: seen.await?,
-                    ..Looked::default()
-                };
-                (permit, looked)
-            }
             (true, Mode::Enforce) => self.look(context, permit, plan, in_path, fields).await?,
             (true, Mode::Report) => {
                 // Looked at as if it were enforced; what goes on is what was asked.
@@ -126,7 +117,7 @@ impl Sidecar {
             }
             None => (permit, Looked::default()),
         };
-        // Whatever is looked at here besides accounts, `names_accounts_alone` has to know.
+        // Whatever is looked at here besides accounts, `to_look` has to know.
         self.may_link(context, &permit, fields.as_ref(), looked.object)
             .await?;
         let seen = self.bound_to_accounts(context, &mut permit, plan, fields.as_ref());
@@ -286,15 +277,30 @@ impl Sidecar {
     }
 }
 
-/// Whether there is nothing to look at but accounts, as in reads of connectors: these are many,
-/// and need no locks.
-fn names_accounts_alone(permit: &Permit) -> bool {
+/// What of a request has to be looked at.
+pub(super) enum ToLook {
+    Nothing,
+    /// Accounts that its query names, and nothing else, as in reads of connectors: these are
+    /// many, and need no locks.
+    Accounts,
+    All,
+}
+
+/// What of a request has to be looked at; `has_fields`: those of its body were read.
+pub(super) fn to_look(permit: &Permit, has_fields: bool) -> ToLook {
     let rule = permit.rule();
-    rule.guard.is_none() && !rule.links_account && !rule.cascades(permit.method())
+    let is_looked_at = has_to_look(permit);
+    let looks_further =
+        rule.guard.is_some() || rule.links_account || rule.cascades(permit.method());
+    match (is_looked_at, has_fields, rule.mode) {
+        (false, false, _) => ToLook::Nothing,
+        (true, false, Mode::Enforce) if !looks_further => ToLook::Accounts,
+        _ => ToLook::All,
+    }
 }
 
 /// Whether anything that this request names has to be looked at.
-pub(super) fn has_to_look(permit: &Permit) -> bool {
+fn has_to_look(permit: &Permit) -> bool {
     let rule = permit.rule();
     let looks = rule.guard.is_some()
         || rule.accounts.is_some()
