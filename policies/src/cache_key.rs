@@ -11,7 +11,7 @@ use crate::accounts::Accounts;
 use crate::authorise::Permit;
 use crate::hex::hex;
 use crate::matrix::Serve;
-use crate::operation::{Operation, PARAMETERS};
+use crate::operation::Operation;
 use crate::path::CanonicalPath;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
@@ -86,7 +86,7 @@ impl CacheKey {
         let by_gateway = matches!(rule.serve, Serve::Connector(_));
         let query = match by_gateway {
             // What the gateway does not read must not make another key of the same answer.
-            true => permit.query().text_of(&PARAMETERS),
+            true => permit.query().text_read(),
             false => permit.query().shared(),
         };
         let parts = Parts {

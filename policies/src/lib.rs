@@ -68,6 +68,7 @@ pub mod short;
 pub mod shown;
 pub mod storable;
 pub mod story;
+pub mod target;
 pub mod templates;
 pub mod text;
 pub mod ttl;

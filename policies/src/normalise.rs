@@ -12,6 +12,7 @@ use crate::path::CanonicalPath;
 use crate::query::{self, Query};
 use crate::refusal::Refusal;
 use crate::short::Short;
+use crate::target::Target;
 
 /// Headers whose value upstream is ours to decide, in lower case. A caller's
 /// `x_client_id` would be folded into `X-Client-ID` by WSGI, so every spelling
@@ -50,10 +51,8 @@ const SERVER_VARIABLES: [&str; 2] = ["path-info", "script-name"];
 pub struct RawRequest<'a, H> {
     /// Method, upper case.
     pub method: &'a str,
-    /// Path of the target, without the query.
-    pub path: &'a [u8],
-    /// Query of the target, without `?`.
-    pub query: &'a [u8],
+    /// Path and query, as they stand on the wire.
+    pub target: &'a [u8],
     /// Every header line in order; names in any case.
     pub headers: H,
 }
@@ -106,20 +105,23 @@ pub fn normalise<'a, H>(raw: RawRequest<'a, H>) -> Result<Asked, Refusal>
 where
     H: IntoIterator<Item = (&'a [u8], &'a [u8])>,
 {
-    normalise_with_bearer(raw).map(|(asked, _)| asked)
+    let target = Target::parse(raw.target)?;
+    with_target(raw.method, target, raw.headers).map(|(asked, _)| asked)
 }
 
-/// The same, and the bearer token where it stands in the head; for [`Asked::token`].
-pub fn normalise_with_bearer<'a, H>(
-    raw: RawRequest<'a, H>,
+/// The same with a target that is read already; and the bearer token where it stands in the
+/// head, for [`Asked::token`].
+pub fn with_target<'a, H>(
+    method: &str,
+    target: Target,
+    headers: H,
 ) -> Result<(Asked, Option<&'a str>), Refusal>
 where
     H: IntoIterator<Item = (&'a [u8], &'a [u8])>,
 {
-    let path = CanonicalPath::parse(raw.path)?;
-    let query = Query::parse(raw.query)?;
-    let singles = singles(raw.headers)?;
-    let method = known_method(raw.method).ok_or(Refusal::MethodNotAllowed)?;
+    let Target { path, query } = target;
+    let singles = singles(headers)?;
+    let method = known_method(method).ok_or(Refusal::MethodNotAllowed)?;
     if path.as_str() == "/console" || query.get("__debugger__").is_some() {
         return Err(Refusal::DebuggerRefused);
     }
@@ -160,6 +162,14 @@ where
 }
 
 impl Asked {
+    /// The target as it was read.
+    pub fn target(&self) -> Target {
+        Target {
+            path: self.path.clone(),
+            query: self.query.clone(),
+        }
+    }
+
     /// The token that was presented, `bearer` being the one of the head.
     pub fn token<'a>(&'a self, bearer: Option<&'a str>) -> Option<&'a str> {
         match self.credential {
@@ -284,8 +294,7 @@ mod tests {
             .collect();
         RawRequest {
             method: "GET",
-            path: b"/api/flows",
-            query: b"",
+            target: b"/api/flows",
             headers,
         }
     }
@@ -332,8 +341,7 @@ mod tests {
     fn a_request_without_host_is_refused() {
         let raw = RawRequest {
             method: "GET",
-            path: b"/",
-            query: b"",
+            target: b"/",
             headers: [],
         };
         assert_eq!(normalise(raw).err(), Some(Refusal::HostInvalid));
@@ -372,7 +380,9 @@ mod tests {
             ),
         ];
         for (headers, credential, token) in cases {
-            let (asked, bearer) = normalise_with_bearer(raw(&headers)).unwrap();
+            let raw = raw(&headers);
+            let target = Target::parse(raw.target).unwrap();
+            let (asked, bearer) = with_target(raw.method, target, raw.headers).unwrap();
             assert_eq!(asked.credential, credential, "{headers:?}");
             assert_eq!(asked.token(bearer), token, "{headers:?}");
         }

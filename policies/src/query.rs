@@ -5,20 +5,35 @@
 //! differ in which one wins. Other pairs are kept byte for byte.
 
 use crate::ids::ClientId;
+use crate::operation::PARAMETERS;
 use crate::refusal::Refusal;
 use crate::short::Short;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The query parameter that can name the client.
 pub const CLIENT_ID: &str = "client_id";
 
-/// The pairs of a query string in the order they came.
+/// The pairs of a query string in the order they came; cheap to clone. Most requests have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Query {
-    /// As it is forwarded: the pairs with `&` between them. Most requests have none.
-    text: Option<Arc<str>>,
+pub struct Query(Option<Arc<Pairs>>);
+
+#[derive(Debug)]
+struct Pairs {
+    /// As it is forwarded: the pairs with `&` between them.
+    text: Arc<str>,
     pairs: Vec<Pair>,
+    /// What operations read of it, once somebody has asked.
+    read: OnceLock<Option<Arc<str>>>,
 }
+
+/// Everything else follows from the text.
+impl PartialEq for Pairs {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pairs {}
 
 /// Where a pair stands in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +134,16 @@ impl Query {
                 false => Self::read(&tidy),
             };
         }
-        let text = Some(text.into());
-        (Self { text, pairs }, is_wrong)
+        let pairs = Pairs {
+            text: text.into(),
+            pairs,
+            read: OnceLock::new(),
+        };
+        (Self(Some(Arc::new(pairs))), is_wrong)
+    }
+
+    fn pairs(&self) -> &[Pair] {
+        self.0.as_ref().map_or(&[], |pairs| &pairs.pairs)
     }
 
     fn part(&self, from: usize, to: usize) -> &str {
@@ -159,14 +182,14 @@ impl Query {
 
     /// The decoded value of the first parameter of this name, as the app reads it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self.pairs.iter().find(|pair| self.is_named(pair, name));
+        let found = self.pairs().iter().find(|pair| self.is_named(pair, name));
         found.map(|pair| self.value(pair))
     }
 
     /// The decoded values of every parameter with one of these names, in order.
     pub fn values<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a str> {
         let is_one = move |pair: &&Pair| names.iter().any(|name| self.is_named(pair, name));
-        let named = self.pairs.iter().filter(is_one);
+        let named = self.pairs().iter().filter(is_one);
         named.map(|pair| self.value(pair))
     }
 
@@ -191,7 +214,7 @@ impl Query {
         encode_into(&mut raw, value);
         let mut text = String::with_capacity(self.as_str().len() + raw.len() + 1);
         let mut is_set = false;
-        for pair in &self.pairs {
+        for pair in self.pairs() {
             match self.is_named(pair, name) {
                 false => push(&mut text, self.raw(pair)),
                 true if !is_set => {
@@ -210,7 +233,7 @@ impl Query {
     /// Whether it has exactly one parameter of this name, written as [`Self::with`] writes
     /// this value.
     pub(crate) fn is_set(&self, name: &str, value: &str) -> bool {
-        let mut named = self.pairs.iter().filter(|pair| self.is_named(pair, name));
+        let mut named = self.pairs().iter().filter(|pair| self.is_named(pair, name));
         let (Some(pair), None) = (named.next(), named.next()) else {
             return false;
         };
@@ -226,7 +249,10 @@ impl Query {
             return self;
         }
         let mut text = String::with_capacity(self.as_str().len());
-        let others = self.pairs.iter().filter(|pair| !self.is_named(pair, name));
+        let others = self
+            .pairs()
+            .iter()
+            .filter(|pair| !self.is_named(pair, name));
         others.for_each(|pair| push(&mut text, self.raw(pair)));
         match text.is_empty() {
             true => Self::default(),
@@ -234,9 +260,14 @@ impl Query {
         }
     }
 
-    /// The text of the first parameter of each of these names, in the order of the names;
-    /// `None` where there is none.
-    pub fn text_of(&self, names: &[&str]) -> Option<Arc<str>> {
+    /// What operations read of it: the text of the first of each of [`PARAMETERS`], in their
+    /// order; `None` where there is none.
+    pub fn text_read(&self) -> Option<Arc<str>> {
+        let pairs = self.0.as_ref()?;
+        pairs.read.get_or_init(|| self.text_of(&PARAMETERS)).clone()
+    }
+
+    fn text_of(&self, names: &[&str]) -> Option<Arc<str>> {
         let place = |pair: &Pair| names.iter().position(|name| self.is_named(pair, name));
         let mut before = None;
         let mut is_next = |pair| {
@@ -244,11 +275,11 @@ impl Query {
             here > std::mem::replace(&mut before, here)
         };
         // As nearly always: all that is there is named, once and in order.
-        if self.pairs.iter().all(&mut is_next) {
-            return self.text.clone();
+        if self.pairs().iter().all(&mut is_next) {
+            return self.shared();
         }
         let mut text = String::with_capacity(self.as_str().len());
-        let first = |name: &&str| self.pairs.iter().find(|pair| self.is_named(pair, name));
+        let first = |name: &&str| self.pairs().iter().find(|pair| self.is_named(pair, name));
         let firsts = names.iter().filter_map(first);
         firsts.for_each(|pair| push(&mut text, self.raw(pair)));
         (!text.is_empty()).then(|| text.into())
@@ -258,7 +289,7 @@ impl Query {
     /// plain is encoded, so that nobody can read the text as anything but pairs.
     pub fn rewritten(&self) -> String {
         let mut text = String::new();
-        for pair in &self.pairs {
+        for pair in self.pairs() {
             if !text.is_empty() {
                 text.push('&');
             }
@@ -271,12 +302,23 @@ impl Query {
 
     /// The text that is forwarded, without `?`.
     pub fn as_str(&self) -> &str {
-        self.text.as_deref().unwrap_or_default()
+        self.0.as_ref().map_or("", |pairs| &pairs.text)
     }
 
     /// The same, to be kept; `None` where there is none.
     pub fn shared(&self) -> Option<Arc<str>> {
-        self.text.clone()
+        self.0.as_ref().map(|pairs| pairs.text.clone())
+    }
+
+    /// Bytes of memory that it takes, about.
+    pub fn weight(&self) -> usize {
+        let coded = |pair: &Pair| pair.decoded.as_ref().map(|two| two.0.len() + two.1.len());
+        let of = |pairs: &Arc<Pairs>| {
+            let coded: usize = pairs.pairs.iter().filter_map(coded).sum();
+            // Twice: what operations read of it may be another text.
+            coded + 2 * pairs.text.len() + pairs.pairs.capacity() * size_of::<Pair>()
+        };
+        self.0.as_ref().map_or(0, of)
     }
 }
 

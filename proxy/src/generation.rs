@@ -9,7 +9,7 @@ use crate::admin::status;
 use crate::behind::Handles;
 use crate::budget::Budget;
 use crate::cache::Cache;
-use crate::edge::{Content, KeptAgents, Legacy, ObjectLock, Runs, Sidecar, Stopping};
+use crate::edge::{Content, KeptAgents, Legacy, ObjectLock, Runs, Sidecar, Stopping, Targets};
 use crate::gateway::{Gateway, SwitchBoard};
 use crate::kept::Kept;
 use crate::keys::KeyStore;
@@ -148,6 +148,7 @@ impl Lasting {
         move |stopping| Sidecar {
             config,
             matrix,
+            targets: Targets::new(),
             keys,
             tenants,
             owners,

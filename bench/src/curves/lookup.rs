@@ -78,8 +78,7 @@ fn path(route: &str) -> io::Result<CanonicalPath> {
     let route = Route::parse(route).ok_or_else(|| io::Error::other(route.to_owned()))?;
     let asked = normalise(RawRequest {
         method: "GET",
-        path: route.concrete().as_bytes(),
-        query: b"",
+        target: route.concrete().as_bytes(),
         headers: [(&b"Host"[..], &b"bench"[..])],
     });
     let asked = asked.map_err(|refusal| io::Error::other(format!("{refusal:?}")))?;

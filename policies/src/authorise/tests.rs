@@ -48,15 +48,13 @@ pub(crate) fn permit(
 }
 
 fn asked(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Asked, Refusal> {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let headers: Vec<(&[u8], &[u8])> = std::iter::once(("Host", "app"))
         .chain(headers.iter().copied())
         .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
         .collect();
     normalise(RawRequest {
         method,
-        path: path.as_bytes(),
-        query: query.as_bytes(),
+        target: target.as_bytes(),
         headers,
     })
 }
@@ -430,8 +428,7 @@ fn with_mode(mode: Mode, headers: &[(&str, &str)], token: bool) -> Result<Permit
         .collect();
     let asked = normalise(RawRequest {
         method: "GET",
-        path: b"/api/flows",
-        query: b"client_id=20",
+        target: b"/api/flows?client_id=20",
         headers,
     })?;
     let mut matrix = Matrix::built_in().unwrap();
@@ -473,8 +470,7 @@ fn an_internal_route_needs_the_operators_own_network() {
     let ask = |internal| {
         let asked = normalise(RawRequest {
             method: "GET",
-            path: b"/api/billing/cost-telemetry",
-            query: b"",
+            target: b"/api/billing/cost-telemetry",
             headers: [(&b"Host"[..], &b"app"[..]), (b"X-Internal-Token", b"t")],
         })?;
         let found = Matrix::built_in().unwrap().find("GET", &asked.path);

@@ -6,7 +6,8 @@ use super::context::Context;
 use super::exchange::Exchange;
 use super::guard::{Looked, ToLook, to_look};
 use super::refusing::who;
-use super::request_head::plain;
+use super::request_head::{RequestHead, plain};
+use super::targets::Known;
 use camarad_policies::authorise::{Permit, Places, Tenancy, authorise, named};
 use camarad_policies::body;
 use camarad_policies::csrf::{self, Origins};
@@ -17,9 +18,10 @@ use camarad_policies::host;
 use camarad_policies::identity::{Clients, Identity};
 use camarad_policies::matrix::{Found, Mode, Rule, is_api};
 use camarad_policies::names::Names;
-use camarad_policies::normalise::{Asked, Credential, RawRequest, normalise_with_bearer};
+use camarad_policies::normalise::{Asked, Credential, with_target};
 use camarad_policies::refusal::Refusal;
 use camarad_policies::route::{Plan, Switch, route};
+use camarad_policies::target::Target;
 use std::sync::Arc;
 
 /// What was decided about a request.
@@ -50,9 +52,20 @@ impl Sidecar {
         context: &mut Context,
     ) -> Result<Decision, Refusal> {
         let switch = self.switch.current();
-        let (mut asked, bearer) = read(exchange, context)?;
+        let head = exchange.head();
+        note(head, context);
+        // As it came: a parsed one has no fragment, and we want to see one, to refuse.
+        let known = self.targets.known(head.method(), head.target());
+        let (target, found) = match known {
+            Some(Known { target, found }) => (target, Some(found)),
+            None => (Target::parse(head.target())?, None),
+        };
+        let (mut asked, bearer) = with_target(head.method(), target, head.fields())?;
         self.place(exchange, context)?;
-        let found = self.matrix.find(asked.method, &asked.path);
+        let (found, is_new) = match found {
+            Some(found) => (found, false),
+            None => (self.matrix.find(asked.method, &asked.path), true),
+        };
         context.record.path = asked.path.shared().into();
         context.record.route = found.rule.name.clone().into();
         context.record.area = found.rule.area.clone().into();
@@ -62,6 +75,12 @@ impl Sidecar {
             context.record.user = Some(identity.user().get());
             context.record.token_hash = Some(identity.token().short_hash());
             context.who = Some(who(identity));
+            if is_new {
+                // Only for somebody who is known: nobody else may fill the memory.
+                let raw = exchange.head().target();
+                self.targets
+                    .remember(asked.method, raw, &found, || asked.target());
+            }
         }
         if let Err(refusal) = &identity {
             // A public rule looks past it; the record does not.
@@ -255,30 +274,14 @@ fn read_as(
     Fields::read(&body.bytes, kind, rule.form).map(Some)
 }
 
-/// Reads the head as it stood on the wire; with the bearer token, as it stands there.
-fn read<'a>(
-    exchange: &'a Exchange,
-    context: &mut Context,
-) -> Result<(Asked, Option<&'a str>), Refusal> {
-    let head = exchange.head();
+/// Notes what the head says about itself, whatever becomes of the request.
+fn note(head: &RequestHead, context: &mut Context) {
     context.record.method = head.method_owned();
-    // As it came: the parsed one has no fragment, and we want to see one, to refuse.
     let target = head.target();
-    let cut = memchr::memchr(b'?', target);
-    let (path, query) = match cut {
-        Some(at) => (&target[..at], &target[at + 1..]),
-        None => (target, &target[target.len()..]),
-    };
     context.is_api =
-        path.starts_with(b"/api/") || !path.starts_with(b"/") || !is_navigation(head.method());
+        target.starts_with(b"/api/") || !target.starts_with(b"/") || !is_navigation(head.method());
     let id = head.get("x-request-id").and_then(plain).map(str::to_owned);
     context.record.client_request_id = id.clone().filter(|id| id.len() <= 128);
     context.asked_request_id = id;
     context.if_none_match = head.joined("if-none-match");
-    normalise_with_bearer(RawRequest {
-        method: head.method(),
-        path,
-        query,
-        headers: head.fields(),
-    })
 }

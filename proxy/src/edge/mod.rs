@@ -39,6 +39,7 @@ mod refusing;
 mod relay;
 mod request_head;
 mod runs;
+mod targets;
 mod upstream_request;
 mod wire;
 
@@ -50,6 +51,7 @@ pub(crate) use content::Content;
 pub(crate) use guard::ObjectLock;
 pub(crate) use legacy::Legacy;
 pub(crate) use runs::Runs;
+pub(crate) use targets::Targets;
 
 use crate::behind::Handles;
 use crate::budget::Budget;
@@ -77,6 +79,7 @@ pub(crate) type KeptAgents = Kept<(UserId, Option<ClientId>, String), AgentNames
 pub(crate) struct Sidecar {
     pub(crate) config: Arc<Config>,
     pub(crate) matrix: Matrix,
+    pub(crate) targets: Targets,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) tenants: Arc<Tenants>,
     /// Whose conversations are.

@@ -68,7 +68,6 @@ impl Sidecar {
             client,
             body,
         } = question;
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let host = self.config.legacy.authority.as_bytes();
         let named = client.map(|client| client.to_string());
         let mut headers: Vec<(&[u8], &[u8])> = vec![(b"Host", host)];
@@ -79,8 +78,7 @@ impl Sidecar {
         );
         let asked = normalise(RawRequest {
             method,
-            path: path.as_bytes(),
-            query: query.as_bytes(),
+            target: target.as_bytes(),
             headers,
         });
         let asked = asked.ok()?;

@@ -99,8 +99,7 @@ pub(super) fn key_of(class: Class, user: u64, client: u64, path: &str, query: &s
     let client = client.to_string();
     let asked = normalise(RawRequest {
         method: "GET",
-        path: path.as_bytes(),
-        query: query.as_bytes(),
+        target: format!("{path}?{query}").as_bytes(),
         headers: [
             (&b"Host"[..], &b"app"[..]),
             (b"X-Client-ID", client.as_bytes()),
