@@ -1,12 +1,12 @@
-//! Sets of header names that are quick to look in.
+//! Sets of names, of headers and of parameters, that are quick to look in.
 //!
 //! Most names that are looked for are not there, and every request asks for dozens. So each
 //! name has one bit of 64, whatever its case, and a set has those of its names: only where
 //! the bit is there names are compared. A bit alone says nothing; who goes by it finds names
 //! that are not there.
 
-/// Names of headers, in lower case.
-#[derive(Clone, Copy, Debug)]
+/// Names of headers in lower case, or of parameters as they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
     names: &'static [&'static str],
     bits: u64,
@@ -36,6 +36,11 @@ impl Names {
         Self { names, bits }
     }
 
+    /// All of them.
+    pub fn all(&self) -> &'static [&'static str] {
+        self.names
+    }
+
     /// Whether one of them may be among names with these bits ([`bit`]) in all.
     pub fn may_be_in(&self, bits: u64) -> bool {
         self.bits & bits != 0
@@ -50,6 +55,12 @@ impl Names {
     /// are missed.
     pub fn has_at(&self, bit: u64, name: &[u8]) -> bool {
         let is = |one: &&str| name.eq_ignore_ascii_case(one.as_bytes());
+        self.bits & bit != 0 && self.names.iter().any(is)
+    }
+
+    /// Whether this name is among them as it is written; its bit as for [`Self::has_at`].
+    pub fn has_exactly(&self, bit: u64, name: &[u8]) -> bool {
+        let is = |one: &&str| one.as_bytes() == name;
         self.bits & bit != 0 && self.names.iter().any(is)
     }
 }
@@ -75,6 +86,9 @@ mod tests {
     fn names_are_found_in_any_case_and_no_others() {
         for name in ["host", "Host", "HOST", "x-Client-ID", "TE", ""] {
             assert!(SOME.has(name.as_bytes()), "{name:?}");
+            let is_lower = !name.bytes().any(|b| b.is_ascii_uppercase());
+            let is_there = SOME.has_exactly(bit(name.as_bytes()), name.as_bytes());
+            assert_eq!(is_there, is_lower, "{name:?}");
         }
         for name in ["hos", "hosts", "x_client_id", "et", "x-client-i", "\u{e9}"] {
             assert!(!SOME.has(name.as_bytes()), "{name:?}");
@@ -94,6 +108,8 @@ mod tests {
         fn nothing_is_found_that_is_not_there(name in "[a-z-]{0,6}") {
             let is_there = SOME.names.contains(&name.as_str());
             prop_assert_eq!(SOME.has(name.as_bytes()), is_there);
+            let bit = super::bit(name.as_bytes());
+            prop_assert_eq!(SOME.has_exactly(bit, name.as_bytes()), is_there);
             prop_assert!(!is_there || SOME.may_be_in(super::bit(name.as_bytes())));
         }
     }

@@ -5,6 +5,7 @@
 
 use super::site::site;
 use crate::fields::Fields;
+use crate::names::Names;
 use crate::query::Query;
 use crate::refusal::Refusal;
 
@@ -16,9 +17,9 @@ pub struct Connector {
     /// Its names in links.
     pub(super) links: &'static [&'static str],
     /// Every name of its account: the parameter that its routes read, and then others.
-    pub(super) names: &'static [&'static str],
+    pub(super) names: Names,
     /// Names for the manager account above it.
-    pub(super) managers: &'static [&'static str],
+    pub(super) managers: Names,
     /// What its ids look like.
     pub(super) form: Form,
 }
@@ -41,14 +42,14 @@ pub const CONNECTORS: [Connector; 5] = [
     Connector {
         name: "google-ads",
         links: &["google-ads", "googleads"],
-        names: &[
+        names: Names::new(&[
             "account_id",
             "accountId",
             "customer_id",
             "customerId",
             "cid",
-        ],
-        managers: &[
+        ]),
+        managers: Names::new(&[
             "mcc_id",
             "mcc",
             "mccId",
@@ -60,41 +61,41 @@ pub const CONNECTORS: [Connector; 5] = [
             "managerId",
             "parent_customer_id",
             "parentCustomerId",
-        ],
+        ]),
         form: Form::Digits,
     },
     Connector {
         name: "ga4",
         links: &["ga4", "google-analytics", "google-analytics-4"],
-        names: &[
+        names: Names::new(&[
             "property_id",
             "propertyId",
             "property",
             "selected_property",
             "selectedPropertyId",
-        ],
-        managers: &[],
+        ]),
+        managers: Names::new(&[]),
         form: Form::Word,
     },
     Connector {
         name: "google-search-console",
         links: &["google-search-console", "search-console", "gsc"],
-        names: &["property_id", "propertyId", "siteUrl", "site_url"],
-        managers: &[],
+        names: Names::new(&["property_id", "propertyId", "siteUrl", "site_url"]),
+        managers: Names::new(&[]),
         form: Form::Site,
     },
     Connector {
         name: "google-tag-manager",
         links: &["google-tag-manager", "tag-manager", "gtm"],
-        names: &["container_id", "containerId"],
-        managers: &[],
+        names: Names::new(&["container_id", "containerId"]),
+        managers: Names::new(&[]),
         form: Form::Word,
     },
     Connector {
         name: "stripe",
         links: &["stripe"],
-        names: &["account_id", "accountId", "account"],
-        managers: &[],
+        names: Names::new(&["account_id", "accountId", "account"]),
+        managers: Names::new(&[]),
         form: Form::Word,
     },
 ];
@@ -105,7 +106,7 @@ const KINDS: [&str; 4] = ["customers/", "properties/", "accounts/", "containers/
 /// Every name under which a body could name an account.
 pub fn fields() -> Vec<&'static str> {
     let of = |connector: &'static Connector| {
-        let names = connector.names.iter().chain(connector.managers);
+        let names = connector.names().iter().chain(connector.managers());
         names.copied()
     };
     let names = CONNECTORS.iter().flat_map(of);
@@ -138,12 +139,12 @@ impl Connector {
 
     /// The names of the manager account above its account.
     pub fn managers(&self) -> &'static [&'static str] {
-        self.managers
+        self.managers.all()
     }
 
     /// The parameter that its routes read.
     pub(super) fn parameter(&self) -> &'static str {
-        self.names[0]
+        self.names.all()[0]
     }
 
     /// Whether a query names the account that is read.
@@ -153,7 +154,7 @@ impl Connector {
 
     /// Every name of its account in settings and flows, the one that its routes read first.
     pub fn names(&self) -> &'static [&'static str] {
-        self.names
+        self.names.all()
     }
 
     /// An id that a caller names, in the form in which ids are compared. `None` for what

@@ -65,11 +65,13 @@ pub fn bind(
         Some(fields) => connector.named_in(fields)?,
         None => Vec::new(),
     };
-    let in_query = query.values(connector.names);
+    let in_query = query.values_in(connector.names);
     let in_body = in_body.iter().map(String::as_str);
     let mut named = in_query.chain(in_body).filter(|id| !id.is_empty());
     let first = named.next();
-    let managers = query.values(connector.managers).filter(|id| !id.is_empty());
+    let managers = query
+        .values_in(connector.managers)
+        .filter(|id| !id.is_empty());
     if !first.into_iter().chain(named).chain(managers).all(allows) {
         return Err(Refusal::AccountNotLinked);
     }

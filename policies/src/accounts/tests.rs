@@ -349,14 +349,14 @@ proptest! {
 #[test]
 fn what_is_held_to_the_client_is_what_the_gateway_reads() {
     for connector in &CONNECTORS {
-        let read = connector.names.first().expect("a parameter");
+        let read = connector.names().first().expect("a parameter");
         assert!(crate::operation::PARAMETERS.contains(read), "{read}");
         let accounts = Accounts {
             connector,
             one: false,
             body: false,
         };
-        for name in connector.names {
+        for name in connector.names() {
             let target = format!("/api/connectors/ga4/status?{name}=345-678-9012");
             let who = Some(identity(1, Some(&[10])));
             let mut permit = Arc::new(permit(who, &target, &[]).unwrap());
