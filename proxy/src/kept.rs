@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers by whom they are about.
 pub(crate) struct Kept<K, V> {
+    /// With the time until which each is known.
     answers: Cache<K, (Instant, V)>,
     ttl: Duration,
     /// Changes whenever somebody's answer may have changed.
@@ -76,9 +77,13 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
 
     /// Remembers an answer, unless something changed since it was asked for.
     pub(crate) fn set(&self, key: K, answer: V, since: Epoch) {
+        if self.ttl.is_zero() {
+            return;
+        }
         let is_current = || self.epoch.load(Ordering::SeqCst) == since.0;
         if is_current() {
-            self.answers.insert(key.clone(), (since.1, answer));
+            self.answers
+                .insert(key.clone(), (since.1 + self.ttl, answer));
             if !is_current() {
                 self.answers.remove(&key);
             }
@@ -92,8 +97,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
 
     /// The same, by a look at the clock that was taken just now.
     pub(crate) fn known_at(&self, key: &K, now: Instant) -> Option<V> {
-        let (at, answer) = self.answers.get(key)?;
-        if now.saturating_duration_since(at) >= self.ttl {
+        let (until, answer) = self.answers.get(key)?;
+        if now >= until {
             self.answers.remove(key);
             return None;
         }
@@ -148,5 +153,17 @@ mod tests {
         let kept = Kept::new(TTL);
         assert_eq!(kept.get(1, || async { Err("gone") }).await, Err("gone"));
         assert_eq!(kept.get(1, || async { Ok::<_, ()>(2) }).await, Ok(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_time_keeps_nothing_and_an_older_look_at_the_clock_finds_what_is_newer() {
+        let before = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for (ttl, known) in [(Duration::ZERO, None), (TTL, Some(1))] {
+            let kept = Kept::new(ttl);
+            kept.set(1, 1, kept.epoch());
+            assert_eq!(kept.known_at(&1, before), known, "{ttl:?}");
+            assert_eq!(kept.known(&1), known, "{ttl:?}");
+        }
     }
 }
