@@ -53,6 +53,7 @@ pub mod onward;
 pub mod operation;
 pub mod page;
 pub mod path;
+mod percent;
 pub mod pointer;
 pub mod purge;
 pub mod query;

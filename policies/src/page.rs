@@ -5,7 +5,7 @@
 //! anywhere else, as in a script, is not recognised.
 
 use crate::ids::ObjectId;
-use crate::query;
+use crate::percent;
 use lol_html::html_content::Element;
 use lol_html::{RewriteStrSettings, element, rewrite_str};
 use std::collections::BTreeSet;
@@ -108,7 +108,7 @@ fn plain(value: &str) -> String {
         }
     }
     text.push_str(rest);
-    query::decode(&text).to_ascii_lowercase()
+    percent::decode(&text).to_ascii_lowercase()
 }
 
 /// Named references that could stand in a link of ours.

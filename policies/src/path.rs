@@ -7,6 +7,7 @@
 //! into one form, and that form alone goes on. What has no single meaning
 //! (encoded slashes, control characters, bad escapes) is refused.
 
+use crate::percent;
 use crate::refusal::Refusal;
 use std::fmt;
 use std::sync::Arc;
@@ -82,9 +83,9 @@ fn decode(raw: &[u8]) -> Result<String, Refusal> {
     while let Some(byte) = bytes.next() {
         let (octet, escaped) = match byte {
             b'%' => {
-                let high = bytes.next().and_then(hex).ok_or(Refusal::PathMalformed)?;
-                let low = bytes.next().and_then(hex).ok_or(Refusal::PathMalformed)?;
-                (high << 4 | low, true)
+                let digits = bytes.next().zip(bytes.next());
+                let octet = digits.and_then(|(high, low)| percent::octet([high, low]));
+                (octet.ok_or(Refusal::PathMalformed)?, true)
             }
             plain => (plain, false),
         };
@@ -96,11 +97,7 @@ fn decode(raw: &[u8]) -> Result<String, Refusal> {
             }
             (b';', false) => out.push(';'),
             (plain, _) if is_plain(plain) => out.push(plain as char),
-            (other, _) => {
-                use std::fmt::Write;
-                // Writing to a String cannot fail.
-                let _ = write!(out, "%{other:02X}");
-            }
+            (other, _) => percent::push(&mut out, other),
         }
     }
     Ok(out)
@@ -128,10 +125,6 @@ pub(crate) const fn is_plain(octet: u8) -> bool {
                 | b':'
                 | b'@'
         )
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    (digit as char).to_digit(16).map(|d| d as u8)
 }
 
 /// Removes `.` and `..` (RFC 3986, 5.2.4) and folds repeated slashes.

@@ -7,6 +7,7 @@
 use crate::ids::ClientId;
 use crate::names::{Names, bit};
 use crate::operation::PARAMETERS;
+use crate::percent::{decode, encode_into, in_ascii, is_plain};
 use crate::refusal::Refusal;
 use crate::short::Short;
 use std::sync::{Arc, OnceLock};
@@ -390,90 +391,6 @@ fn push(text: &mut String, piece: &str) {
         text.push('&');
     }
     text.push_str(piece);
-}
-
-/// Whether nothing of it has to be encoded: what is plain in every query (RFC 3986, section
-/// 2.3), and `:`, as in account ids.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(is_plain_octet)
-}
-
-fn is_plain_octet(octet: u8) -> bool {
-    PLAIN[usize::from(octet)]
-}
-
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        let one = octet as u8;
-        plain[octet] =
-            one.is_ascii_alphanumeric() || matches!(one, b'-' | b'.' | b'_' | b'~' | b':');
-        octet += 1;
-    }
-    plain
-};
-
-/// Encodes all but what is plain.
-fn encode_into(out: &mut String, text: &str) {
-    if is_plain(text) {
-        return out.push_str(text);
-    }
-    for byte in text.bytes() {
-        match byte {
-            b if is_plain_octet(b) => out.push(b as char),
-            b => {
-                use std::fmt::Write;
-                // Writing to a String cannot fail.
-                let _ = write!(out, "%{b:02X}");
-            }
-        }
-    }
-}
-
-/// The octets that are no ASCII as `%XX`.
-fn in_ascii(raw: &[u8]) -> String {
-    let mut text = String::with_capacity(raw.len());
-    for &byte in raw {
-        match byte {
-            0x80.. => {
-                use std::fmt::Write;
-                // Writing to a String cannot fail.
-                let _ = write!(text, "%{byte:02X}");
-            }
-            ascii => text.push(ascii as char),
-        }
-    }
-    text
-}
-
-/// Decodes `+` and `%XX`; a bad escape stays as it is, as it does in the app.
-/// Octets that are no UTF-8 become U+FFFD, as they do there.
-pub fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escape = bytes
-            .get(at + 1..at + 3)
-            .filter(|_| bytes[at] == b'%')
-            .and_then(|two| {
-                let high = (two[0] as char).to_digit(16)?;
-                let low = (two[1] as char).to_digit(16)?;
-                Some((high * 16 + low) as u8)
-            });
-        match (escape, bytes[at]) {
-            (Some(octet), _) => {
-                out.push(octet);
-                at += 3;
-                continue;
-            }
-            (None, b'+') => out.push(b' '),
-            (None, other) => out.push(other),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]
