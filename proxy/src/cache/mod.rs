@@ -143,24 +143,12 @@ impl<V: Keepable, S: BuildHasher + Clone + Send + Sync + 'static> Cache<V, S> {
         self.store.invalidate(purge);
     }
 
-    /// The kept answer of a key, or the one that `fetch` brings.
+    /// The kept answer of a key, or the one that `fetch` brings; `now` is a look at the clock
+    /// that was taken just now.
     ///
     /// `stand_in(kept, failed)` makes the answer where a kept one is given although its
     /// time is over, because the fetch brought `failed` ([`CacheResult::Stale`]).
     pub(crate) async fn get<F>(
-        self: &Arc<Self>,
-        key: &CacheKey,
-        fetch: impl FnOnce() -> F,
-        stand_in: impl FnOnce(&V, &V) -> V,
-    ) -> Result<Cached<V>, FetchBroke>
-    where
-        F: Future<Output = Fetched<V>> + Send + 'static,
-    {
-        self.get_at(Instant::now(), key, fetch, stand_in).await
-    }
-
-    /// The same, by a look at the clock that was taken just now.
-    pub(crate) async fn get_at<F>(
         self: &Arc<Self>,
         now: Instant,
         key: &CacheKey,

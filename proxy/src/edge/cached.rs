@@ -86,7 +86,7 @@ impl Sidecar {
             let value = Box::pin(fetch()).await.value;
             return self.give(context, permit, looked, unkept(value)).await;
         };
-        let cached = self.cache.get_at(now, &key, fetch, stand_in).await;
+        let cached = self.cache.get(now, &key, fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         context.record.cache_key = Some(key);
         self.give(context, permit, looked, cached).await
@@ -121,7 +121,8 @@ impl Sidecar {
                 time: self.config.legacy.read_timeout,
             })
         };
-        let cached = self.cache.get(&key, fetch, stand_in).await;
+        let now = tokio::time::Instant::now();
+        let cached = self.cache.get(now, &key, fetch, stand_in).await;
         let cached = cached.map_err(|FetchBroke| Refusal::Internal)?;
         context.record.cache_key = Some(key);
         self.give(context, permit, looked, cached).await

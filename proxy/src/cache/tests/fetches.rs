@@ -23,7 +23,10 @@ async fn a_thousand_equal_requests_make_one_fetch_and_two_tenants_two() {
                 let _ = gate.await;
                 brings
             };
-            let got = cache.get(&key, fetch, stand_in).await.unwrap();
+            let got = cache
+                .get(Instant::now(), &key, fetch, stand_in)
+                .await
+                .unwrap();
             assert_eq!(got.value, value);
             got.result
         }));
@@ -78,8 +81,13 @@ async fn a_fetch_that_breaks_wakes_its_waiters_and_the_next_one_is_fine() {
         unreachable!("the fetch breaks here")
     };
     let key = a();
-    let leader = cache.get(&key, breaking, stand_in);
-    let waiter = cache.get(&key, || async { unreachable!("a second fetch") }, stand_in);
+    let leader = cache.get(Instant::now(), &key, breaking, stand_in);
+    let waiter = cache.get(
+        Instant::now(),
+        &key,
+        || async { unreachable!("a second fetch") },
+        stand_in,
+    );
     let (led, waited, ()) = tokio::join!(leader, waiter, async {
         release.send(()).unwrap();
     });
@@ -165,7 +173,12 @@ async fn a_fetch_for_one_ends_with_its_caller_and_breaks_for_them_alone() {
     idle().await;
     assert!(leaves.release.is_closed(), "nobody fetches for nobody");
     let fetch = || async { unreachable!("the fetch breaks here") };
-    assert!(cache.get(&a(), fetch, stand_in).await.is_err());
+    assert!(
+        cache
+            .get(Instant::now(), &a(), fetch, stand_in)
+            .await
+            .is_err()
+    );
     let next = get(&cache, a(), fetched("next", Keep::No)).await;
     assert_eq!(told(&next), (Bypass, "next"));
     assert_eq!(cache.entries(), 0);

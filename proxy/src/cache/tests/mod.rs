@@ -147,14 +147,19 @@ async fn get<S: BuildHasher + Clone + Send + Sync + 'static>(
     key: CacheKey,
     fetched: Fetched<String>,
 ) -> Cached<String> {
-    let got = cache.get(&key, || async { fetched }, stand_in).await;
+    let got = cache
+        .get(Instant::now(), &key, || async { fetched }, stand_in)
+        .await;
     got.unwrap()
 }
 
 /// One read that must not fetch.
 async fn kept(cache: &Arc<Cache<String>>, key: CacheKey) -> Cached<String> {
     let fetch = || async { unreachable!("a fetch") };
-    cache.get(&key, fetch, stand_in).await.unwrap()
+    cache
+        .get(Instant::now(), &key, fetch, stand_in)
+        .await
+        .unwrap()
 }
 
 /// A caller whose fetch, if there is one, goes on when it is told to.
@@ -181,7 +186,7 @@ impl Caller {
                 let _ = gate.await;
                 fetched
             };
-            cache.get(&key, fetch, stand_in).await
+            cache.get(Instant::now(), &key, fetch, stand_in).await
         });
         idle().await;
         Self {

@@ -217,7 +217,7 @@ async fn whoever_asks_after_a_change_never_sees_what_was_before() {
                     fetched(&seen, keep)
                 };
                 let got = cache
-                    .get(&a(), fetch, |kept, _| kept.clone())
+                    .get(Instant::now(), &a(), fetch, |kept, _| kept.clone())
                     .await
                     .unwrap();
                 assert!(got.value.parse::<usize>().unwrap() >= least, "{got:?}");
