@@ -14,7 +14,7 @@ use crate::peers::goals::Judged;
 use crate::peers::idle;
 use crate::peers::machine;
 use crate::peers::process::{cpus, pin};
-use crate::peers::report::goals;
+use crate::peers::report::verdicts;
 use crate::peers::site::Site;
 use crate::peers::statistics::{Spread, counted, spread};
 use growth::Growth;
@@ -195,7 +195,7 @@ fn table(measured: &[(&Curve, Vec<Point>)], judged: &[Judged]) -> String {
         "# What a request costs as the work grows\n\n{ROUNDS} interleaved rounds of {} s at each point; medians (least to most). \
          Raw figures: [curves.json](curves/curves.json).\n{}",
         LENGTH.as_secs(),
-        goals(judged)
+        verdicts(judged)
     );
     for (curve, points) in measured {
         let Curve {

@@ -7,7 +7,7 @@
 use super::bare;
 use super::idle::{self, Held};
 use super::rounds::Cell;
-use super::scenario::SCENARIOS;
+use super::scenario::{SCENARIOS, Scenario};
 use super::sidecar;
 use super::statistics::Spread;
 use super::upstream::MANY;
@@ -141,26 +141,45 @@ fn idle(held: &[Held]) -> Option<Judged> {
 
 fn latencies(cells: &[Cell], alternatives: &[&str]) -> Vec<Judged> {
     let mut judged = Vec::new();
-    for scenario in SCENARIOS {
-        let Some(ours) = cell(cells, sidecar::NAME, scenario.id) else {
+    for (ours, other, ratio) in p99s(cells, alternatives, Cell::p99_ratio) {
+        let (Some(own), Some(theirs)) = (p99(ours), p99(other)) else {
             continue;
         };
-        let ratio = |other: &Cell| ours.p99_ratio(other);
-        if let Some((other, ratio)) = worst(cells, alternatives, scenario.id, ratio)
-            && let (Some(own), Some(theirs)) = (p99(ours), p99(other))
-        {
-            judged.push(Judged {
-                goal: format!(
-                    "{}: p99 at the fixed rate at most the best peer's ({})",
-                    scenario.id, other.peer
-                ),
-                figure: format!("{}; {own:.0} / {theirs:.0} µs", by_round(ratio)),
-                met: ratio.median <= 1.0,
-                in_noise: in_noise(ratio, 1.0),
-            });
-        }
+        judged.push(Judged {
+            goal: format!(
+                "{}: p99 at the fixed rate at most the best peer's ({})",
+                ours.scenario, other.peer
+            ),
+            figure: format!("{}; {own:.0} / {theirs:.0} µs", by_round(ratio)),
+            met: ratio.median <= 1.0,
+            in_noise: in_noise(ratio, 1.0),
+        });
     }
     judged
+}
+
+/// By scenario, the sidecar's p99 beside the best peer's, with the turns that do not count.
+pub(super) fn p99_of_all(cells: &[Cell], alternatives: &[&str]) -> Vec<String> {
+    let of_all = p99s(cells, alternatives, Cell::p99_of_all_ratio);
+    let told = of_all.into_iter().map(|(ours, other, ratio)| {
+        format!("{} {} of {}'s", ours.scenario, by_round(ratio), other.peer)
+    });
+    told.collect()
+}
+
+/// The sidecar in each scenario, the best peer by this ratio of p99, and the ratio.
+fn p99s<'a>(
+    cells: &'a [Cell],
+    alternatives: &[&str],
+    ratio: impl Fn(&Cell, &Cell) -> Option<Spread>,
+) -> Vec<(&'a Cell, &'a Cell, Spread)> {
+    let of = |scenario: &Scenario| {
+        let ours = cell(cells, sidecar::NAME, scenario.id)?;
+        let beside = |other: &Cell| ratio(ours, other);
+        let (other, ratio) = worst(cells, alternatives, scenario.id, beside)?;
+        Some((ours, other, ratio))
+    };
+    SCENARIOS.iter().filter_map(of).collect()
 }
 
 /// The median, and within what it lies with 95 % confidence.

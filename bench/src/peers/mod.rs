@@ -23,6 +23,7 @@ pub(crate) mod report;
 pub(crate) mod rounds;
 mod run;
 pub(crate) mod scenario;
+mod schedule;
 pub(crate) mod sidecar;
 pub(crate) mod site;
 pub(crate) mod statistics;
@@ -60,7 +61,7 @@ impl Options {
         let full = arguments.contains(&"--full");
         // What is compared by a p99 needs more rounds than what is compared by CPU time.
         let (rounds, millis, timed_each, timed_millis) = match full {
-            true => (9, 3000, 2, 6000),
+            true => (9, 3000, 3, 6000),
             false => (3, 750, 1, 1500),
         };
         let mut options = Self {
@@ -336,7 +337,7 @@ mod tests {
             Options::parse(&["--full"]).is_ok_and(|options| options.full && options.rounds == 9)
         );
         for (words, rounds) in [
-            (&["--full"][..], 18),
+            (&["--full"][..], 27),
             (&["--quick"], 3),
             (&["--full", "--latency", "--rounds", "36"], 36),
         ] {

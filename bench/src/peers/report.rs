@@ -1,11 +1,11 @@
 //! The results as people read them. Pure but for [`write_readme`].
 
 use super::bare;
-use super::goals::{Judged, cell, cost};
+use super::goals::{self, Judged, cell, cost};
 use super::idle::{self, Held};
-use super::rounds::{Cell, Noise};
+use super::rounds::{Cell, LeftOut, Noise};
 use super::scenario::{LARGE_RATE, RATE, SCENARIOS};
-use super::statistics::{LEFT, OTHERS, Spread};
+use super::statistics::{LEFT, OTHERS, Spread, spread};
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -35,7 +35,7 @@ pub(super) fn whole(about: &About, cells: &[Cell], held: &[Held], judged: &[Judg
         put(&mut out, &format!("- {}: {}", scenario.id, scenario.words));
     }
     put(&mut out, "\n## Goals");
-    out += &goals(judged);
+    out += &verdicts(judged);
     out += &idle(held);
     if !cells.is_empty() {
         out += &tables(about, cells);
@@ -95,6 +95,7 @@ fn tables(about: &About, cells: &[Cell]) -> String {
         let (p50, p99, p999) = (of(|at| at.p50)?, of(|at| at.p99)?, of(|at| at.p999)?);
         Some(format!("{p50:.0} / {p99:.0} / {p999:.0}"))
     });
+    out += &left_out(about, cells);
     put(&mut out, "\n## Resident memory after a round, MiB");
     out += &table(about, cells, |cell| {
         cell.of(|round| round.resident_kib as f64 / 1024.0)
@@ -116,6 +117,32 @@ fn tables(about: &About, cells: &[Cell]) -> String {
     out
 }
 
+/// What the turns that do not count would have changed.
+fn left_out(about: &About, cells: &[Cell]) -> String {
+    let of_all = goals::p99_of_all(cells, &about.alternatives);
+    // Runs of before have left out nothing.
+    if of_all.is_empty() {
+        return String::new();
+    }
+    let mut out = "\nTurns that the load itself came late to count for nobody: p99 with them, and their share of the requests.\n".to_owned();
+    out += &table(about, cells, |cell| {
+        let of = |figure: fn(&LeftOut) -> f64| {
+            let rounds = cell.timed.iter().filter_map(|one| one.left_out);
+            spread(rounds.map(|one| figure(&one))).map(|of| of.median)
+        };
+        let (p99, share) = (of(|one| one.p99_of_all)?, of(|one| one.share)?);
+        Some(format!("{p99:.0}, {:.1} %", share * 100.0))
+    });
+    put(
+        &mut out,
+        &format!(
+            "\nThe sidecar's p99 with them, by the round: {}.",
+            of_all.join(", ")
+        ),
+    );
+    out
+}
+
 /// The table of the README: CPU per request, and the goals.
 pub(super) fn short(about: &About, cells: &[Cell], judged: &[Judged]) -> String {
     let mut out = format!("{}\n\nCPU µs per request, medians:", about.line);
@@ -123,7 +150,7 @@ pub(super) fn short(about: &About, cells: &[Cell], judged: &[Judged]) -> String 
         cost(cell).map(|median| format!("{median:.1}"))
     });
     put(&mut out, "");
-    out += &goals(judged);
+    out += &verdicts(judged);
     out
 }
 
@@ -193,7 +220,7 @@ fn cheapest<'a>(cells: &'a [Cell], peers: &[&str], scenario: &str) -> Option<&'a
 }
 
 /// Goals beside their figures.
-pub(crate) fn goals(judged: &[Judged]) -> String {
+pub(crate) fn verdicts(judged: &[Judged]) -> String {
     let mut out = "\n| goal | this run | |\n|---|---|---|\n".to_owned();
     for one in judged {
         let met = match (one.met, one.in_noise) {
@@ -242,11 +269,14 @@ fn disturbed(cells: &[Cell]) -> String {
         }
         for one in cell.timed.iter().filter(|one| one.noise.disturbed) {
             // Of all that were asked in turn.
-            let line = said(
+            let mut line = said(
                 &format!("{scenario} at the fixed rate"),
                 one.round,
                 one.noise,
             );
+            if let Some(of) = one.left_out.filter(LeftOut::is_most) {
+                let _ = write!(line, "; the load came late to {:.0} %", of.share * 100.0);
+            }
             if !lines.contains(&line) {
                 lines.push(line);
             }
@@ -309,6 +339,10 @@ pub(super) fn samples(of: &[(&str, &str, f64, f64)]) -> Vec<Cell> {
                 p50: 1.0,
                 p99: *p99,
                 p999: 2.0 * p99,
+                left_out: Some(LeftOut {
+                    share: 0.0,
+                    p99_of_all: *p99,
+                }),
                 noise,
             }],
         },
@@ -366,13 +400,17 @@ mod tests {
         for cell in &mut cells {
             cell.timed[0].noise.disturbed = true;
         }
+        cells[2].timed[0].left_out = Some(LeftOut {
+            share: 0.6,
+            p99_of_all: 90.0,
+        });
         let out = disturbed(&cells);
         let told: Vec<&str> = out.lines().filter(|line| line.starts_with('-')).collect();
         assert_eq!(
             told,
             [
                 "- S2 at the fixed rate, round 1: 0 % (load average before: 0.00)",
-                "- S3 at the fixed rate, round 1: 0 % (load average before: 0.00)"
+                "- S3 at the fixed rate, round 1: 0 % (load average before: 0.00); the load came late to 60 %"
             ]
         );
     }
@@ -387,6 +425,30 @@ mod tests {
     }
 
     #[test]
+    fn turns_that_were_left_out_are_told_of_where_that_was_looked_at() {
+        let mut cells = samples(&[
+            ("sidecar", "S1", 15.0, 200.0),
+            ("HAProxy", "S1", 16.0, 200.0),
+        ]);
+        for (cell, p99_of_all) in cells.iter_mut().zip([900.0, 600.0]) {
+            let share = 0.013;
+            cell.timed[0].left_out = Some(LeftOut { share, p99_of_all });
+        }
+        let out = left_out(&about(), &cells);
+        for line in [
+            "| sidecar | 900, 1.3 % |",
+            "| HAProxy | 600, 1.3 % |",
+            "by the round: S1 1.50 (1.50 to 1.50) of HAProxy's.",
+        ] {
+            assert!(out.contains(line), "{line} is not in\n{out}");
+        }
+        cells
+            .iter_mut()
+            .for_each(|cell| cell.timed[0].left_out = None);
+        assert_eq!(left_out(&about(), &cells), "");
+    }
+
+    #[test]
     fn a_verdict_says_whether_it_is_within_the_noise() {
         let verdict = |met, in_noise| {
             let one = Judged {
@@ -395,7 +457,7 @@ mod tests {
                 met,
                 in_noise,
             };
-            let table = goals(&[one]);
+            let table = verdicts(&[one]);
             let line = table.lines().last().unwrap_or_default();
             line.trim_start_matches("| a | 1 | ").to_owned()
         };

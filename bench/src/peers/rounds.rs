@@ -3,6 +3,7 @@
 use super::crossing;
 use super::machine::{Times, load_average};
 use super::process::Running;
+use super::schedule::Latencies;
 use super::statistics::{Figure, OTHERS, Spread, counted, paired, percentile, spread};
 use super::wire::{Ask, Load, Outcome, open};
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,49 @@ pub(crate) struct Timed {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
+    /// The turns that are left out of these; none where all count.
+    pub(crate) left_out: Option<LeftOut>,
     pub(crate) noise: Noise,
+}
+
+/// Turns that the load came late to.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Debug)]
+pub(crate) struct LeftOut {
+    /// Share of the requests.
+    pub(crate) share: f64,
+    /// p99 of all requests, these too.
+    pub(crate) p99_of_all: f64,
+}
+
+impl LeftOut {
+    /// Whether that is most of a round: then all of it counts.
+    pub(crate) fn is_most(&self) -> bool {
+        self.share > 0.5
+    }
+}
+
+impl Timed {
+    /// Turns that do not count are left out, unless that are most: then all count, and the round
+    /// is disturbed.
+    fn of(round: usize, latencies: Latencies, mut noise: Noise) -> Self {
+        let Latencies { counted, left_out } = latencies;
+        let mut all = [&counted[..], &left_out[..]].concat();
+        let share = left_out.len() as f64 / all.len().max(1) as f64;
+        let micros =
+            |latencies: &mut Vec<Duration>, share| percentile(latencies, share).as_secs_f64() * 1e6;
+        let p99_of_all = micros(&mut all, 0.99);
+        let left_out = LeftOut { share, p99_of_all };
+        let mut counted = if left_out.is_most() { all } else { counted };
+        noise.disturbed |= left_out.is_most();
+        Self {
+            round,
+            p50: micros(&mut counted, 0.5),
+            p99: micros(&mut counted, 0.99),
+            p999: micros(&mut counted, 0.999),
+            left_out: Some(left_out),
+            noise,
+        }
+    }
 }
 
 /// All rounds of a peer in a scenario.
@@ -82,7 +125,14 @@ impl Cell {
 
     /// The latency that 99 of 100 requests do not exceed, as a share of another's, round by round.
     pub(crate) fn p99_ratio(&self, other: &Self) -> Option<Spread> {
-        paired(&self.p99s(), &other.p99s(), |own, other| own / other)
+        let of = |cell: &Self| cell.timed_figures(|round| Some(round.p99));
+        paired(&of(self), &of(other), |own, other| own / other)
+    }
+
+    /// The same, of all requests, those too that do not count; none of rounds in which all do.
+    pub(crate) fn p99_of_all_ratio(&self, other: &Self) -> Option<Spread> {
+        let of = |cell: &Self| cell.timed_figures(|round| Some(round.left_out?.p99_of_all));
+        paired(&of(self), &of(other), |own, other| own / other)
     }
 
     fn costs(&self) -> Vec<Figure> {
@@ -91,10 +141,10 @@ impl Cell {
         costs.collect()
     }
 
-    fn p99s(&self) -> Vec<Figure> {
+    fn timed_figures(&self, of: impl Fn(&Timed) -> Option<f64>) -> Vec<Figure> {
         let rounds = self.timed.iter();
-        let p99s = rounds.map(|one| figure(one.round, one.p99, one.noise));
-        p99s.collect()
+        let figures = rounds.filter_map(|one| Some(figure(one.round, of(one)?, one.noise)));
+        figures.collect()
     }
 }
 
@@ -270,16 +320,7 @@ pub(crate) fn timed(
         load_average_before,
         disturbed: others > OTHERS,
     };
-    let of = |mut latencies: Vec<Duration>| {
-        let mut at = |share| percentile(&mut latencies, share).as_secs_f64() * 1e6;
-        Timed {
-            round,
-            p50: at(0.5),
-            p99: at(0.99),
-            p999: at(0.999),
-            noise,
-        }
-    };
+    let of = |latencies| Timed::of(round, latencies, noise);
     Ok(latencies.into_iter().map(of).collect())
 }
 
@@ -311,5 +352,34 @@ mod tests {
             disturbed.collect::<Vec<_>>(),
             [true, false, false, true, true]
         );
+    }
+
+    /// So many latencies of 1 to so many ms.
+    fn latencies(counted: u64, left_out: u64) -> Latencies {
+        let upto = |most| (1..=most).map(Duration::from_millis).collect();
+        Latencies {
+            counted: upto(counted),
+            left_out: upto(left_out),
+        }
+    }
+
+    fn quiet() -> Noise {
+        samples(&[("sidecar", "S1", 1.0, 0.0)])[0].capacity[0].noise
+    }
+
+    #[test]
+    fn what_does_not_count_is_left_out_of_percentiles_and_kept_beside_them() {
+        let timed = Timed::of(7, latencies(100, 300), quiet());
+        assert!(timed.noise.disturbed, "most were left out");
+        assert_eq!(timed.p50, 100_000.0);
+        let timed = Timed::of(7, latencies(100, 100), quiet());
+        assert!(!timed.noise.disturbed);
+        assert_eq!((timed.round, timed.p50, timed.p99), (7, 50_000.0, 99_000.0));
+        let timed = Timed::of(0, latencies(300, 100), quiet());
+        assert_eq!((timed.p50, timed.p99), (150_000.0, 297_000.0));
+        let left_out = timed.left_out.expect("it was looked at");
+        assert_eq!((left_out.share, left_out.p99_of_all), (0.25, 296_000.0));
+        let none = Timed::of(0, Latencies::default(), quiet());
+        assert_eq!((none.p99, none.noise.disturbed), (0.0, false));
     }
 }

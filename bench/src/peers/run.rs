@@ -90,7 +90,7 @@ impl Run {
     /// Whether rounds at the fixed rate that are measured by these options are more of its own.
     ///
     /// # Errors
-    /// If it has none of a scenario, or they are of another length.
+    /// If it has none of a scenario, or they are of another length, or counted by another rule.
     pub(super) fn takes(&self, options: &Options) -> io::Result<()> {
         let length = options.timed_length.as_secs_f64();
         if (self.settings.timed_seconds - length).abs() > f64::EPSILON {
@@ -103,6 +103,12 @@ impl Run {
             let mut cells = self.cells.iter();
             cells.any(|cell| cell.scenario == id && !cell.timed.is_empty())
         };
+        let mut timed = self.cells.iter().flat_map(|cell| &cell.timed);
+        if timed.any(|round| round.left_out.is_none()) {
+            return Err(io::Error::other(
+                "--latency adds rounds to the last run's, of which all turns count, also those that the load came late to: measure anew",
+            ));
+        }
         match options.only.iter().find(|id| !has(id)) {
             None => Ok(()),
             Some(id) => Err(io::Error::other(format!(
@@ -271,7 +277,7 @@ mod tests {
         assert!(
             again
                 .line()
-                .contains("commit c; 9 interleaved rounds of 3 s and 18 of 6 s")
+                .contains("commit c; 9 interleaved rounds of 3 s and 27 of 6 s")
         );
         assert!(!run.is_whole(), "one scenario is no whole run");
     }
@@ -280,7 +286,7 @@ mod tests {
     fn later_latencies_are_added_to_those_of_a_run() {
         let options = Options::parse(&["--full", "--latency", "--rounds", "2", "--only", "S4"])
             .expect("good");
-        let run = Run {
+        let mut run = Run {
             machine: serde_json::json!({"cores": 2, "cpu": "a", "kernel": "b", "commit": "c"}),
             peers: Vec::new(),
             settings: Settings::of(&options),
@@ -300,6 +306,12 @@ mod tests {
             let error = run.takes(&options).expect_err("wrong").to_string();
             assert!(error.contains(word), "{error}");
         }
+        let mut all_count = samples(&[("sidecar", "S3", 9.0, 100.0)]);
+        all_count[0].timed[0].left_out = None;
+        run.cells.append(&mut all_count);
+        let error = run.takes(&options).expect_err("another rule");
+        assert!(error.to_string().contains("measure anew"), "{error}");
+        run.cells.pop();
         let run = run.with_latencies(&options, samples(&[("sidecar", "S4", 1.0, 70.0)]));
         let p99 = |at: usize| run.cells[at].at_rate(|round| round.p99).map(|of| of.median);
         assert_eq!((p99(0), p99(1)), (Some(85.0), Some(100.0)));

@@ -5,11 +5,13 @@
 //! again as soon as it has its answer, which measures capacity. *Open*: requests have a time
 //! at which they are due, whatever has become of the earlier ones, and latency counts from
 //! that time; a stall shows in every request that was due meanwhile (no coordinated omission).
-//! Several may be asked in turns, within the same seconds.
+//! Several may be asked in turns, within the same seconds ([`schedule`](super::schedule)).
 
 use super::http::{head_of, status_of};
+use super::schedule::{Latencies, Schedule};
 use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 use rustix::thread::set_current_timer_slack;
+use rustix::time::{ClockId, clock_gettime};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -47,6 +49,8 @@ impl Ask {
 const BUSY: usize = 32;
 /// So many connections are opened before one is waited for.
 const BACKLOG: usize = 64;
+/// So long at most a wait for answers takes, without any.
+const IDLE: Duration = Duration::from_secs(10);
 /// After so long without an answer there will be none.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -61,7 +65,7 @@ pub(crate) struct Outcome {
 
 /// This many a second, for this long, in turns (an order made anew for each by `seed`): in each
 /// turn everybody is asked once, on so many connections of their own. Gives the latencies of
-/// each, from when requests were due.
+/// each, from when requests were due, apart from those of turns that do not count.
 ///
 /// # Errors
 /// If one of them answers something else, or cannot keep up.
@@ -71,65 +75,62 @@ pub(crate) fn open(
     rate: f64,
     length: Duration,
     seed: u64,
-) -> io::Result<Vec<Vec<Duration>>> {
+) -> io::Result<Vec<Latencies>> {
     let mut load = Load::in_turn(asks, connections)?;
-    let total = (rate * length.as_secs_f64()) as usize;
-    let order = turns(asks.len(), total, seed);
-    let at = |number: usize| order[number] + asks.len() * (number / asks.len() % connections);
+    let mut schedule = Schedule::new((asks.len(), connections), rate, length, seed);
+    let total = schedule.total();
     // What each connection has to ask; what is due while it is busy waits for it.
     let mut left = vec![VecDeque::new(); connections * asks.len()];
-    (0..total).for_each(|number| left[at(number)].push_back(number));
-    let mut idle = vec![true; left.len()];
-    let (mut latencies, mut answered, mut first) = (vec![Vec::new(); asks.len()], 0, 0);
+    (0..total).for_each(|number| left[schedule.connection(number)].push_back(number));
+    // What it is asking.
+    let mut asking: Vec<Option<usize>> = vec![None; left.len()];
+    let (mut answered, mut first) = (0, 0);
     let _punctual = Punctual::from_here_on()?;
     let started = Instant::now();
-    let due = |number: usize| started + Duration::from_secs_f64(number as f64 / rate);
     loop {
-        let now = Instant::now();
-        let is_due = |number: &mut usize| due(*number) <= now;
+        let (work, from, now) = (Work::begin(), first, started.elapsed());
         while let Some((at, latency)) = load.done.pop() {
-            latencies[at % asks.len()].push(latency);
-            answered += 1;
-            let next = left[at].pop_front_if(is_due);
-            idle[at] = next.is_none();
-            if let Some(number) = next {
-                load.send(at, due(number))?;
+            if let Some(number) = asking[at].take() {
+                schedule.answered(number, latency);
+                answered += 1;
+            }
+            asking[at] = left[at].pop_front_if(|number| schedule.due(*number) <= now);
+            if let Some(number) = asking[at] {
+                load.send(at, started + schedule.due(number))?;
             }
         }
         if answered >= total {
-            return Ok(latencies);
+            return Ok(schedule.latencies());
         }
-        while first < total && due(first) <= now {
-            let at = at(first);
-            if idle[at] && left[at].pop_front_if(|number| *number == first).is_some() {
-                idle[at] = false;
-                load.send(at, due(first))?;
+        while first < total && schedule.due(first) <= now {
+            let at = schedule.connection(first);
+            if asking[at].is_none() && left[at].pop_front_if(|number| *number == first).is_some() {
+                asking[at] = Some(first);
+                load.send(at, started + schedule.due(first))?;
             }
             first += 1;
         }
-        let pause = (first < total).then(|| due(first).saturating_duration_since(Instant::now()));
-        load.wait(Some(pause.unwrap_or(Duration::from_secs(10))))?;
-        if Instant::now() > started + length + Duration::from_secs(20) {
+        let now = started.elapsed();
+        if schedule.is_late(work.without_cpu()) {
+            schedule.came(from, now);
+        }
+        let pause = match first < total {
+            true => schedule.due(first).saturating_sub(now),
+            false => IDLE,
+        };
+        let arrived = load.pause(pause)?;
+        if !pause.is_zero() {
+            schedule.came(first, started.elapsed());
+        }
+        if arrived {
+            load.wait(Duration::ZERO)?;
+        }
+        if now > length + Duration::from_secs(20) {
             return Err(io::Error::other(
                 "the fixed rate is far above what this peer can do",
             ));
         }
     }
-}
-
-/// Who is asked, by the request's number: everybody once before anybody again, in another order
-/// each time. In one order each would always run behind the same neighbour, whose last work is in
-/// the caches, or not done yet.
-fn turns(asks: usize, total: usize, seed: u64) -> Vec<usize> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut turn: Vec<usize> = (0..asks).collect();
-    let mut order = Vec::with_capacity(total + asks);
-    while order.len() < total {
-        random.shuffle(&mut turn);
-        order.extend_from_slice(&turn);
-    }
-    order.truncate(total);
-    order
 }
 
 /// While it lives, this thread's pauses end when they are over. The kernel may else let them last
@@ -147,6 +148,32 @@ impl Drop for Punctual {
     fn drop(&mut self) {
         // Back to what the thread was started with; there is nothing to be done where that fails.
         let _ = set_current_timer_slack(None);
+    }
+}
+
+/// A stretch of this thread's work.
+struct Work {
+    began: Instant,
+    cpu: Duration,
+}
+
+impl Work {
+    fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            cpu: Self::cpu(),
+        }
+    }
+
+    fn cpu() -> Duration {
+        let of = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::try_from(of).unwrap_or_default()
+    }
+
+    /// How long it did not get the CPU, so far.
+    fn without_cpu(&self) -> Duration {
+        let cpu = Self::cpu().saturating_sub(self.cpu);
+        self.began.elapsed().saturating_sub(cpu)
     }
 }
 
@@ -227,7 +254,7 @@ impl<'a> Load<'a> {
             if sent.elapsed() > PATIENCE {
                 return Err(ErrorKind::TimedOut.into());
             }
-            self.wait(None)?;
+            self.wait(IDLE)?;
         }
         self.done.clear();
         self.outcome = Outcome::default();
@@ -264,7 +291,7 @@ impl<'a> Load<'a> {
                 self.outcome.took = started.elapsed();
                 return Ok(std::mem::take(&mut self.outcome));
             }
-            self.wait(None)?;
+            self.wait(IDLE)?;
             if !self.done.is_empty() {
                 last = Instant::now();
             } else if last.elapsed() > PATIENCE {
@@ -343,31 +370,21 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    /// Waits for answers; with a pause at most so long, to the microsecond, where epoll
-    /// itself counts in milliseconds.
-    fn wait(&mut self, pause: Option<Duration>) -> io::Result<()> {
-        if let Some(pause) = pause {
-            let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
-            let nanos = i64::from(pause.subsec_nanos());
-            let pause = Timespec {
-                tv_sec: seconds,
-                tv_nsec: nanos,
-            };
-            let mut wanted = [PollFd::new(&self.epoll, PollFlags::IN)];
-            if rustix::event::poll(&mut wanted, Some(&pause))? == 0 {
-                return Ok(());
-            }
-        }
+    /// Waits for answers, this long at most, to the microsecond, where epoll itself counts in
+    /// milliseconds. Whether there are any.
+    fn pause(&self, most: Duration) -> io::Result<bool> {
+        let mut wanted = [PollFd::new(&self.epoll, PollFlags::IN)];
+        Ok(rustix::event::poll(&mut wanted, Some(&timespec(most)))? > 0)
+    }
+
+    /// Waits for answers, this long at most, and takes what has arrived of them.
+    fn wait(&mut self, most: Duration) -> io::Result<()> {
         let mut events = std::mem::take(&mut self.events);
         events.clear();
-        let most = Timespec {
-            tv_sec: if pause.is_some() { 0 } else { 10 },
-            tv_nsec: 0,
-        };
         epoll::wait(
             &self.epoll,
             rustix::buffer::spare_capacity(&mut events),
-            Some(&most),
+            Some(&timespec(most)),
         )?;
         for event in &events {
             let at = usize::try_from(event.data.u64()).map_err(io::Error::other)?;
@@ -437,6 +454,13 @@ impl<'a> Load<'a> {
     }
 }
 
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}
+
 fn ended(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -478,27 +502,6 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_asked_once_in_each_turn_and_behind_everybody_else() {
-        let order = turns(4, 4_001, 7);
-        assert_eq!(order.len(), 4_001);
-        for turn in order.chunks_exact(4) {
-            let mut turn = turn.to_vec();
-            turn.sort_unstable();
-            assert_eq!(turn, [0, 1, 2, 3]);
-        }
-        let follows = |one, other| order.windows(2).filter(|two| *two == [one, other]).count();
-        for (one, other) in (0..4).flat_map(|one| (0..4).map(move |other| (one, other))) {
-            match one == other {
-                // The last of a turn may be the first of the next.
-                true => assert!((40..90).contains(&follows(one, other)), "{one}"),
-                false => assert!(follows(one, other) > 200, "{one}, {other}"),
-            }
-        }
-        assert_ne!(order, turns(4, 4_001, 8));
-        assert_eq!(turns(1, 2, 0), [0, 0]);
-    }
-
-    #[test]
     fn pauses_are_to_the_point_while_a_schedule_is_kept() {
         let slack = || rustix::thread::current_timer_slack().expect("known");
         let usual = slack();
@@ -508,10 +511,26 @@ mod tests {
         assert_eq!(slack(), usual);
     }
 
+    /// All that were asked, also in turns that do not count.
+    fn all(of: &Latencies) -> Vec<Duration> {
+        [&of.counted[..], &of.left_out[..]].concat()
+    }
+
     /// At least those due in the first 150 ms of the stall, on however slow a machine.
-    fn late(latencies: &[Duration]) -> usize {
-        let late = |latency: &&Duration| **latency >= Duration::from_millis(50);
-        latencies.iter().filter(late).count()
+    fn late(of: &Latencies) -> usize {
+        let late = |latency: &Duration| *latency >= Duration::from_millis(50);
+        all(of).into_iter().filter(late).count()
+    }
+
+    #[test]
+    fn a_thread_is_without_cpu_while_it_sleeps_and_not_while_it_works() {
+        let work = Work::begin();
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(work.without_cpu() >= Duration::from_millis(30));
+        // Of the work itself nothing is counted, however often it is interrupted.
+        let (work, cpu) = (Work::begin(), Work::cpu());
+        while Work::cpu() - cpu < Duration::from_millis(30) {}
+        assert!(work.without_cpu() + Duration::from_millis(30) <= work.began.elapsed());
     }
 
     /// One stall of 200 ms at the third request must show in all that were due meanwhile.
@@ -522,7 +541,7 @@ mod tests {
         let latencies =
             open(&[ask], 1, 100.0, Duration::from_millis(400), 0).expect("all answered");
         assert_eq!(server.join().expect("ended"), 40);
-        assert_eq!((latencies.len(), latencies[0].len()), (1, 40));
+        assert_eq!((latencies.len(), all(&latencies[0]).len()), (1, 40));
         assert!(late(&latencies[0]) >= 15);
     }
 
@@ -533,7 +552,7 @@ mod tests {
         let latencies = open(&asks, 1, 200.0, Duration::from_millis(400), 0).expect("all answered");
         let seen = [first, second].map(|server| server.join().expect("ended"));
         assert_eq!(seen, [40, 40]);
-        assert_eq!([latencies[0].len(), latencies[1].len()], [40, 40]);
+        assert_eq!([0, 1].map(|at| all(&latencies[at]).len()), [40, 40]);
         assert!(late(&latencies[0]) >= 15);
         assert!(late(&latencies[1]) < late(&latencies[0]));
         let none = open(&[], 1, 1.0, Duration::from_millis(1), 0).map(|_| ());
