@@ -1,11 +1,11 @@
 //! The results as people read them. Pure but for [`write_readme`].
 
 use super::bare;
-use super::goals::{self, Judged, cell, cost};
+use super::goals::{Judged, cell, cost};
 use super::idle::{self, Held};
-use super::rounds::{Cell, LeftOut, Noise};
+use super::rounds::{Cell, LeftOut, Noise, Timed};
 use super::scenario::{LARGE_RATE, RATE, SCENARIOS};
-use super::statistics::{LEFT, OTHERS, Spread, spread};
+use super::statistics::{LEFT, OTHERS, Spread};
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -90,8 +90,7 @@ fn tables(about: &About, cells: &[Cell]) -> String {
         ),
     );
     out += &table(about, cells, |cell| {
-        let of =
-            |figure: fn(&super::rounds::Timed) -> f64| cell.at_rate(figure).map(|of| of.median);
+        let of = |figure: fn(&Timed) -> f64| cell.at_rate(figure).map(|of| of.median);
         let (p50, p99, p999) = (of(|at| at.p50)?, of(|at| at.p99)?, of(|at| at.p999)?);
         Some(format!("{p50:.0} / {p99:.0} / {p999:.0}"))
     });
@@ -119,27 +118,20 @@ fn tables(about: &About, cells: &[Cell]) -> String {
 
 /// What the turns that do not count would have changed.
 fn left_out(about: &About, cells: &[Cell]) -> String {
-    let of_all = goals::p99_of_all(cells, &about.alternatives);
-    // Runs of before have left out nothing.
-    if of_all.is_empty() {
+    let mut rounds = cells.iter().flat_map(|cell| &cell.timed);
+    // Runs of before counted all.
+    if rounds.all(|round| round.left_out.is_none()) {
         return String::new();
     }
-    let mut out = "\nTurns that the load itself came late to count for nobody: p99 with them, and their share of the requests.\n".to_owned();
+    let mut out = "\nTurns that the load itself came late to count for nobody, unless they are most of a round: p99 with them, and their share of the requests.\n".to_owned();
     out += &table(about, cells, |cell| {
         let of = |figure: fn(&LeftOut) -> f64| {
-            let rounds = cell.timed.iter().filter_map(|one| one.left_out);
-            spread(rounds.map(|one| figure(&one))).map(|of| of.median)
+            let figure = |round: &Timed| round.left_out.as_ref().map_or(f64::NAN, figure);
+            cell.at_rate(figure).map(|of| of.median)
         };
         let (p99, share) = (of(|one| one.p99_of_all)?, of(|one| one.share)?);
         Some(format!("{p99:.0}, {:.1} %", share * 100.0))
     });
-    put(
-        &mut out,
-        &format!(
-            "\nThe sidecar's p99 with them, by the round: {}.",
-            of_all.join(", ")
-        ),
-    );
     out
 }
 
@@ -239,7 +231,7 @@ pub(crate) fn verdicts(judged: &[Judged]) -> String {
 
 fn disturbed(cells: &[Cell]) -> String {
     let mut out = format!(
-        "\nOthers used more than {:.0} % of the machine's CPU time, or it was stolen, or the CPUs were far from each other. Left out where at least {LEFT} others are left.\n\n",
+        "\nOthers used more than {:.0} % of the machine's CPU time, or it was stolen, or the CPUs were far from each other, or the load came late to most of it. Left out where at least {LEFT} others are left.\n\n",
         OTHERS * 100.0
     );
     let rounds = cells.iter().flat_map(|cell| &cell.capacity);
@@ -310,7 +302,7 @@ fn between(text: &str, short: &str) -> Option<String> {
 /// Cells of one round each: peer, scenario, CPU per request, p99 (none if 0).
 #[cfg(test)]
 pub(super) fn samples(of: &[(&str, &str, f64, f64)]) -> Vec<Cell> {
-    use super::rounds::{Capacity, Timed};
+    use super::rounds::Capacity;
     let noise = Noise {
         others: 0.0,
         load_average_before: 0.0,
@@ -434,17 +426,27 @@ mod tests {
             let share = 0.013;
             cell.timed[0].left_out = Some(LeftOut { share, p99_of_all });
         }
+        // A disturbed round is none of those that count, where others are left.
+        let of_three = &mut cells[1].timed;
+        of_three.extend([of_three[0].clone(), of_three[0].clone()]);
+        let mut disturbed = of_three[0].clone();
+        disturbed.noise.disturbed = true;
+        disturbed.left_out = Some(LeftOut {
+            share: 0.9,
+            p99_of_all: 9000.0,
+        });
+        of_three.extend([
+            disturbed.clone(),
+            disturbed.clone(),
+            disturbed.clone(),
+            disturbed,
+        ]);
         let out = left_out(&about(), &cells);
-        for line in [
-            "| sidecar | 900, 1.3 % |",
-            "| HAProxy | 600, 1.3 % |",
-            "by the round: S1 1.50 (1.50 to 1.50) of HAProxy's.",
-        ] {
+        for line in ["| sidecar | 900, 1.3 % |", "| HAProxy | 600, 1.3 % |"] {
             assert!(out.contains(line), "{line} is not in\n{out}");
         }
-        cells
-            .iter_mut()
-            .for_each(|cell| cell.timed[0].left_out = None);
+        let rounds = cells.iter_mut().flat_map(|cell| &mut cell.timed);
+        rounds.for_each(|round| round.left_out = None);
         assert_eq!(left_out(&about(), &cells), "");
     }
 

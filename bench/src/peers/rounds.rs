@@ -46,12 +46,12 @@ pub(crate) struct Timed {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
-    /// The turns that are left out of these; none where all count.
+    /// The turns that are left out of these; `None` in runs of before, which counted all.
     pub(crate) left_out: Option<LeftOut>,
     pub(crate) noise: Noise,
 }
 
-/// Turns that the load came late to.
+/// What turns that the load came late to make of a round.
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Debug)]
 pub(crate) struct LeftOut {
     /// Share of the requests.
@@ -129,7 +129,7 @@ impl Cell {
         paired(&of(self), &of(other), |own, other| own / other)
     }
 
-    /// The same, of all requests, those too that do not count; none of rounds in which all do.
+    /// The same of all requests, those too that do not count; `None` of runs of before.
     pub(crate) fn p99_of_all_ratio(&self, other: &Self) -> Option<Spread> {
         let of = |cell: &Self| cell.timed_figures(|round| Some(round.left_out?.p99_of_all));
         paired(&of(self), &of(other), |own, other| own / other)

@@ -1,10 +1,11 @@
 //! When requests at a fixed rate are due, whom each of them asks, and which of them count. Pure.
 //!
 //! A turn is everybody asked once. A turn counts for everybody or for nobody: it does not where
-//! the load's own thread did not get its CPU when it wanted it. That CPU is not the proxies', so
-//! it says nothing of them; and as a few such stalls are about one request in a hundred, they
-//! alone decide what the p99 of a round is. Not here: requests that are late because a connection
-//! is still busy, or because the load is: they count from when they were due.
+//! the load's own thread did not get its CPU when it wanted it. That CPU is not the proxies' but
+//! the upstream's and the machine's, which has other things to do at times; and as a few such
+//! stalls are about one request in a hundred, they alone would decide what the p99 of a round is.
+//! Not here: requests that are late because a connection is still busy, or because the load is:
+//! they count from when they were due.
 
 use std::time::Duration;
 
@@ -62,21 +63,35 @@ impl Schedule {
         self.order[number] + self.asks * (number / self.asks % self.connections)
     }
 
+    /// The load slept until `first` was due, and woke at this time.
+    pub(super) fn slept(&mut self, first: usize, woke: Duration) {
+        self.came(first, woke, woke.saturating_sub(self.due(first)));
+    }
+
+    /// The load worked until this time, so long of it without its CPU; `first` was next before.
+    pub(super) fn worked(&mut self, first: usize, until: Duration, without: Duration) {
+        if self.is_late(without) {
+            self.came(first, until, without);
+        }
+    }
+
     /// Whether the load is late by so much. Half the time from one request to the next: two would
     /// soon go out at once.
-    pub(super) fn is_late(&self, by: Duration) -> bool {
+    fn is_late(&self, by: Duration) -> bool {
         by.as_secs_f64() > 0.5 / self.rate
     }
 
-    /// The load, which had no CPU, came at this time to what is due from `first` on. If it is late
-    /// for that, the one before waits for it too, with its answer.
-    pub(super) fn came(&mut self, first: usize, at: Duration) {
-        let late = |number: &usize| self.is_late(at.saturating_sub(self.due(*number)));
-        let late = (first..self.total()).take_while(late).count();
-        if late > 0 {
-            (first.saturating_sub(1)..first + late).for_each(|number| {
+    /// The load came at this time to what is due from `first` on, having been so long without its
+    /// CPU. What is late only by that does not count, nor does the one before, whose answer may
+    /// have waited for the load as well.
+    fn came(&mut self, first: usize, at: Duration, without: Duration) {
+        let behind = |number: usize| at.saturating_sub(self.due(number));
+        let late = (first..self.total()).take_while(|number| self.is_late(behind(*number)));
+        let by_that = late.filter(|number| !self.is_late(behind(*number).saturating_sub(without)));
+        for number in by_that.collect::<Vec<_>>() {
+            for number in number.saturating_sub(1)..=number {
                 self.stalled[number / self.asks] = true;
-            });
+            }
         }
     }
 
@@ -160,56 +175,67 @@ mod tests {
         schedule
     }
 
+    /// The requests that do not count.
+    fn left_out(schedule: &Schedule) -> Vec<u128> {
+        let mut left_out: Vec<u128> = Vec::new();
+        for of in schedule.latencies() {
+            assert_eq!(of.counted.len() + of.left_out.len(), 4);
+            left_out.extend(of.left_out.iter().map(Duration::as_millis));
+        }
+        left_out.sort_unstable();
+        left_out
+    }
+
+    const fn micros(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
     #[test]
-    fn turns_that_the_load_comes_late_to_count_for_nobody() {
-        for (first, at, numbers) in [
+    fn turns_that_the_load_overslept_count_for_nobody() {
+        for (first, woke, numbers) in [
             // 3 is late, and 2 may be under way.
-            (3, 3_600, vec![2, 3]),
-            (3, 4_600, vec![2, 3, 4, 5]),
-            (2, 2_600, vec![0, 1, 2, 3]),
-            (0, 600, vec![0, 1]),
+            (3, 3_600, &[2, 3][..]),
+            (3, 4_600, &[2, 3, 4, 5]),
+            (2, 2_600, &[0, 1, 2, 3]),
+            (0, 600, &[0, 1]),
+            // The last ones, and no more than there are.
+            (7, 60_000, &[6, 7]),
+            (8, 70_000, &[]),
+            // Punctual: before half the time to the next.
+            (3, 3_000, &[]),
+            (3, 3_500, &[]),
+            // Woken by an answer before it was due.
+            (3, 2_000, &[]),
         ] {
             let mut schedule = answered();
-            schedule.came(first, Duration::from_micros(at));
-            let latencies = schedule.latencies();
-            let mut left_out: Vec<u128> = Vec::new();
-            for of in &latencies {
-                assert_eq!(of.left_out.len(), numbers.len() / 2, "of each as many");
-                assert_eq!(of.counted.len() + of.left_out.len(), 4);
-                left_out.extend(of.left_out.iter().map(Duration::as_millis));
-            }
-            left_out.sort_unstable();
-            assert_eq!(left_out, numbers, "{first} at {at}");
+            schedule.slept(first, micros(woke));
+            assert_eq!(left_out(&schedule), numbers, "{first} at {woke}");
         }
     }
 
     #[test]
-    fn a_load_that_comes_before_half_the_time_to_the_next_is_punctual() {
-        for came in [3_000, 3_400, 3_500, 2_000] {
+    fn what_the_load_is_late_for_by_its_work_counts() {
+        for (first, until, without, numbers) in [
+            (3, 3_600, 600, &[2, 3][..]),
+            (3, 4_600, 4_000, &[2, 3, 4, 5]),
+            // 1, 2 and 3 would have been late all the same; 4 is by what was missing.
+            (1, 4_600, 600, &[2, 3, 4, 5]),
+            // It had its CPU, or did not miss it for long.
+            (1, 4_600, 0, &[]),
+            (3, 3_600, 500, &[]),
+            // Nothing was due.
+            (3, 2_900, 2_000, &[]),
+        ] {
             let mut schedule = answered();
-            schedule.came(3, Duration::from_micros(came));
-            let latencies = schedule.latencies();
-            assert!(latencies.iter().all(|of| of.left_out.is_empty()), "{came}");
+            schedule.worked(first, micros(until), micros(without));
+            assert_eq!(left_out(&schedule), numbers, "{first}, {until}, {without}");
         }
-    }
-
-    #[test]
-    fn a_load_that_comes_behind_the_last_request_is_late_for_no_more_than_there_are() {
-        let mut schedule = answered();
-        schedule.came(7, 60 * MILLI);
-        schedule.came(8, 70 * MILLI);
-        let left_out = schedule
-            .latencies()
-            .iter()
-            .map(|of| of.left_out.len())
-            .sum::<usize>();
-        assert_eq!(left_out, 2, "the last turn");
     }
 
     #[test]
     fn of_a_last_turn_that_is_not_whole_nothing_is_lost() {
         let mut schedule = Schedule::new((3, 1), 1_000.0, 7 * MILLI, 0);
-        schedule.came(6, 60 * MILLI);
+        schedule.slept(6, 60 * MILLI);
         let latencies = schedule.latencies();
         let count = |of: fn(&Latencies) -> usize| latencies.iter().map(of).sum::<usize>();
         assert_eq!(count(|of| of.counted.len()), 3);
