@@ -17,6 +17,7 @@ pub(crate) mod http;
 pub(crate) mod idle;
 pub(crate) mod machine;
 mod nginx;
+mod open;
 mod peer;
 pub(crate) mod process;
 pub(crate) mod report;

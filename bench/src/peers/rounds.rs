@@ -2,10 +2,11 @@
 
 use super::crossing;
 use super::machine::{Times, load_average};
+use super::open::open;
 use super::process::Running;
 use super::schedule::Latencies;
 use super::statistics::{Figure, OTHERS, Spread, counted, paired, percentile, spread};
-use super::wire::{Ask, Load, Outcome, open};
+use super::wire::{Ask, Load, Outcome};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::time::Duration;
