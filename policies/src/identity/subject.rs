@@ -15,9 +15,12 @@ pub enum Clients {
     Unclaimed,
 }
 
-/// A verified token. Printing it shows its hash, never itself.
+/// A verified token; cheap to clone. Printing it shows its hash, never itself.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token {
+pub struct Token(Arc<Text>);
+
+#[derive(PartialEq, Eq)]
+struct Text {
     text: Arc<str>,
     hash: [u8; 32],
 }
@@ -132,30 +135,30 @@ impl Clients {
 impl Token {
     /// A token of this text; nothing about it is believed.
     pub fn new(text: &str) -> Self {
-        Self {
+        Self(Arc::new(Text {
             text: text.into(),
             hash: Sha256::digest(text.as_bytes()).into(),
-        }
+        }))
     }
 
     /// The token itself, for the one place that sends it on.
     pub fn expose(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The same, to be kept where the token is kept as well: it is there once.
     pub fn shared(&self) -> Arc<str> {
-        self.text.clone()
+        self.0.text.clone()
     }
 
     /// SHA-256 of the token, for keys.
     pub fn hash(&self) -> &[u8; 32] {
-        &self.hash
+        &self.0.hash
     }
 
     /// The first 12 hex digits of the hash, for logs.
     pub fn short_hash(&self) -> ShortHash {
-        let [a, b, c, d, e, f, ..] = self.hash;
+        let [a, b, c, d, e, f, ..] = self.0.hash;
         ShortHash([a, b, c, d, e, f])
     }
 }
