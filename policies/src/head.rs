@@ -83,21 +83,22 @@ pub fn examine_with<T>(
         }
     }
     let head = &bytes[..end.unwrap_or(bytes.len())];
-    if target_of(head).len() > limits.target {
+    let line = RequestLine::of(head);
+    if line.target.len() > limits.target {
         return Err(Refusal::TargetTooLong);
     }
     if head.len() > limits.head {
         return Err(Refusal::HeadTooLarge);
     }
     match end {
-        Some(_) => parse(head, read).map(Some),
+        Some(_) => parse(head, &line, read).map(Some),
         None => Ok(None),
     }
 }
 
 /// The method and target of a head that was refused, as far as they can be told.
 pub fn method_of(head: &[u8]) -> &str {
-    let method = split(line_of(head)).0;
+    let method = RequestLine::of(head).method;
     let is_plain =
         !method.is_empty() && method.len() <= 16 && method.iter().all(u8::is_ascii_uppercase);
     std::str::from_utf8(method)
@@ -108,24 +109,40 @@ pub fn method_of(head: &[u8]) -> &str {
 
 /// The request target, raw; empty while it has not begun.
 pub fn target_of(head: &[u8]) -> &[u8] {
-    split(split(line_of(head)).1).0
+    RequestLine::of(head).target
+}
+
+/// The request line without its end, as far as it has come.
+struct RequestLine<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
+    /// What follows the second space.
+    version: &'a [u8],
+    /// Where it ends in the head.
+    end: usize,
+}
+
+impl<'a> RequestLine<'a> {
+    fn of(head: &'a [u8]) -> Self {
+        // An empty line before it is let pass (section 2.2).
+        let start = if head.starts_with(b"\r\n") { 2 } else { 0 };
+        let line = &head[start..];
+        let line = &line[..memchr::memchr(b'\r', line).unwrap_or(line.len())];
+        let (method, behind) = split(line);
+        let (target, version) = split(behind);
+        Self {
+            method,
+            target,
+            version,
+            end: start + line.len(),
+        }
+    }
 }
 
 /// The word before the first space, and what follows it.
 fn split(line: &[u8]) -> (&[u8], &[u8]) {
     let at = memchr::memchr(b' ', line).unwrap_or(line.len());
     (&line[..at], line.get(at + 1..).unwrap_or_default())
-}
-
-/// The request line without its end, as far as it has come.
-fn line_of(head: &[u8]) -> &[u8] {
-    let line = &head[start_of(head)..];
-    &line[..memchr::memchr(b'\r', line).unwrap_or(line.len())]
-}
-
-/// Where the request line begins: an empty line before it is let pass (section 2.2).
-fn start_of(head: &[u8]) -> usize {
-    if head.starts_with(b"\r\n") { 2 } else { 0 }
 }
 
 /// The lines of a whole head.
@@ -171,10 +188,22 @@ pub fn lines<'a>(
     head: &'a [u8],
     room: &'a mut [httparse::Header<'a>],
 ) -> Result<Lines<'a>, Refusal> {
-    let line = line_of(head);
+    lines_behind(&RequestLine::of(head), head, room)
+}
+
+/// The same, its request line being read.
+fn lines_behind<'a>(
+    line: &RequestLine<'a>,
+    head: &'a [u8],
+    room: &'a mut [httparse::Header<'a>],
+) -> Result<Lines<'a>, Refusal> {
+    let RequestLine {
+        method,
+        target,
+        version,
+        end,
+    } = *line;
     // Three words and two spaces: what a lenient parser could read otherwise is not let through.
-    let (method, behind) = split(line);
-    let (target, version) = split(behind);
     if method.is_empty() || target.is_empty() || version.is_empty() || version.contains(&b' ') {
         return Err(Refusal::HeadMalformed);
     }
@@ -200,7 +229,7 @@ pub fn lines<'a>(
     };
     // A CR alone ends no line: what follows it would be read as header lines of ours, and of
     // nobody who sees one long line there.
-    let rest = &head[start_of(head) + line.len()..];
+    let rest = &head[end..];
     let rest = rest.strip_prefix(b"\r\n").ok_or(Refusal::HeadMalformed)?;
     let fields = match httparse::parse_headers(rest, room) {
         Ok(httparse::Status::Complete((_, fields))) => fields,
@@ -222,12 +251,16 @@ pub fn lines<'a>(
     })
 }
 
-fn parse<T>(head: &[u8], read: impl FnOnce(&[u8], &Lines<'_>) -> T) -> Result<(Head, T), Refusal> {
+fn parse<T>(
+    head: &[u8],
+    line: &RequestLine<'_>,
+    read: impl FnOnce(&[u8], &Lines<'_>) -> T,
+) -> Result<(Head, T), Refusal> {
     let mut few = [httparse::EMPTY_HEADER; FEW];
-    match lines(head, &mut few) {
+    match lines_behind(line, head, &mut few) {
         Err(Refusal::HeadTooLarge) => {
             let mut room = EMPTY;
-            parsed(head, &lines(head, &mut room)?, read)
+            parsed(head, &lines_behind(line, head, &mut room)?, read)
         }
         lines => parsed(head, &lines?, read),
     }
