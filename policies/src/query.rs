@@ -251,6 +251,21 @@ impl Query {
         pairs.iter().filter(is_one).map(|pair| self.value(pair))
     }
 
+    /// The value of the only parameter with a name of these sets, where that is this one, written
+    /// as [`Self::with`] writes it; `None` where anything is otherwise.
+    pub(crate) fn only(&self, name: &str, sets: [Names; 2]) -> Option<&str> {
+        let is_one = |pair: &&Pair| {
+            let (bit, octets) = (pair.bit(), self.name_octets(pair));
+            sets.iter().any(|names| names.has_exactly(bit, octets))
+        };
+        let mut found = self.pairs().iter().filter(is_one);
+        let (pair, None) = (found.next()?, found.next()) else {
+            return None;
+        };
+        let is_it = pair.is_plain && self.name_octets(pair) == name.as_bytes();
+        is_it.then(|| self.value(pair))
+    }
+
     /// The query with its `client_id` set to this one where it has one, or taken out.
     pub fn with_client(self, client: Option<ClientId>) -> Self {
         match (client, self.get(CLIENT_ID)) {
@@ -496,6 +511,22 @@ mod tests {
                 prop_assert_eq!(query.values_in(SOME).collect::<Vec<_>>(), found);
                 let first = query.values(&["a"]).next();
                 prop_assert_eq!(query.get("a"), first);
+            }
+        }
+
+        #[test]
+        fn the_only_one_of_two_sets_is_the_only_one_and_as_it_would_be_set(
+            raw in "((a|bc|x|%61|cab|d)(=[1-3%]{0,2})?&?){0,4}",
+        ) {
+            const SOME: Names = Names::new(&["a", "bc"]);
+            const MORE: Names = Names::new(&["cab", "b"]);
+            if let Ok(query) = Query::parse(raw.as_bytes()) {
+                let all: Vec<&str> = query.values_in(SOME).chain(query.values_in(MORE)).collect();
+                let expected = match all[..] {
+                    [one] if query.is_set("a", one) => Some(one),
+                    _ => None,
+                };
+                prop_assert_eq!(query.only("a", [SOME, MORE]), expected);
             }
         }
 

@@ -61,7 +61,17 @@ pub fn bind(
     };
     let allows = |id: &str| connector.allows(id, client, links);
     let query = permit.query();
-    let in_body = match fields.filter(|_| body) {
+    let fields = fields.filter(|_| body);
+    // As nearly always: one is named, and where it is read.
+    let names = [connector.names, connector.managers];
+    let only = query.only(connector.parameter(), names);
+    if let (true, None, Some(id)) = (one, fields, only.filter(|id| !id.is_empty())) {
+        return match allows(id) {
+            true => Ok(closed),
+            false => Err(Refusal::AccountNotLinked),
+        };
+    }
+    let in_body = match fields {
         Some(fields) => connector.named_in(fields)?,
         None => Vec::new(),
     };
