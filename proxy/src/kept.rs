@@ -77,13 +77,16 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
 
     /// Remembers an answer, unless something changed since it was asked for.
     pub(crate) fn set(&self, key: K, answer: V, since: Epoch) {
-        if self.ttl.is_zero() {
-            return;
+        if !self.ttl.is_zero() {
+            self.set_until(key, answer, since, since.1 + self.ttl);
         }
+    }
+
+    /// The same for what is known for another time than what is asked for here.
+    pub(crate) fn set_until(&self, key: K, answer: V, since: Epoch, until: Instant) {
         let is_current = || self.epoch.load(Ordering::SeqCst) == since.0;
         if is_current() {
-            self.answers
-                .insert(key.clone(), (since.1 + self.ttl, answer));
+            self.answers.insert(key.clone(), (until, answer));
             if !is_current() {
                 self.answers.remove(&key);
             }
@@ -97,12 +100,17 @@ impl<K: Hash + Eq + Clone, V: Clone> Kept<K, V> {
 
     /// The same, by a look at the clock that was taken just now.
     pub(crate) fn known_at(&self, key: &K, now: Instant) -> Option<V> {
-        let (until, answer) = self.answers.get(key)?;
-        if now >= until {
+        self.known_until(key, now).map(|(_, answer)| answer)
+    }
+
+    /// The same with the time until which it is known.
+    pub(crate) fn known_until(&self, key: &K, now: Instant) -> Option<(Instant, V)> {
+        let known = self.answers.get(key)?;
+        if now >= known.0 {
             self.answers.remove(key);
             return None;
         }
-        Some(answer)
+        Some(known)
     }
 
     /// What it is about is changing, or has changed.

@@ -3,6 +3,7 @@
 use super::Sidecar;
 use super::context::Context;
 use super::own::Question;
+use crate::tenants::Around;
 use camarad_policies::accounts::{self, Link};
 use camarad_policies::authorise::Permit;
 use camarad_policies::fields::Fields;
@@ -20,7 +21,7 @@ const PURPOSE: &str = "purpose";
 /// What lists of accounts may show.
 #[derive(Clone)]
 pub(super) struct Seen {
-    links: Arc<[Link]>,
+    around: Arc<Around>,
     client: ClientId,
     /// They are asked for to link one.
     to_link: bool,
@@ -52,12 +53,12 @@ impl Sidecar {
         else {
             return Ok(None);
         };
-        let (links, at) = self.links_around(client, identity, context).await?;
+        let (around, at) = self.around(client, identity, context).await?;
         let lists = matches!(permit.rule().serve, Serve::Connector(operation) if operation.lists());
         let to_link = lists && permit.query().get(PURPOSE) == Some("link");
-        let bound = accounts::bind(permit, bound, fields, &links)?;
+        let bound = accounts::bind(permit, bound, fields, &around.links)?;
         Ok(Some(Seen {
-            links,
+            around,
             client,
             to_link,
             is_open: bound.is_open,
@@ -65,29 +66,27 @@ impl Sidecar {
         }))
     }
 
-    /// The links of all clients of a user, of whom this one has to be one: a claim outlives its
-    /// client, and without it nothing would be bound. And when that was known.
-    async fn links_around(
+    /// All clients of a user, of whom this one has to be one, and their links: a claim outlives
+    /// its client, and without it nothing would be bound. And when that was known.
+    async fn around(
         &self,
         client: ClientId,
         identity: &Identity,
         context: &Context,
-    ) -> Result<(Arc<[Link]>, Instant), Refusal> {
+    ) -> Result<(Arc<Around>, Instant), Refusal> {
         let is_one = |clients: &ClientIds| match clients.contains(&client) {
             true => Ok(()),
             false => Err(Refusal::ClientNotAllowed),
         };
         // Both are known, nearly always: one look at the clock, and no room for asking.
-        let (user, now) = (identity.user(), Instant::now());
-        let clients = self.tenants.clients.known_at(&user, now);
-        if let Some(clients) = clients
-            && let Some(links) = self.tenants.links.known_at(&user, now)
-        {
-            return is_one(&clients).map(|()| (links, now));
+        let now = Instant::now();
+        if let Some(around) = self.tenants.around(identity.user(), now) {
+            return is_one(&around.clients).map(|()| (around, now));
         }
-        is_one(&Box::pin(self.clients_of(identity, context)).await?)?;
+        let clients = Box::pin(self.clients_of(identity, context)).await?;
+        is_one(&clients)?;
         let links = Box::pin(self.links_of(identity, context)).await?;
-        Ok((links, Instant::now()))
+        Ok((Arc::new(Around { clients, links }), Instant::now()))
     }
 
     /// Refuses to link an account of a client that the token does not reach: one that
@@ -141,7 +140,7 @@ impl Sidecar {
             let listed = listed.await.ok_or(Refusal::GuardUnavailable)?;
             Ok(listed.into())
         };
-        self.tenants.links.get(identity.user(), ask).await
+        self.tenants.links(identity.user(), ask).await
     }
 }
 
@@ -149,7 +148,11 @@ impl Seen {
     /// Whether an account is linked to the client, and not only nobody else's.
     pub(super) fn is_linked(&self, account: &str, permit: &Permit) -> bool {
         let bound = permit.rule().accounts;
-        bound.is_some_and(|bound| bound.connector.links(account, self.client, &self.links))
+        bound.is_some_and(|bound| {
+            bound
+                .connector
+                .links(account, self.client, &self.around.links)
+        })
     }
 
     /// Whether a list may show an account.
@@ -158,8 +161,10 @@ impl Seen {
             return true;
         };
         match self.to_link {
-            true => !accounts::is_out_of_reach(account, reach, &self.links),
-            false => bound.connector.allows(account, self.client, &self.links),
+            true => !accounts::is_out_of_reach(account, reach, &self.around.links),
+            false => bound
+                .connector
+                .allows(account, self.client, &self.around.links),
         }
     }
 }

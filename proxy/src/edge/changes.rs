@@ -20,14 +20,14 @@ impl Sidecar {
         let changes_clients = rule.changes_clients(method) || rule.cascades(method);
         if changes_clients {
             self.exported.forget(&user);
-            self.tenants.clients.forget(&user);
+            self.tenants.forget_clients(user);
             if let Some(client) = permit.client().filter(|_| method == "DELETE") {
                 self.tenants.delete(client);
             }
         }
         let path = permit.path().as_str();
         if changes_clients || path.starts_with("/api/client_connectors") {
-            self.tenants.links.forget(&user);
+            self.tenants.forget_links(user);
             self.runs.forget_connectors(user);
         }
         if changes_clients || &*rule.area == "connectors" {

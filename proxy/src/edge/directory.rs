@@ -20,7 +20,7 @@ impl Sidecar {
         context: &Context,
     ) -> Result<ClientIds, Refusal> {
         let ask = || self.ask_for_clients(identity, context);
-        self.tenants.clients.get(identity.user(), ask).await
+        self.tenants.clients(identity.user(), ask).await
     }
 
     /// The same as it stands now.
