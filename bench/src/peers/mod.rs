@@ -62,7 +62,7 @@ impl Options {
         let full = arguments.contains(&"--full");
         // What is compared by a p99 needs more rounds than what is compared by CPU time.
         let (rounds, millis, timed_each, timed_millis) = match full {
-            true => (9, 3000, 3, 6000),
+            true => (9, 3000, 4, 6000),
             false => (3, 750, 1, 1500),
         };
         let mut options = Self {
@@ -214,7 +214,8 @@ fn rounds_of(
             for group in ready.chunk_by_mut(|one, next| one.scenario.id == next.scenario.id) {
                 // Of what nobody else does there is nothing to compare.
                 if again == 0 || group[0].scenario.work != Work::Own {
-                    timed(number, group, &running, site, options.timed_length)?;
+                    let length = group[0].scenario.timed_length(options.timed_length);
+                    timed(number, group, &running, site, length)?;
                 }
             }
         }
@@ -338,7 +339,7 @@ mod tests {
             Options::parse(&["--full"]).is_ok_and(|options| options.full && options.rounds == 9)
         );
         for (words, rounds) in [
-            (&["--full"][..], 27),
+            (&["--full"][..], 36),
             (&["--quick"], 3),
             (&["--full", "--latency", "--rounds", "36"], 36),
         ] {

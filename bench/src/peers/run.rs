@@ -193,7 +193,7 @@ impl Run {
         let text = |name: &str| self.machine[name].as_str().unwrap_or_default().to_owned();
         let added: String = self.added.iter().map(Added::told).collect();
         format!(
-            "{} cores ({}), Linux {}, {}; {rounds} interleaved rounds of {round_seconds} s and {timed_rounds} of {timed_seconds} s at the fixed rate{added}, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
+            "{} cores ({}), Linux {}, {}; {rounds} interleaved rounds of {round_seconds} s and {timed_rounds} of {timed_seconds} s (S9: twice that) at the fixed rate{added}, 32 keep-alive connections (S9: 4), the proxy on CPU {proxy_cpu}, load and upstream on CPU {load_cpu}.",
             self.machine["cores"],
             text("cpu"),
             text("kernel"),
@@ -277,7 +277,7 @@ mod tests {
         assert!(
             again
                 .line()
-                .contains("commit c; 9 interleaved rounds of 3 s and 27 of 6 s")
+                .contains("commit c; 9 interleaved rounds of 3 s and 36 of 6 s (S9: twice that)")
         );
         assert!(!run.is_whole(), "one scenario is no whole run");
     }
@@ -318,7 +318,7 @@ mod tests {
         assert!((run.cells[0].capacity[0].cpu_micros - 9.0).abs() < 1e-9);
         let line = run.line();
         for part in [
-            "commit c; 2 interleaved rounds of 3 s and 2 of 6 s",
+            "commit c; 2 interleaved rounds of 3 s and 2 of 6 s (S9: twice that)",
             "at the fixed rate (and 2 more of S4, measured later by the benchmark of commit ",
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
