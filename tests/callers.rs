@@ -27,30 +27,42 @@ async fn record(sidecar: &Sidecar) -> Value {
 
 #[tokio::test]
 async fn in_the_middle_of_a_request() {
-    for (target, held) in [
-        ("/api/orchestrator/compose", false),
-        ("/api/connectors/google-ads/test-call", true),
+    const LENGTH: &str = "Content-Length: 100\r\n";
+    const CHUNKS: &str = "Transfer-Encoding: chunked\r\n";
+    for (target, fields, some, code) in [
+        (
+            "/api/orchestrator/compose",
+            LENGTH,
+            "{\"flow\"",
+            "body_incomplete",
+        ),
+        (
+            "/api/orchestrator/compose",
+            CHUNKS,
+            "7\r\n{\"flow\"\r\n",
+            "client_closed",
+        ),
+        (
+            "/api/connectors/google-ads/test-call",
+            LENGTH,
+            "{\"flow\"",
+            "body_incomplete",
+        ),
     ] {
         let (sidecar, _coolbits, legacy) = started().await;
         let mut raw = Raw::to(sidecar.address).await;
         raw.send("POST /api/flows HTTP/1.1\r\nHost: a").await;
         drop(raw);
         let mut raw = Raw::to(sidecar.address).await;
-        raw.send(head(&format!("POST {target}"), "Content-Length: 100\r\n"))
-            .await;
-        raw.send("{\"flow\"").await;
+        raw.send(head(&format!("POST {target}"), fields)).await;
+        raw.send(some).await;
         eventually("it is being read", || async {
             sidecar.metric("sidecar_in_flight").await == 1.0
         })
         .await;
         drop(raw);
         let record = record(&sidecar).await;
-        let code = if held {
-            "body_incomplete"
-        } else {
-            "client_closed"
-        };
-        assert_eq!(record["code"], code, "{target}");
+        assert_eq!(record["code"], code, "{target} {fields}");
         assert!(legacy.calls().await.is_empty(), "half a body is no request");
     }
 }

@@ -220,18 +220,16 @@ async fn a_body_that_comes_too_slowly_is_408() {
     // Each piece is in time; all of them together are not.
     let limits = [("BODY_TIMEOUT", "600ms"), ("UPLOAD_TIMEOUT", "600ms")];
     let (sidecar, _coolbits, legacy) = with(&limits).await;
-    for target in [HELD, STREAMED] {
+    const LENGTH: (&str, &str) = ("Content-Length: 100000\r\n", "x");
+    const CHUNKS: (&str, &str) = ("Transfer-Encoding: chunked\r\n", "1\r\nx\r\n");
+    for (target, (fields, piece)) in [(HELD, LENGTH), (STREAMED, LENGTH), (STREAMED, CHUNKS)] {
         let mut raw = Raw::to(sidecar.address).await;
-        raw.send(head(
-            &format!("POST {target}"),
-            "Content-Length: 100000\r\n",
-        ))
-        .await;
+        raw.send(head(&format!("POST {target}"), fields)).await;
         let mut pace = tokio::time::interval(std::time::Duration::from_millis(50));
         loop {
             tokio::select! {
                 _ = raw.wait_for_bytes() => break,
-                _ = pace.tick() => raw.try_send("x").await,
+                _ = pace.tick() => raw.try_send(piece).await,
             }
         }
         let answer = raw.answer("POST").await.unwrap();

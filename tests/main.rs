@@ -45,3 +45,4 @@ mod status_page;
 mod stream_lane;
 mod tagging;
 mod tenancy;
+mod uploads;

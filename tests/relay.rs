@@ -1,41 +1,10 @@
 //! Reads that stream are handed on as they come, and end with whoever ends first.
 
-use crate::support::{Raw, Setup, Sidecar, eventually, request};
+use crate::support::{App, Raw, asked, eventually, request};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-/// An app that does what its test says, byte by byte.
-struct App(TcpListener);
-
-impl App {
-    /// The app, and a sidecar in front of it.
-    async fn with_sidecar() -> (Self, Sidecar) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let sidecar = Setup::default().set("LEGACY_URL", url).start_alone().await;
-        (Self(listener), sidecar)
-    }
-
-    async fn accept(&self) -> TcpStream {
-        let (socket, _) = self.0.accept().await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        socket
-    }
-}
-
-/// Reads a request up to its end; false where the connection ends instead.
-async fn asked(socket: &mut TcpStream) -> bool {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        if socket.read_buf(&mut head).await.unwrap_or(0) == 0 {
-            return false;
-        }
-    }
-    true
-}
 
 async fn get(address: SocketAddr, target: &str) -> Raw {
     let mut raw = Raw::to(address).await;
@@ -112,7 +81,7 @@ async fn fifty_megabytes_pass_through_a_few() {
     const PIECE: usize = 1 << 20;
     const PIECES: usize = 50;
     let (app, sidecar) = App::with_sidecar().await;
-    let before = most_memory(&sidecar);
+    let before = sidecar.most_memory();
     for framing in [
         format!("Content-Length: {}", PIECE * PIECES),
         "Transfer-Encoding: chunked".into(),
@@ -147,18 +116,9 @@ async fn fifty_megabytes_pass_through_a_few() {
         let answer = raw.answer("GET").await.unwrap();
         assert_eq!(answer.body.len(), PIECE * PIECES);
         writer.await.unwrap();
-        let more = most_memory(&sidecar) - before;
+        let more = sidecar.most_memory() - before;
         assert!(more < 8 * 1024, "{more} KiB");
     }
-}
-
-/// The most memory that it had so far, in KiB.
-fn most_memory(sidecar: &Sidecar) -> u64 {
-    let id = sidecar.child.id().unwrap();
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.unwrap().trim().trim_end_matches("kB").trim();
-    number.parse().unwrap()
 }
 
 #[tokio::test]
@@ -226,7 +186,7 @@ async fn hints_are_passed_on_to_whoever_knows_of_them() {
 }
 
 #[tokio::test]
-async fn ranges_conditions_and_codings_go_on_and_a_body_is_pingoras_still() {
+async fn ranges_conditions_and_codings_go_on_and_a_body_in_chunks_is_pingoras() {
     let (app, sidecar) = App::with_sidecar().await;
     let fields = "Range: bytes=0-1\r\nIf-Range: \"a\"\r\nIf-None-Match: \"b\"\r\nAccept-Encoding: br\r\n\
                   Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nExpect: 100-continue\r\nX_Folding: 1\r\n";
@@ -252,13 +212,13 @@ async fn ranges_conditions_and_codings_go_on_and_a_body_is_pingoras_still() {
     // The same connection of the caller, and one of Pingora's to the app.
     raw.send(request(
         "POST /judge/upload HTTP/1.1",
-        "Content-Length: 4\r\n",
+        "Transfer-Encoding: chunked\r\n",
     ))
     .await;
-    raw.send("body").await;
+    raw.send("4\r\nbody\r\n0\r\n\r\n").await;
     let mut other = app.accept().await;
     let mut all = Vec::new();
-    while !all.ends_with(b"\r\n\r\nbody") {
+    while !all.ends_with(b"\r\n\r\n4\r\nbody\r\n0\r\n\r\n") {
         assert!(other.read_buf(&mut all).await.unwrap() > 0);
     }
     other
@@ -268,10 +228,21 @@ async fn ranges_conditions_and_codings_go_on_and_a_body_is_pingoras_still() {
     assert_eq!(raw.answer("POST").await.unwrap().text(), "ok");
 }
 
+/// Relayed without a body and with one, and Pingora's: method, fields and body.
+const EVERY_LANE: [(&str, &str, &str); 3] = [
+    ("GET", "", ""),
+    ("POST", "Content-Length: 4\r\n", "body"),
+    (
+        "POST",
+        "Transfer-Encoding: chunked\r\n",
+        "4\r\nbody\r\n0\r\n\r\n",
+    ),
+];
+
 /// What follows a 101 would go on in both directions, looked at by nobody.
 #[tokio::test]
-async fn an_upgrade_that_nobody_asked_for_is_a_bad_answer_in_both_lanes() {
-    for (method, fields, body) in [("GET", "", ""), ("POST", "Content-Length: 4\r\n", "body")] {
+async fn an_upgrade_that_nobody_asked_for_is_a_bad_answer_in_every_lane() {
+    for (method, fields, body) in EVERY_LANE {
         let (app, sidecar) = App::with_sidecar().await;
         let mut raw = Raw::to(sidecar.address).await;
         let fields = format!("{fields}Connection: upgrade\r\nUpgrade: websocket\r\n");
@@ -299,7 +270,7 @@ async fn an_upgrade_that_nobody_asked_for_is_a_bad_answer_in_both_lanes() {
 
 #[tokio::test]
 async fn nothing_that_the_app_says_beforehand_is_taken_for_ours() {
-    for (method, fields, body) in [("GET", "", ""), ("POST", "Content-Length: 4\r\n", "body")] {
+    for (method, fields, body) in EVERY_LANE {
         let (app, sidecar) = App::with_sidecar().await;
         let mut raw = Raw::to(sidecar.address).await;
         let target = if method == "GET" {

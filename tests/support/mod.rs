@@ -1,12 +1,14 @@
 //! The harness: processes on free ports, a caller, tokens. Whatever a test
 //! starts ends with it.
 
+mod app;
 mod browser;
 pub mod nginx;
 mod process;
 mod raw;
 mod token;
 
+pub use app::{App, asked, read_to};
 pub use browser::Browser;
 pub use process::{Setup, Sidecar, StandIn, command};
 pub use raw::{Answer, Raw, once, raw_answer, request};

@@ -260,6 +260,15 @@ impl Sidecar {
         (sidecar, coolbits, legacy)
     }
 
+    /// The most memory that it had so far, in KiB.
+    pub fn most_memory(&self) -> u64 {
+        let id = self.child.id().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.unwrap().trim().trim_end_matches("kB").trim();
+        number.parse().unwrap()
+    }
+
     pub fn url(&self, target: &str) -> String {
         format!("http://{}{target}", self.address)
     }

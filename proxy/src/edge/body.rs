@@ -1,8 +1,8 @@
 //! Request bodies: how much, how long, and who reads them.
 //!
-//! In the API lane they are read whole before anything is decided on them; in
-//! the stream lane Pingora carries them and only their size and time are watched
-//! here. Either way what is over a limit is refused, never cut short.
+//! In the API lane they are read whole before anything is decided on them; in the stream lane
+//! they go on as they come, and only their size and time are watched here. Either way what is
+//! over a limit is refused, never cut short.
 
 use super::Sidecar;
 use super::context::Context;
@@ -99,16 +99,21 @@ impl Sidecar {
         })
     }
 
-    /// Watches a body that streams; the error ends the exchange on both sides.
+    /// Watches a body that streams through Pingora; the error ends the exchange on both sides.
     pub(super) fn watch_upload(&self, context: &mut Context, chunk: usize) -> Result<(), Refusal> {
         let limits = &self.config.limits;
         context.uploaded += chunk as u64;
         if context.uploaded > limits.upload {
             return Err(Refusal::BodyTooLarge);
         }
-        if context.started.elapsed() > limits.upload_timeout {
-            return Err(Refusal::BodyTimeout);
+        self.check_time(context)
+    }
+
+    /// Refuses a body that streams for too long.
+    pub(super) fn check_time(&self, context: &Context) -> Result<(), Refusal> {
+        match context.started.elapsed() > self.config.limits.upload_timeout {
+            true => Err(Refusal::BodyTimeout),
+            false => Ok(()),
         }
-        Ok(())
     }
 }

@@ -3,14 +3,14 @@
 //! Made of a head that `policies::head` let through, so framing is known and has one
 //! meaning. It reads the body, watches whether the caller leaves, and writes the answer:
 //! whole, head and body in one system call where the socket takes it, or in pieces as they
-//! come. One that broke off ends the connection so that the caller can tell. What streams
-//! with a body is Pingora's: [`Exchange::into_stream`] gives the line back as if nothing had
+//! come. One that broke off ends the connection so that the caller can tell. What streams and is
+//! not relayed is Pingora's: [`Exchange::into_stream`] gives the line back as if nothing had
 //! been read, which is only right while no body was. Not here: what a head or a body means.
 
 use super::answer::Answer;
 use super::line::{Line, Peer};
 use super::request_head::{RequestHead, plain};
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use camarad_policies::chunks::{Chunks, Step};
 use camarad_policies::head::{Framing, Head};
 use camarad_policies::onward::{self, Delivery};
@@ -24,6 +24,10 @@ const HEAD_ROOM: usize = 768;
 /// Bodies up to this go out in one piece with their head: for the kernel that is less work
 /// than two pieces, by more than the copy.
 pub(super) const SMALL: usize = 4 * 1024;
+/// Read at once of a body that goes on as it comes: of one that comes slowly, and of one that has
+/// come faster than that. Who sends slowly holds no more.
+const AT_FIRST: usize = 16 * 1024;
+const AT_ONCE: usize = 128 * 1024;
 /// Interim answer that lets a caller send its body (RFC 9110, section 10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -32,6 +36,8 @@ pub(super) struct Exchange {
     line: Line,
     head: RequestHead,
     body: Body,
+    /// Read at once of a body that goes on as it comes.
+    at_once: usize,
     keep: bool,
     times: Times,
     told: Option<Told>,
@@ -81,6 +87,7 @@ impl Exchange {
             line,
             head,
             body,
+            at_once: AT_FIRST,
             keep,
             times,
             told: None,
@@ -113,6 +120,60 @@ impl Exchange {
     /// It is safe by its method and has no body: it ends with its caller.
     pub(super) fn is_bare_read(&self) -> bool {
         self.head.is_safe() && !self.has_body()
+    }
+
+    /// It can go on to the app as it comes: where it ends is known, and its caller waits for no
+    /// leave to send a body.
+    pub(super) fn is_relayed(&self) -> bool {
+        match self.left() {
+            Some(0) => true,
+            Some(_) => self.head.get("expect").is_none(),
+            None => false,
+        }
+    }
+
+    /// Bytes of the body that were not read; `None` where its length is not told.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self.body {
+            Body::Length(left) => Some(left),
+            Body::Chunks(_) | Body::Broken => None,
+        }
+    }
+
+    /// What is here of a body whose length is told.
+    pub(super) fn body_here(&self) -> &[u8] {
+        let here = self.line.ahead();
+        &here[..at_most(self.left().unwrap_or(0), here.len())]
+    }
+
+    /// So many bytes of [`Self::body_here`] are done with.
+    pub(super) fn took(&mut self, some: usize) {
+        if let Body::Length(left) = &mut self.body {
+            *left = left.saturating_sub(some as u64);
+        }
+        let is_slow = self.at_once == AT_FIRST;
+        let is_over = !self.has_body();
+        let here = self.line.ahead_mut();
+        here.advance(some);
+        if here.is_empty() && (is_slow || is_over) {
+            // What comes next may be long in coming.
+            *here = BytesMut::new();
+        }
+    }
+
+    /// Reads more of a body whose length is told, and nothing behind it.
+    ///
+    /// # Errors
+    /// As [`Self::read_body`].
+    pub(super) async fn more_body(&mut self) -> Result<(), Refusal> {
+        let most = at_most(self.left().unwrap_or(0), self.at_once);
+        let read = in_time(self.times.read, self.line.read_at_most(most)).await;
+        match self.line.ahead().len() {
+            all if all == self.at_once => self.at_once = AT_ONCE,
+            few if few < AT_FIRST => self.at_once = AT_FIRST,
+            _ => {}
+        }
+        read
     }
 
     /// Some of the body was not read.
@@ -157,7 +218,7 @@ impl Exchange {
             Body::Length(0) => Ok(Step::End),
             Body::Length(_) if here.is_empty() => Ok(Step::More),
             Body::Length(left) => {
-                let some = usize::try_from(*left).unwrap_or(usize::MAX).min(here.len());
+                let some = at_most(*left, here.len());
                 *left -= some as u64;
                 Ok(Step::Body(some))
             }
@@ -167,10 +228,18 @@ impl Exchange {
     }
 
     async fn read_more(&mut self) -> Result<(), Refusal> {
-        match tokio::time::timeout(self.times.read, self.line.read_more()).await {
-            Err(_) => Err(Refusal::BodyTimeout),
-            Ok(Ok(1..)) => Ok(()),
-            Ok(Ok(0) | Err(_)) => Err(Refusal::BodyIncomplete),
+        in_time(self.times.read, self.line.read_more()).await
+    }
+
+    /// The same as [`Self::unless_left`] for what is safe; what has an effect is carried out to
+    /// its end, whoever leaves.
+    pub(super) async fn unless_ended<T>(
+        &mut self,
+        work: impl Future<Output = T> + Unpin,
+    ) -> Result<T, Refusal> {
+        match self.head.is_safe() {
+            true => self.unless_left(work).await,
+            false => Ok(work.await),
         }
     }
 
@@ -238,7 +307,8 @@ impl Exchange {
             whole: false,
             delivery,
         });
-        self.keep &= delivery != Delivery::ToEnd;
+        // What is left of a body would read as the next request.
+        self.keep &= delivery != Delivery::ToEnd && !self.has_body();
         self.keep
     }
 
@@ -320,6 +390,23 @@ impl Exchange {
             line.forget_rest();
         }
         Some((line, self.keep && told.is_some()))
+    }
+}
+
+/// So much of what there is, which may be more than memory could hold.
+fn at_most(wanted: u64, most: usize) -> usize {
+    usize::try_from(wanted).unwrap_or(usize::MAX).min(most)
+}
+
+/// One read of a body, within its time.
+async fn in_time(
+    time: Duration,
+    read: impl Future<Output = io::Result<usize>>,
+) -> Result<(), Refusal> {
+    match tokio::time::timeout(time, read).await {
+        Err(_) => Err(Refusal::BodyTimeout),
+        Ok(Ok(1..)) => Ok(()),
+        Ok(Ok(0) | Err(_)) => Err(Refusal::BodyIncomplete),
     }
 }
 

@@ -74,7 +74,7 @@ impl Sidecar {
             Ok(Carried::Answer(answer)) => Ok(answer),
             Ok(Carried::Stream(permit)) => {
                 self.change(&permit);
-                if !exchange.is_bare_read() {
+                if !exchange.is_relayed() {
                     return Ok(Handled::Stream);
                 }
                 self.relay(exchange, context, &permit).await?;

@@ -1,6 +1,8 @@
-//! Pingora's phases, as far as we use them: what streams with a body, on one page.
+//! Pingora's phases, as far as we use them: bodies that stream in chunks, or wait for leave to
+//! be sent, on one page.
 //!
-//! Reads are not seen here ([`super::relay`]). A request comes here decided
+//! What has no body or tells its length is not seen here ([`super::relay`]). A request comes
+//! here decided
 //! ([`super::handle`]), with its context, and nothing of it may have been read but its
 //! head. Hooks that may break catch panics themselves, so that the record is whole; the
 //! connection catches what is left.

@@ -1,7 +1,7 @@
 //! The app as an upstream: where it is, asking it, and fetching an answer of it whole.
 //!
-//! There are connections of our own to it ([`Wire`]), and Pingora's for what streams with
-//! a body.
+//! There are connections of our own to it ([`Wire`]), and Pingora's for bodies that stream in
+//! chunks.
 //! A connection that the app closed while it was pooled looks like a failure of
 //! the app; a read is sent once more then, on a new one, a write never, since nobody can
 //! tell how far it came.
@@ -141,6 +141,15 @@ impl Legacy {
                 }
                 Err(_) => return Err(Refusal::LegacyTimeout),
             }
+        }
+    }
+
+    /// A connection for a request that is sent as it comes.
+    pub(super) async fn wire(&self) -> Result<Wire, Refusal> {
+        company::others().await;
+        match self.waiting() {
+            Some(wire) => Ok(wire),
+            None => self.connect().await,
         }
     }
 

@@ -4,7 +4,7 @@
 //! all; it answers what it cannot parse without a record, drops pipelined
 //! requests, and takes the socket along when it panics. So the socket is a
 //! [`Line`] of ours. It reads a head within limits and time; what is answered whole or
-//! relayed is answered on it, and for what streams with a body it is lent to Pingora
+//! relayed is answered on it, and for bodies that stream in chunks it is lent to Pingora
 //! ([`super::loan`]), for exactly that head and its body.
 //!
 //! What was read beyond the request stays here for the next one. Not here: what
@@ -286,6 +286,18 @@ impl Line {
     pub(super) async fn read_more(&mut self) -> io::Result<usize> {
         self.ahead.reserve(READ_AHEAD);
         self.socket.read_buf(&mut self.ahead).await
+    }
+
+    /// Reads what comes next behind what is here, at most so many bytes; 0 at the end.
+    pub(super) async fn read_at_most(&mut self, most: usize) -> io::Result<usize> {
+        poll_fn(|cx| {
+            // Who sends slowly needs no room while nothing is there.
+            ready!(self.socket.poll_read_ready(cx))?;
+            self.ahead.reserve(most);
+            let mut socket = (&mut self.socket).take(most as u64);
+            std::pin::pin!(socket.read_buf(&mut self.ahead)).poll(cx)
+        })
+        .await
     }
 
     /// Comes when the caller has left; what they send meanwhile is kept.

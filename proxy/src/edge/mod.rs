@@ -3,8 +3,8 @@
 //! The only reader of raw headers, the only writer of our answers, and the only
 //! caller of Pingora's hooks. It decides nothing: `policies` does, and this
 //! carries the plan out ([`handle`]) in one of two lanes: what is answered whole is an
-//! [`exchange`] of ours on the caller's [`mod@line`], and so are reads that stream
-//! ([`relay`]); what else streams is Pingora's ([`hooks`]).
+//! [`exchange`] of ours on the caller's [`mod@line`], and so is what streams ([`relay`]) but
+//! for bodies in chunks, which are Pingora's ([`hooks`]).
 
 mod accept;
 mod accounts;
@@ -40,6 +40,7 @@ mod relay;
 mod request_head;
 mod runs;
 mod targets;
+mod upload;
 mod upstream_request;
 mod wire;
 

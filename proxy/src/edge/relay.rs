@@ -1,17 +1,18 @@
-//! Reads that stream: the app's answer is handed on as it comes, never held whole.
+//! What streams: the app's answer is handed on as it comes, never held whole.
 //!
 //! One piece is read and then written, so a caller that takes its time slows the app down
 //! and nothing piles up here; head and body of a small answer go out in one system call.
-//! Everything waited for ends when the caller leaves. An answer that breaks off after its
-//! head has gone out breaks off towards the caller too, and the record says why. Not here:
-//! requests with an effect or a body, which are Pingora's ([`super::hooks`]), which header
-//! lines go on and how a body is framed (`policies::onward`, `policies::rest`).
+//! A read ends when its caller leaves, what has an effect does not. An answer that breaks off
+//! after its head has gone out breaks off towards the caller too, and the record says why. Not
+//! here: how a request with an effect or a body is sent ([`super::upload`]), bodies in chunks,
+//! which are Pingora's ([`super::hooks`]), which header lines go on and how a body is framed
+//! (`policies::onward`, `policies::rest`).
 
 use super::Sidecar;
 use super::answer::end_passed_head;
 use super::context::Context;
 use super::exchange::{Exchange, SMALL};
-use super::upstream_request::{Sender, of_reader};
+use super::upstream_request::{Sender, streamed};
 use super::wire::{Begun, Wire};
 use crate::panics::{BREAK_AT, break_where_asked};
 use bytes::{Buf, BytesMut};
@@ -30,13 +31,13 @@ use tokio::time::timeout;
 const OUR_LINES: usize = 256;
 
 /// The part of an answer's head that goes on, without the lines of ours behind it.
-struct Lines {
-    bytes: Vec<u8>,
+pub(super) struct Lines {
+    pub(super) bytes: Vec<u8>,
     is_dated: bool,
 }
 
 impl Lines {
-    fn of(answer: &AnswerHead<'_>) -> Self {
+    pub(super) fn of(answer: &AnswerHead<'_>) -> Self {
         let with_it = match answer.framing {
             // It goes out in one piece with its head.
             Framing::Length(body) if body <= SMALL as u64 => body as usize,
@@ -61,7 +62,11 @@ impl Sidecar {
     ) -> io::Result<()> {
         context.legacy_started = Some(Instant::now());
         let relayed = async {
-            let (wire, begun) = self.answer_begun(exchange, context, permit).await?;
+            let (wire, begun) = match exchange.is_bare_read() {
+                true => self.answer_begun(exchange, context, permit).await?,
+                // Reads must not pay for the room that it needs.
+                false => Box::pin(self.sent(exchange, context, permit)).await?,
+            };
             self.hand_on(exchange, context, permit, wire, begun).await
         };
         let Err(refusal) = relayed.await else {
@@ -98,22 +103,13 @@ impl Sidecar {
         permit: &Permit,
     ) -> Result<(Wire, Begun<Lines>), Refusal> {
         break_where_asked("relay_request", || exchange.head().get(BREAK_AT));
-        let head = of_reader(exchange.head(), permit, Sender::of(context));
+        let head = streamed(exchange.head(), permit, Sender::of(context), 0);
         let head = head.ok_or(Refusal::Internal)?;
         let patience = self.legacy.patience();
         let asked = pin!(self.legacy.ask(&head, &[], Some(patience), &Lines::of));
         let (mut wire, mut begun) = exchange.unless_left(asked).await??;
-        while begun.is_interim() {
-            begun.read.bytes.extend_from_slice(b"\r\n");
-            let passed = exchange.write_interim(&begun.read.bytes).await;
-            passed.map_err(|_| Refusal::ClientClosed)?;
-            let next = pin!(timeout(
-                patience,
-                wire.read_head(head.is_head(), &Lines::of)
-            ));
-            let next = exchange.unless_left(next).await?;
-            let next = next.map_err(|_| Refusal::LegacyTimeout)?;
-            begun = next.map_err(|broken| broken.refusal)?;
+        if begun.is_interim() {
+            begun = Box::pin(self.real(exchange, &mut wire, &head, begun)).await?;
         }
         Ok((wire, begun))
     }
@@ -160,7 +156,7 @@ impl Sidecar {
             }
             let more = {
                 let more = pin!(timeout(patience, wire.read_more()));
-                exchange.unless_left(more).await?
+                exchange.unless_ended(more).await?
             };
             match more {
                 Ok(Ok(1..)) => {}

@@ -1,15 +1,20 @@
 //! The edge in the test's own process, where it can be made to break from inside.
 
 use crate::process;
+use bytes::Bytes;
 use camarad_config::{Inputs, load};
 use camarad_mocks::stand_in::{self, faults::Faults};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::net::TcpListener;
 
-/// Has a body, so it is Pingora's.
+/// Asked with a body in chunks, so it is Pingora's.
 const STREAMED_POST: &str = "/api/orchestrator/compose";
+/// Asked with a body of a told length, so it is relayed.
+const RELAYED_POST: &str = "/judge/upload";
 
 pub(super) struct Started {
     pub(super) address: SocketAddr,
@@ -73,21 +78,24 @@ impl Started {
         target: &str,
         break_at: &str,
     ) -> reqwest::Result<reqwest::Response> {
-        reqwest::Client::builder()
-            .no_proxy()
-            .build()?
-            .request(
-                method.parse().unwrap(),
-                format!("http://{}{target}", self.address),
-            )
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let url = format!("http://{}{target}", self.address);
+        let request = client.request(method.parse().unwrap(), url);
+        const BODY: &str = r#"{"flow": {}}"#;
+        let body = match (method, target) {
+            // As it is not known to end, it goes in chunks.
+            (_, STREAMED_POST) => {
+                let piece = Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(BODY)));
+                reqwest::Body::wrap(StreamBody::new(futures_util::stream::iter([piece])))
+            }
+            ("POST", _) => BODY.into(),
+            _ => reqwest::Body::default(),
+        };
+        request
             .bearer_auth(&self.token)
             .header("X-Client-ID", "10")
             .header("X-Break-At", break_at)
-            .body(if method == "POST" {
-                r#"{"flow": {}}"#
-            } else {
-                ""
-            })
+            .body(body)
             .send()
             .await
     }
@@ -111,6 +119,8 @@ async fn a_panic_in_any_hook_is_a_500_with_a_record_and_the_next_request_is_fine
         ("handle", "GET", "/api/connectors/aws/ec2"),
         ("relay_request", "GET", "/static/app.js"),
         ("relay_answer", "GET", "/static/app.js"),
+        ("relay_request", "POST", RELAYED_POST),
+        ("relay_answer", "POST", RELAYED_POST),
         ("on_connection_reuse", "POST", STREAMED_POST),
         ("upstream_peer", "POST", STREAMED_POST),
         ("upstream_request_filter", "POST", STREAMED_POST),
@@ -171,11 +181,12 @@ async fn a_panic_while_failing_is_a_500_too() {
 async fn a_panic_while_telling_is_counted_and_the_answer_stands() {
     let started = started("{}").await;
     let panics = || started.running.observer().metrics.panics_total.get();
-    // Relayed, answered whole, and streamed by Pingora.
+    // Relayed, answered whole, relayed with a body, and streamed by Pingora.
     for (counted, method, target) in [
         (1, "GET", "/static/app.js"),
         (2, "GET", "/api/connectors/aws/ec2"),
-        (3, "POST", STREAMED_POST),
+        (3, "POST", RELAYED_POST),
+        (4, "POST", STREAMED_POST),
     ] {
         let answer = started.ask(method, target, "logging").await.unwrap();
         assert_eq!(answer.status(), 200, "{target}");

@@ -113,6 +113,15 @@ impl UpstreamHead {
         });
     }
 
+    /// Ends it, with the length of the body behind it.
+    fn end(&mut self, body: u64) {
+        if !self.is_safe || body > 0 {
+            let mut digits = itoa::Buffer::new();
+            self.push("Content-Length", digits.format(body).as_bytes());
+        }
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
     /// Whole, with the blank line.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -206,19 +215,20 @@ pub(super) fn of_caller(
     whole(head.method(), fields.chain(kind), permit, sender, body)
 }
 
-/// The head of a caller's request without a body whose answer is handed on as it comes: in
-/// parts, on conditions and coded, as the caller asks for it.
-pub(super) fn of_reader(
+/// The head of a caller's request whose answer is handed on as it comes: in parts, on conditions
+/// and coded, as the caller asks for it. `body` is the length of what follows, in bytes.
+pub(super) fn streamed(
     head: &RequestHead,
     permit: &Permit,
     sender: Sender<'_>,
+    body: u64,
 ) -> Option<UpstreamHead> {
     let mut onward = UpstreamHead::new(head.method(), permit)?;
     for (name, value) in of_message(head, |_, _| true) {
         onward.push(name, value);
     }
     onward.push_decided(permit, sender);
-    onward.bytes.extend_from_slice(b"\r\n");
+    onward.end(body);
     Some(onward)
 }
 
@@ -257,10 +267,7 @@ pub(super) fn whole<'a>(
     }
     head.push_decided(permit, sender);
     head.push("Accept-Encoding", b"identity");
-    if !head.is_safe || body > 0 {
-        head.push("Content-Length", body.to_string().as_bytes());
-    }
-    head.bytes.extend_from_slice(b"\r\n");
+    head.end(body as u64);
     Some(head)
 }
 

@@ -15,7 +15,7 @@ use camarad_policies::onward::WholeLines;
 use camarad_policies::refusal::Refusal;
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Instant;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
 /// Read at once; a usual answer fits.
@@ -34,6 +34,8 @@ pub(super) struct Wire {
     is_fast: bool,
     /// Interim answers to the present request so far.
     interim: usize,
+    /// Some of the present request was not sent.
+    owes: bool,
     /// It had an exchange before.
     pub(super) is_reused: bool,
     /// Since when it waits for the next one.
@@ -66,6 +68,11 @@ pub(super) struct Begun<T> {
 }
 
 impl<T> Begun<T> {
+    /// The connection ends behind it.
+    pub(super) fn is_last(&self) -> bool {
+        !self.keep_alive || self.framing == Framing::Close
+    }
+
     /// The real one is still to come.
     pub(super) fn is_interim(&self) -> bool {
         self.status < 200
@@ -86,6 +93,7 @@ impl Wire {
             here: BytesMut::new(),
             is_fast: false,
             interim: 0,
+            owes: false,
             is_reused: false,
             idle_since: Instant::now(),
         }
@@ -141,7 +149,57 @@ impl Wire {
 
     /// Whether the connection can have another exchange, the body of this answer being read.
     pub(super) fn is_over<T>(&self, answer: &Begun<T>) -> bool {
-        answer.keep_alive && answer.framing != Framing::Close && self.here.is_empty()
+        !answer.is_last() && self.here.is_empty() && !self.owes
+    }
+
+    /// A request begins that is sent piece by piece.
+    pub(super) fn begins(&mut self) {
+        self.interim = 0;
+        self.owes = true;
+    }
+
+    /// All of it was sent.
+    pub(super) fn has_sent(&mut self) {
+        self.owes = false;
+    }
+
+    /// Sends what the socket takes now of these; how much that was.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] where it takes nothing now.
+    pub(super) fn send_some(&self, [first, second]: [&[u8]; 2]) -> io::Result<usize> {
+        match (first, second) {
+            ([], one) | (one, []) => self.socket.try_write(one),
+            both => {
+                let pieces = [IoSlice::new(both.0), IoSlice::new(both.1)];
+                self.socket.try_write_vectored(&pieces)
+            }
+        }
+    }
+
+    /// Comes when there may be room to send; or, if it `listens`, when the app has said
+    /// something: true then. What ended shows in the next read or send.
+    pub(super) async fn has_room(&mut self, listens: bool) -> bool {
+        let interest = match listens {
+            true => Interest::READABLE | Interest::WRITABLE,
+            false => Interest::WRITABLE,
+        };
+        let Ok(ready) = self.socket.ready(interest).await else {
+            return false;
+        };
+        listens && ready.is_readable() && self.hears()
+    }
+
+    /// Comes when the app has said something, or ended the connection, which the next read shows.
+    pub(super) async fn speaks(&mut self) {
+        while self.socket.readable().await.is_ok() && !self.hears() {}
+    }
+
+    /// Whether there is something to be read, or an end; it is in `here` then.
+    fn hears(&mut self) -> bool {
+        self.here.reserve(READ);
+        let read = self.socket.try_read_buf(&mut self.here);
+        !matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     async fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
