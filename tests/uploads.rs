@@ -175,6 +175,24 @@ async fn an_answer_that_began_is_the_answer_though_the_body_goes_no_further() {
 }
 
 #[tokio::test]
+async fn an_answer_that_began_outlasts_the_time_for_its_upload() {
+    let short = Setup::default().set("SIDECAR__LIMITS__UPLOAD_TIMEOUT", "500ms");
+    let (app, sidecar) = App::with(short).await;
+    let (mut raw, mut socket) = begun(&app, &sidecar, LARGE, b"").await;
+    socket.write_all(OK.as_bytes()).await.unwrap();
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        tokio::select! {
+            _ = raw.wait_for_bytes() => break,
+            _ = pace.tick() => raw.try_send("x").await,
+        }
+    }
+    let got = raw.answer("POST").await.unwrap();
+    assert_eq!((got.status, got.text().as_str()), (200, "ok"));
+    assert!(got.closes(), "what is left would read as a request");
+}
+
+#[tokio::test]
 async fn a_caller_that_breaks_off_in_a_body_ends_the_apps_side() {
     for some in [0, 5, 70_000] {
         let (app, sidecar) = App::with_sidecar().await;

@@ -39,6 +39,8 @@ pub(super) struct Exchange {
     /// Read at once of a body that goes on as it comes.
     at_once: usize,
     keep: bool,
+    /// Half an interim answer may be out: what followed would read as the rest of it.
+    is_broken: bool,
     times: Times,
     told: Option<Told>,
 }
@@ -88,6 +90,7 @@ impl Exchange {
             head,
             body,
             at_once: AT_FIRST,
+            is_broken: false,
             keep,
             times,
             told: None,
@@ -280,6 +283,7 @@ impl Exchange {
             delivery: Delivery::Said,
         };
         self.told = Some(told);
+        self.unbroken()?;
         let sent = self.line.send([&head, large], self.times.write).await;
         if sent.is_ok() {
             (told.bytes, told.whole) = (body.len(), true);
@@ -291,11 +295,21 @@ impl Exchange {
     /// Passes on an interim answer, to a caller that knows of them.
     ///
     /// # Errors
-    /// If the caller is gone or does not take it in time.
+    /// If the caller is gone or does not take it in time. Nothing can be written behind it then.
     pub(super) async fn write_interim(&mut self, head: &[u8]) -> io::Result<()> {
-        match self.head.is_1_0() {
-            true => Ok(()),
-            false => self.line.send([head], self.times.write).await,
+        if self.head.is_1_0() {
+            return Ok(());
+        }
+        self.unbroken()?;
+        let sent = self.line.send([head], self.times.write).await;
+        self.is_broken = sent.is_err();
+        sent
+    }
+
+    fn unbroken(&self) -> io::Result<()> {
+        match self.is_broken {
+            true => Err(io::ErrorKind::BrokenPipe.into()),
+            false => Ok(()),
         }
     }
 
@@ -323,6 +337,7 @@ impl Exchange {
         body: &[u8],
         is_last: bool,
     ) -> io::Result<()> {
+        self.unbroken()?;
         let Some(told) = &mut self.told else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
@@ -422,15 +437,16 @@ mod tests {
     use super::super::request_head::{Found, Room};
     use super::*;
     use camarad_policies::head::{Limits, Lines, examine_with};
+    use tokio::io::AsyncReadExt;
     use tokio::net::{TcpListener, TcpStream};
 
-    #[tokio::test]
-    async fn no_long_host_stays_behind_where_a_request_is_streamed() {
+    /// An exchange for a POST with a body of this length, and its caller.
+    async fn exchange_for(host: &str, length: usize, write: Duration) -> (Exchange, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let line = Line::new(TcpStream::connect(address).await.unwrap());
-        let host = "a".repeat(300);
-        let text = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\n");
+        let (caller, _) = listener.accept().await.unwrap();
+        let text = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n");
         let limits = Limits {
             head: 4096,
             target: 4096,
@@ -438,16 +454,41 @@ mod tests {
         let read = |head: &[u8], lines: &Lines<'_>| Found::new(head, lines, Room::default());
         let examined = examine_with(text.as_bytes(), 0, &limits, read);
         let (head, found) = examined.unwrap().unwrap();
-        let second = Duration::from_secs(1);
-        let times = Times {
-            read: second,
-            write: second,
-        };
+        let read = Duration::from_secs(1);
+        let times = Times { read, write };
         let read = found.in_bytes(text.as_bytes().into());
-        let exchange = Exchange::new(line, &head, read, true, times);
+        (Exchange::new(line, &head, read, true, times), caller)
+    }
+
+    #[tokio::test]
+    async fn no_long_host_stays_behind_where_a_request_is_streamed() {
+        let host = "a".repeat(300);
+        let (exchange, _caller) = exchange_for(&host, 1, Duration::from_secs(1)).await;
         assert_eq!(**exchange.host(), *host);
         let line = exchange.into_stream();
         assert_eq!(&**line.host(), "");
-        assert_eq!(line.ahead(), text.as_bytes());
+        assert!(line.ahead().ends_with(b"\r\nContent-Length: 1\r\n\r\n"));
+    }
+
+    /// Its caller would have taken the answer for the rest of it, and the next one for the answer.
+    #[tokio::test]
+    async fn nothing_follows_half_an_interim_answer() {
+        let (mut exchange, mut caller) = exchange_for("a", 0, Duration::from_millis(50)).await;
+        // More than waits in the kernel for who does not read.
+        let hint = vec![b'h'; 64 << 20];
+        assert!(exchange.write_interim(&hint).await.is_err());
+        assert!(exchange.write_interim(b"again").await.is_err());
+        exchange.begin(200, Delivery::Said);
+        let mut head = b"answer".to_vec();
+        let reads = tokio::spawn(async move {
+            let mut all = Vec::new();
+            // It ends with a reset.
+            let _ = caller.read_to_end(&mut all).await;
+            all
+        });
+        assert!(exchange.write_piece(&mut head, b"", true).await.is_err());
+        assert!(exchange.into_line().is_none());
+        let all = reads.await.unwrap();
+        assert!(all.len() < hint.len() && all.iter().all(|octet| *octet == b'h'));
     }
 }

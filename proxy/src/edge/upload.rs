@@ -81,7 +81,10 @@ impl Sidecar {
                 }
             } else {
                 // Before it is sent: with its last piece a request is carried out.
-                self.check_time(context)?;
+                match self.check_time(context) {
+                    Err(_) if early.is_some() => return Ok(early),
+                    in_time => in_time?,
+                }
                 match wire.send_some([front, here]) {
                     Ok(sent) => {
                         let of_head = sent.min(front.len());
@@ -137,10 +140,7 @@ impl Sidecar {
         mut begun: Begun<Lines>,
     ) -> Result<Begun<Lines>, Refusal> {
         while begun.is_interim() {
-            let passed = pass_interim(exchange, &mut begun).await;
-            if exchange.head().is_safe() {
-                passed?;
-            }
+            pass_interim(exchange, &mut begun).await?;
             let next = pin!(self.next_head(wire, head));
             begun = exchange.unless_ended(next).await??;
         }
@@ -148,8 +148,11 @@ impl Sidecar {
     }
 }
 
+/// Passes on an interim answer. That its caller is gone ends what is safe, and nothing else.
 async fn pass_interim(exchange: &mut Exchange, begun: &mut Begun<Lines>) -> Result<(), Refusal> {
     begun.read.bytes.extend_from_slice(b"\r\n");
-    let passed = exchange.write_interim(&begun.read.bytes).await;
-    passed.map_err(|_| Refusal::ClientClosed)
+    match exchange.write_interim(&begun.read.bytes).await {
+        Err(_) if exchange.head().is_safe() => Err(Refusal::ClientClosed),
+        _ => Ok(()),
+    }
 }
