@@ -25,7 +25,7 @@ pub(crate) struct Context {
     pub(super) told: Option<Arc<Told>>,
     /// How the request's body is framed.
     pub(super) framing: Framing,
-    /// Bytes of a streamed body so far.
+    /// Bytes of a body that Pingora streams, so far.
     pub(super) uploaded: u64,
     pub(super) permit: Option<Arc<Permit>>,
     /// A new seal for the caller's cookie.
